@@ -26,7 +26,7 @@ export type PinRejection = "forged" | "expired" | "oversized" | "malformed";
 export interface PinBytes {
   readonly bytes: Uint8Array;
   /** Pairs: where each value starts and ends, exclusive. */
-  readonly places: readonly number[] | Int32Array;
+  readonly places: Int32Array;
   readonly count: number;
 }
 

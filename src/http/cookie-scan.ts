@@ -1,4 +1,4 @@
-import type { CookieNames } from "./cookies.ts";
+import { type CookieNames, maxOccurrences } from "./cookies.ts";
 
 const tab = 0x09;
 const space = 0x20;
@@ -6,8 +6,6 @@ const quote = 0x22;
 const semicolon = 0x3b;
 const equalsSign = 0x3d;
 
-/** The cookies of one name that are read; with more a client only hides its own. As `cookieValues`. */
-const maxOccurrences = 8;
 const maxFound = 64;
 
 /**

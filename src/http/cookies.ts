@@ -25,7 +25,7 @@ export function findCookie(header: string, name: string): string | undefined {
 }
 
 /** A limit on the work per request: with more cookies of one name a client only hides its own. */
-const maxOccurrences = 8;
+export const maxOccurrences = 8;
 const noValues: readonly string[] = Object.freeze([]);
 
 /** The values of the cookies of this name, in order; at most the first eight. */

@@ -28,6 +28,16 @@ export interface RequestHead {
   headerLines(name: string): readonly string[];
   /** All Cookie headers, joined by "; " (RFC 9113 §8.2.3); undefined if there is none. */
   readonly cookies: string | undefined;
+  /** The values of cookies of this name as bytes, in order; undefined where only `cookies` tells. Valid until the next call. */
+  cookieBytes?(name: string): CookieBytes | undefined;
+}
+
+/** The values of cookies of one name. */
+export interface CookieBytes {
+  readonly bytes: Uint8Array;
+  /** Pairs of positions in `bytes`: where each value starts and ends, exclusive. */
+  readonly places: Int32Array;
+  readonly count: number;
 }
 
 /** The peer that sent the request to Perch. */

@@ -1,6 +1,6 @@
 import { type Decision, prefixTrail, type Trail } from "../decide/decision.ts";
 import type { Facts } from "../decide/facts.ts";
-import type { PinRejection } from "../decide/pin.ts";
+import type { Pin, PinRejection } from "../decide/pin.ts";
 import type { Release } from "../decide/release.ts";
 import { attributeUnit, type RandomSource } from "../decide/unit.ts";
 import { cookieValues } from "../http/cookies.ts";
@@ -33,11 +33,10 @@ export function decideRequest(
   trail?: Trail,
 ): Decision {
   const { nowMs } = context;
-  const pins = head.cookies === undefined ? [] : cookieValues(head.cookies, release.spec.sticky.cookie.name);
   return release.decide(
     {
       facts,
-      pin: pins.length === 0 ? undefined : release.readPin(pins, nowMs, context.rejected),
+      pin: readPin(release, head, context),
       override: overrideVersion(release, head, facts, nowMs, trail),
       propagated: receivedVersion(release.spec, context.service.name, head, context.caller, trail),
       defaultVersion: context.service.defaultVersion.name,
@@ -46,6 +45,14 @@ export function decideRequest(
     },
     trail,
   );
+}
+
+function readPin(release: Release, head: RequestHead, { nowMs, rejected }: DecisionContext): Pin | undefined {
+  const { name } = release.spec.sticky.cookie;
+  const found = head.cookieBytes?.(name);
+  if (found !== undefined) return found.count === 0 ? undefined : release.readPinBytes(found, nowMs, rejected);
+  const values = head.cookies === undefined ? [] : cookieValues(head.cookies, name);
+  return values.length === 0 ? undefined : release.readPin(values, nowMs, rejected);
 }
 
 /** The version that the override header selects, else the first override cookie that is valid for this client. */

@@ -15,10 +15,10 @@ import { Forward } from "./forward.ts";
 import { LocalReplyExchange } from "./local-reply.ts";
 import { PipelinedBytes } from "./pipelined-bytes.ts";
 import { ReadTarget } from "./read-buffers.ts";
-import type { FastHead } from "./request-parser.ts";
+import type { FastHead } from "./fast-head.ts";
 import { SocketWriter } from "./socket-writer.ts";
 import { Deadline } from "./timer-wheel.ts";
-import { ForwardedHeaderCache, requestText } from "./upstream-request.ts";
+import { ForwardedHeaderCache } from "./upstream-request.ts";
 
 /** A head must be complete within this time: the bound on a slow sender of headers. */
 const headTimeoutMs = 15_000;
@@ -282,7 +282,9 @@ export class ClientConnection implements ClientSide {
     const { requests, context } = this.#context;
     const { framing, contentLength } = requests;
     const { headerBytes } = snapshot.config.limits;
-    const exchange = new Exchange(context, this.#downstream.caller(snapshot), head);
+    const caller = this.#downstream.caller(snapshot);
+    head.cookieNames = caller.trusted ? snapshot.ownCookies : snapshot.untrustedCookies;
+    const exchange = new Exchange(context, caller, head);
     const route = exchange.findRoute();
     if (route === undefined) return "no-route";
     if (route.lane === "standard") return "route";
@@ -318,10 +320,12 @@ export class ClientConnection implements ClientSide {
     const { requests } = this.#context;
     const { attempts } = exchange;
     if (attempts === undefined) throw new TypeError("An exchange that is to be forwarded has no attempts.");
-    const headText = requestText(exchange, head, requests, this.#forwardedHeaders);
-    const request = new Forward(this.#context, this, { exchange, attempts, timeouts, body, headText });
+    const cache = this.#forwardedHeaders;
+    const request = new Forward(this.#context, this, { exchange, attempts, timeouts, head, body, cache });
     this.#request = request;
-    return request.start(bytes, requests.end, to);
+    const next = request.start(bytes, requests.end, to);
+    head.keep();
+    return next;
   }
 
   #reply(exchange: Exchange, reply: LocalReply, body: BodyParser | undefined, bytes: Buffer, to: number): number {

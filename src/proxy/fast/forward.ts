@@ -47,7 +47,7 @@ export class Forward implements ActiveRequest, UpstreamUser, ForwardTransport {
     this.#client = client;
     this.exchange = parts.exchange;
     this.#timeouts = parts.timeouts;
-    this.#request = new UpstreamRequest(parts);
+    this.#request = new UpstreamRequest(parts, context.requests);
     this.#state = new ForwardState(parts.exchange, parts.attempts, this, context.context.defect);
   }
 
@@ -203,7 +203,7 @@ export class Forward implements ActiveRequest, UpstreamUser, ForwardTransport {
     const connection = this.#connection;
     if (connection === undefined) return;
     this.#state.phase = "sent";
-    connection.writer.addText(this.#request.opening(connection.isLast ? "close" : "keep-alive"));
+    this.#request.addOpening(connection.writer, connection.isLast ? "close" : "keep-alive");
     connection.writer.flush();
     if (connection.writer.broken) {
       // Nothing was sent, so no bytes that the connection still holds are a response to this request.

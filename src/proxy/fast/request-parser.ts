@@ -1,6 +1,6 @@
-import { knownAuthority } from "../../http/authority.ts";
-import { hasMoreCookies } from "../../http/cookies.ts";
-import { type RequestHead, repeated } from "../../http/request-head.ts";
+import { type KnownAuthority, knownAuthority } from "../../http/authority.ts";
+import { CookieScan } from "../../http/cookie-scan.ts";
+import { type CookieNames, hasMoreCookies } from "../../http/cookies.ts";
 import { latin1Slice } from "../../node-internals.ts";
 import {
   backslash,
@@ -10,7 +10,7 @@ import {
   HeaderScanner,
   incomplete,
   irregular,
-  isNamed,
+  isSame,
   percent,
   plus,
   questionMark,
@@ -20,31 +20,32 @@ import {
 } from "../http1/header-scanner.ts";
 import type { RequestHeaderAction } from "../request-header-rules.ts";
 import type { Snapshot } from "../snapshot.ts";
+import { FastHead, type FieldReader } from "./fast-head.ts";
 
 /** How a request's body is framed. */
 export type BodyFraming = "none" | "length" | "chunked";
 
 /** The methods of this lane, with the bytes they start with; all others are handed over. */
-const methods: readonly { readonly name: string; readonly bytes: Uint8Array; readonly body: "allowed" | "odd" }[] = [
-  { name: "GET", bytes: Buffer.from("GET "), body: "odd" },
-  { name: "POST", bytes: Buffer.from("POST "), body: "allowed" },
-  { name: "PUT", bytes: Buffer.from("PUT "), body: "allowed" },
-  { name: "HEAD", bytes: Buffer.from("HEAD "), body: "odd" },
-  { name: "DELETE", bytes: Buffer.from("DELETE "), body: "allowed" },
-  { name: "PATCH", bytes: Buffer.from("PATCH "), body: "allowed" },
-  { name: "OPTIONS", bytes: Buffer.from("OPTIONS "), body: "odd" },
+const methods: readonly { readonly name: string; readonly bytes: Uint8Array; readonly body: "served" | "unserved" }[] = [
+  { name: "GET", bytes: Buffer.from("GET "), body: "served" },
+  { name: "POST", bytes: Buffer.from("POST "), body: "served" },
+  { name: "PUT", bytes: Buffer.from("PUT "), body: "served" },
+  { name: "HEAD", bytes: Buffer.from("HEAD "), body: "unserved" },
+  { name: "DELETE", bytes: Buffer.from("DELETE "), body: "served" },
+  { name: "PATCH", bytes: Buffer.from("PATCH "), body: "served" },
+  { name: "OPTIONS", bytes: Buffer.from("OPTIONS "), body: "served" },
 ];
 
 const versionEnd = Buffer.from(" HTTP/1.1\r\n");
 
-/** An unambiguous Content-Length: no sign, no leading zero, exact in a double. */
-const plainLength = /^(?:0|[1-9]\d{0,14})$/;
+/** A length up to this many digits is exact in a double. */
+const maxDigits = 15;
 
 /**
  * Parses request heads strictly: anything ambiguous or unusual is `irregular` and handed over to the standard lane,
  * which decides. The results of the last head (fields, their kinds, the framing) stay valid until the next.
  */
-export class RequestParser {
+export class RequestParser implements FieldReader {
   readonly scan: HeaderScanner = new HeaderScanner();
   framing: BodyFraming = "none";
   contentLength = 0;
@@ -52,17 +53,29 @@ export class RequestParser {
   closing = false;
   /** Position after the head, in the bytes passed to `read`. */
   end = 0;
+  /** The only Cookie field of the head, or -1. */
+  cookieField = -1;
   /** The head whose fields `scan` holds. */
   head: FastHead | undefined;
   readonly #kinds: RequestField[] = [];
   #fields: RequestFields | undefined;
-  #authority = "";
-  #host = "";
-  #cookies: string | undefined;
+  #lastAuthority: KnownAuthority | undefined;
+  readonly #cookies = new CookieScan();
+  /** The names that the cookies of `head` were scanned for. */
+  #scannedFor: CookieNames | undefined;
   #pathIsPlain = true;
 
-  /** Parses the head that starts at `from`; `to` is the end of the input, exclusive. */
-  read(bytes: Buffer, from: number, to: number, snapshot: Snapshot): FastHead | typeof incomplete | typeof irregular {
+  /**
+   * Parses the head that starts at `from`; `to` is the end of the input, exclusive. Returns `into`, filled, if that is a
+   * whole request.
+   */
+  read(
+    bytes: Buffer,
+    from: number,
+    to: number,
+    snapshot: Snapshot,
+    into: FastHead = new FastHead(this),
+  ): FastHead | typeof incomplete | typeof irregular {
     this.head = undefined;
     const method = methodAt(bytes, from, to);
     if (typeof method === "number") return method;
@@ -86,22 +99,19 @@ export class RequestParser {
     const { headerBytes, headerCount, uriBytes } = snapshot.config.limits;
     if (end - from > headerBytes || this.scan.count > headerCount || targetEnd - targetStart > uriBytes)
       return irregular;
-    const text = latin1Slice(bytes, from, end);
-    if (!this.scan.evenlySpaced || !this.#readFields(bytes, from, text, snapshot)) return irregular;
-    if (this.framing !== "none" && method.body === "odd") return irregular;
+    if (!this.scan.evenlySpaced) return irregular;
+    into.bytes = bytes;
+    into.start = from;
+    into.length = end - from;
+    into.snapshot = snapshot;
+    into.pathIsPlain = this.#pathIsPlain;
+    into.queryIsPlain = queryIsPlain;
+    into.setLine(method.name, targetStart, pathEnd, targetEnd, at);
+    this.head = into;
+    if (!this.#readFields(into, snapshot)) return irregular;
+    if (this.framing !== "none" && method.body === "unserved") return irregular;
     this.end = end;
-    this.head = new FastHead(this, {
-      method: method.name,
-      text,
-      target: text.slice(targetStart - from, targetEnd - from),
-      pathLength: pathEnd - targetStart,
-      pathIsPlain: this.#pathIsPlain,
-      queryIsPlain,
-      authority: this.#authority,
-      host: this.#host,
-      cookies: this.#cookies,
-    });
-    return this.head;
+    return into;
   }
 
   /** Returns the end of the path, and records whether it may need normalising (see `normalPath`). */
@@ -125,51 +135,73 @@ export class RequestParser {
     return this.#kinds[field] as RequestField;
   }
 
-  /** Scans this head again if another one was read since. */
   reclaim(head: FastHead): void {
     if (this.head === head) return;
+    const { bytes, start, length, lineLength, snapshot } = head;
+    if (snapshot === undefined) throw new TypeError("A head that was not read has no fields.");
     this.head = head;
-    const bytes = Buffer.from(head.text, "latin1");
-    this.scan.scan(bytes, 0, bytes.indexOf("\n") + 1, bytes.length);
+    this.scan.scan(bytes, start, start + lineLength, start + length);
+    this.#classify(bytes, start, snapshot);
+  }
+
+  cookiesOf(head: FastHead, names: CookieNames): CookieScan {
+    this.reclaim(head);
+    if (this.#scannedFor !== names) {
+      const from = head.start + this.scan.valueStart(this.cookieField);
+      this.#cookies.scan(names, head.bytes, from, head.start + this.scan.valueEnd(this.cookieField));
+      this.#scannedFor = names;
+    }
+    return this.#cookies;
   }
 
   #orTooLong(length: number, snapshot: Snapshot): typeof incomplete | typeof irregular {
     return length > snapshot.config.limits.headerBytes ? irregular : incomplete;
   }
 
-  /** Reads in one pass what every request needs; false if a field requires the standard lane. */
-  #readFields(bytes: Buffer, from: number, text: string, snapshot: Snapshot): boolean {
+  /** Finds the kind of each field, and the Cookie field. Returns how many Cookie fields there are. */
+  #classify(bytes: Buffer, start: number, snapshot: Snapshot): number {
     if (this.#fields?.snapshot !== snapshot) this.#fields = new RequestFields(snapshot);
     const { scan } = this;
     const { table } = this.#fields;
-    let hosts = 0;
-    this.#reset();
+    let cookieFields = 0;
     for (let field = 0; field < scan.count; field++) {
-      const kind = table.kind(scan, field, bytes, from);
+      const kind = table.kind(scan, field, bytes, start);
       this.#kinds[field] = kind;
-      switch (kind) {
-        case "keep":
-        case "drop":
-        case "rewritten":
-        case "via":
-        case "baggage":
-        case "trusted-only":
-          break;
+      if (kind === "cookie") {
+        cookieFields++;
+        this.cookieField = field;
+      }
+    }
+    if (cookieFields !== 1) this.cookieField = -1;
+    this.#scannedFor = undefined;
+    return cookieFields;
+  }
+
+  /** Reads what every request needs; false if a field requires the standard lane. */
+  #readFields(head: FastHead, snapshot: Snapshot): boolean {
+    const { scan } = this;
+    const { bytes, start } = head;
+    const cookieFields = this.#classify(bytes, start, snapshot);
+    let hosts = 0;
+    let authority: KnownAuthority | undefined;
+    this.framing = "none";
+    this.contentLength = 0;
+    this.closing = false;
+    for (let field = 0; field < scan.count; field++) {
+      switch (this.#kinds[field]) {
         case "host":
           hosts++;
-          this.#authority = this.#value(field, text);
-          break;
-        case "cookie":
-          this.#addCookies(this.#value(field, text));
+          authority = this.#authorityAt(bytes, start + scan.valueStart(field), start + scan.valueEnd(field));
           break;
         case "connection":
-          if (!this.#readConnection(this.#value(field, text))) return false;
+          if (!this.#readConnection(bytes, start + scan.valueStart(field), start + scan.valueEnd(field))) return false;
           break;
         case "content-length":
-          if (!this.#readLength(this.#value(field, text))) return false;
+          if (!this.#readLength(bytes, start + scan.valueStart(field), start + scan.valueEnd(field))) return false;
           break;
         case "transfer-encoding":
-          if (this.framing !== "none" || this.#value(field, text).toLowerCase() !== "chunked") return false;
+          if (this.framing !== "none") return false;
+          if (!isText(bytes, start + scan.valueStart(field), start + scan.valueEnd(field), "chunked")) return false;
           this.framing = "chunked";
           break;
         case "unserved":
@@ -177,44 +209,68 @@ export class RequestParser {
       }
     }
     // An explicit zero length is no body: the framing sent upstream then depends on the method only.
-    if (this.framing === "length" && this.contentLength === 0) this.framing = "none";
-    const cookies = this.#cookies;
-    if (cookies !== undefined && hasMoreCookies(cookies, snapshot.config.limits.cookies)) return false;
-    const known = hosts === 1 ? knownAuthority(this.#authority) : undefined;
-    if (known === undefined) return false;
-    this.#authority = known.text;
-    this.#host = known.authority.host;
+    if ((this.framing as BodyFraming) === "length" && this.contentLength === 0) this.framing = "none";
+    head.setCookies(cookieFields > 0);
+    if (cookieFields > 0 && this.#hasMoreCookies(head, snapshot.config.limits.cookies)) return false;
+    if (hosts !== 1 || authority === undefined) return false;
+    head.authority = authority.text;
+    head.host = authority.authority.host;
     return true;
   }
 
-  #reset(): void {
-    this.framing = "none";
-    this.contentLength = 0;
-    this.closing = false;
-    this.#cookies = undefined;
+  /** Most requests repeat the authority of the one before, which then needs no text. */
+  #authorityAt(bytes: Buffer, from: number, to: number): KnownAuthority | undefined {
+    const last = this.#lastAuthority;
+    if (last !== undefined && last.text.length === to - from && isExactly(bytes, from, last.text)) return last;
+    const known = knownAuthority(latin1Slice(bytes, from, to));
+    if (known !== undefined) this.#lastAuthority = known;
+    return known;
   }
 
-  #value(field: number, text: string): string {
-    return text.slice(this.scan.valueStart(field), this.scan.valueEnd(field));
+  #hasMoreCookies(head: FastHead, max: number): boolean {
+    if (this.cookieField < 0) return hasMoreCookies(head.cookies ?? "", max);
+    const from = this.scan.valueStart(this.cookieField);
+    const to = this.scan.valueEnd(this.cookieField);
+    return to - from > max && hasMoreCookies(head.text(from, to), max);
   }
 
-  #addCookies(value: string): void {
-    this.#cookies = this.#cookies === undefined ? value : `${this.#cookies}; ${value}`;
-  }
-
-  #readConnection(value: string): boolean {
-    if (value === "keep-alive" || value === "Keep-Alive") return true;
-    this.closing = value.toLowerCase() === "close";
+  #readConnection(bytes: Uint8Array, from: number, to: number): boolean {
+    if (isText(bytes, from, to, "keep-alive")) return true;
+    this.closing = isText(bytes, from, to, "close");
     return this.closing;
   }
 
-  /** A second length, or a length with a transfer coding, is ambiguous (RFC 9112 §6.3). */
-  #readLength(value: string): boolean {
-    if (this.framing !== "none" || !plainLength.test(value)) return false;
-    this.contentLength = Number(value);
+  /**
+   * A second length, or a length with a transfer coding, is ambiguous (RFC 9112 §6.3); so are a sign, a leading zero, and
+   * a length that a double does not hold.
+   */
+  #readLength(bytes: Uint8Array, from: number, to: number): boolean {
+    const digits = to - from;
+    if (this.framing !== "none" || digits === 0 || digits > maxDigits) return false;
+    if (digits > 1 && bytes[from] === zero) return false;
+    let length = 0;
+    for (let at = from; at < to; at++) {
+      const digit = (bytes[at] as number) - zero;
+      if (digit < 0 || digit > 9) return false;
+      length = length * 10 + digit;
+    }
+    this.contentLength = length;
     this.framing = "length";
     return true;
   }
+}
+
+const zero = 0x30;
+
+/** Whether the bytes are this lower-case text, ignoring case. */
+function isText(bytes: Uint8Array, from: number, to: number, text: string): boolean {
+  return to - from === text.length && isSame(bytes, from, text);
+}
+
+/** Whether the bytes from `from` on are this text. */
+function isExactly(bytes: Uint8Array, from: number, text: string): boolean {
+  for (let at = 0; at < text.length; at++) if (bytes[from + at] !== text.charCodeAt(at)) return false;
+  return true;
 }
 
 function methodAt(
@@ -267,79 +323,5 @@ export class RequestFields {
       const action = rules.action(name);
       return laneKinds.get(name) ?? (action === "managed" ? "rewritten" : action);
     });
-  }
-}
-
-/** Gives access to a head's fields after other heads were parsed. */
-interface Scanner {
-  readonly scan: HeaderScanner;
-  reclaim(head: FastHead): void;
-}
-
-interface FastHeadParts {
-  readonly method: string;
-  /** The whole head, as Latin-1. */
-  readonly text: string;
-  readonly target: string;
-  /** Length of the target's path, in characters. */
-  readonly pathLength: number;
-  readonly pathIsPlain: boolean;
-  readonly queryIsPlain: boolean;
-  readonly authority: string;
-  readonly host: string;
-  readonly cookies: string | undefined;
-}
-
-/** A request head in the fast lane: one string, in which fields are looked up on demand. */
-export class FastHead implements RequestHead {
-  readonly method: string;
-  readonly text: string;
-  readonly target: string;
-  readonly path: string;
-  readonly query: string;
-  readonly pathIsPlain: boolean;
-  readonly queryIsPlain: boolean;
-  readonly authority: string;
-  readonly host: string;
-  readonly cookies: string | undefined;
-  readonly #scanner: Scanner;
-
-  constructor(scanner: Scanner, parts: FastHeadParts) {
-    const { method, text, target, pathLength, pathIsPlain, queryIsPlain, authority, host, cookies } = parts;
-    const isWhole = pathLength === target.length;
-    this.method = method;
-    this.text = text;
-    this.target = target;
-    this.path = isWhole ? target : target.slice(0, pathLength);
-    this.query = isWhole ? "" : target.slice(pathLength + 1);
-    this.pathIsPlain = pathIsPlain;
-    this.queryIsPlain = queryIsPlain;
-    this.authority = authority;
-    this.host = host;
-    this.cookies = cookies;
-    this.#scanner = scanner;
-  }
-
-  header(name: string): string | undefined | typeof repeated {
-    this.#scanner.reclaim(this);
-    const { scan } = this.#scanner;
-    let found: string | undefined;
-    for (let field = 0; field < scan.count; field++) {
-      if (!isNamed(this.text, scan.start(field), scan.nameEnd(field), name)) continue;
-      if (found !== undefined) return repeated;
-      found = this.text.slice(scan.valueStart(field), scan.valueEnd(field));
-    }
-    return found;
-  }
-
-  headerLines(name: string): readonly string[] {
-    this.#scanner.reclaim(this);
-    const { scan } = this.#scanner;
-    const lines: string[] = [];
-    for (let field = 0; field < scan.count; field++) {
-      if (!isNamed(this.text, scan.start(field), scan.nameEnd(field), name)) continue;
-      lines.push(this.text.slice(scan.valueStart(field), scan.valueEnd(field)));
-    }
-    return lines;
   }
 }

@@ -1,5 +1,5 @@
 import { fieldLines } from "../../http/header-fields.ts";
-import type { Caller, RequestHead } from "../../http/request-head.ts";
+import type { Caller } from "../../http/request-head.ts";
 import { latin1Slice } from "../../node-internals.ts";
 import type { Attempts } from "../attempts.ts";
 import type { Exchange } from "../exchange.ts";
@@ -15,17 +15,20 @@ import {
   upstreamTarget,
   upstreamVia,
 } from "../request-headers.ts";
-import type { FastHead, RequestParser } from "./request-parser.ts";
+import type { FastHead } from "./fast-head.ts";
+import type { RequestParser } from "./request-parser.ts";
 import type { SocketWriter } from "./socket-writer.ts";
 
 /** The parts of an upstream request. */
 export interface UpstreamRequestParts {
   readonly exchange: Exchange;
   readonly attempts: Attempts;
+  /** The head as the client sent it. */
+  readonly head: FastHead;
   /** Undefined if the request has no body. */
   readonly body: BodyParser | undefined;
-  /** The head as sent upstream, without the fields that frame the body. */
-  readonly headText: string;
+  /** Of the client's connection. */
+  readonly cache: ForwardedHeaderCache;
 }
 
 /** One request to an endpoint: its head, and the part of its body received so far. */
@@ -33,16 +36,20 @@ export class UpstreamRequest {
   /** Undefined if the request has no body. */
   readonly body: BodyParser | undefined;
   readonly #exchange: Exchange;
-  readonly #headText: string;
+  readonly #head: FastHead;
+  readonly #reader: RequestParser;
+  readonly #cache: ForwardedHeaderCache;
   /** Body bytes as text: those received before there was a connection; all of them if kept for a retry. */
   #gathered = "";
   /** Maximum body bytes to keep for another attempt; 0: none, or the limit was exceeded. */
   #keptBytes: number;
   #mirror: Mirror | undefined;
 
-  constructor({ exchange, attempts, headText, body }: UpstreamRequestParts) {
+  constructor({ exchange, attempts, head, body, cache }: UpstreamRequestParts, reader: RequestParser) {
     this.#exchange = exchange;
-    this.#headText = headText;
+    this.#head = head;
+    this.#reader = reader;
+    this.#cache = cache;
     this.body = body;
     this.#keptBytes = body === undefined ? 0 : attempts.keptBodyBytes;
   }
@@ -63,16 +70,37 @@ export class UpstreamRequest {
     return body === undefined || body.complete || body.framing !== "chunked" || body.bytes > 0;
   }
 
-  /** The first write to a connection: the head, and the body bytes received so far. */
-  opening(connection: "keep-alive" | "close"): string {
-    const { method } = this.#exchange.head;
+  /** Adds the first write to a connection: the head, and the body bytes received so far. */
+  addOpening(out: HeadTarget, connection: "keep-alive" | "close"): void {
+    const { head, route, trace } = this.#exchange;
     const { body } = this;
-    const attemptText = this.#attemptText();
-    // The second header line.
-    const headText =
-      connection === "keep-alive" ? attemptText : attemptText.replace(keepAliveLine, "\r\nconnection: close\r\n");
-    if (body === undefined || (body.complete && body.bytes === 0)) return headText + framingText(method, "none");
-    return headText + framingText(method, body.framing === "until close" ? "none" : body.framing) + this.#gathered;
+    // Misbehaving upstreams send a body in response to HEAD, which would be parsed as the next response.
+    const kept = head.method === "HEAD" ? "close" : connection;
+    if (route?.transforms === undefined) {
+      addHead(out, this.#exchange, this.#head, this.#reader, this.#cache, kept);
+      // Each attempt has its own parent span.
+      if (trace !== undefined) out.addText(fieldLines(trace.fields()));
+    } else out.addText(this.#changedHead(kept));
+    if (body === undefined || (body.complete && body.bytes === 0)) addFraming(out, head.method, "none");
+    else {
+      addFraming(out, head.method, body.framing === "until close" ? "none" : body.framing);
+      out.addText(this.#gathered);
+    }
+  }
+
+  /** The head as text, before what the route changes in it. */
+  #headText(): string {
+    const head = new HeadText();
+    addHead(head, this.#exchange, this.#head, this.#reader, this.#cache, "keep-alive");
+    return head.text;
+  }
+
+  /** The head with the route's changes for the current attempt. */
+  #changedHead(connection: "keep-alive" | "close"): string {
+    const text = this.#headText();
+    const line = text.slice(0, text.indexOf("\r\n") + 2);
+    const [, host = "", ...fields] = attemptFields(this.#exchange, fieldsOf(text));
+    return `${line}${opening(host, connection)}${fieldLines(fields)}`;
   }
 
   /** The opening was written: starts the mirrored request, if any, and drops what need not be kept. */
@@ -101,21 +129,13 @@ export class UpstreamRequest {
     return end;
   }
 
-  /** The head for the current attempt. */
-  #attemptText(): string {
-    const { route, trace } = this.#exchange;
-    if (route?.transforms !== undefined) return changedText(this.#exchange, this.#headText);
-    // Each attempt has its own parent span.
-    return trace === undefined ? this.#headText : this.#headText + fieldLines(trace.fields());
-  }
-
   #beginMirror({ version }: Mirroring): void {
     const { body } = this;
     const { framing } = body ?? {};
     this.#mirror = this.#exchange.mirror(() => ({
       method: this.#exchange.head.method,
       target: upstreamTarget(this.#exchange),
-      headersFor: (endpoint) => copyFields(this.#exchange, fieldsOf(this.#headText), version, endpoint),
+      headersFor: (endpoint) => copyFields(this.#exchange, fieldsOf(this.#headText()), version, endpoint),
       body: typeof framing === "number" && framing > 0 ? framing : "none",
     }));
     if (this.#mirror === undefined || body === undefined) return;
@@ -156,8 +176,6 @@ export class UpstreamRequest {
   }
 }
 
-const keepAliveLine = "\r\nconnection: keep-alive\r\n";
-
 /** Trailer fields of requests are not passed on. */
 function bodyEnd(body: BodyParser): string {
   return body.framing === "chunked" ? "\r\n" : "";
@@ -166,26 +184,35 @@ function bodyEnd(body: BodyParser): string {
 /** Methods for which an empty body is sent as `content-length: 0` (RFC 9110 §8.6). */
 const bodyExpected: ReadonlySet<string> = new Set(["POST", "PUT", "PATCH"]);
 
-/** The Via line of a request that arrived without one. */
-const ownVia = `\r\nVia: ${upstreamVia("", "1.1")}\r\n`;
+/** Takes the pieces of a head, in order. */
+export interface HeadTarget {
+  addText(text: string): void;
+  addBytes(bytes: Uint8Array, from: number, to: number): void;
+  addView(view: Uint8Array): void;
+}
 
-/** Length of a request line apart from its method and target. */
-const requestLineRest = "  HTTP/1.1\r\n".length;
+const cookieName = Buffer.from("Cookie: ");
+const lineEnd = Buffer.from("\r\n");
+/** The end of the request id's line, and the Via line of a request that arrived without one. */
+const ownVia = Buffer.from(`\r\nVia: ${upstreamVia("", "1.1")}\r\n`);
 
 /**
- * The request's head as sent upstream, in canonical form, without the fields that frame the body. Consecutive kept
- * fields are one slice of the client's head. Must be called right after the head was read, while the parser still holds
- * its fields.
+ * Adds the request's head as sent upstream, in canonical form, without the fields that frame the body. Consecutive kept
+ * fields are one copy of the client's bytes.
  */
-export function requestText(
+function addHead(
+  out: HeadTarget,
   exchange: Exchange,
   head: FastHead,
   reader: RequestParser,
   cache: ForwardedHeaderCache,
-): string {
+  connection: "keep-alive" | "close",
+): void {
+  reader.reclaim(head);
   const { scan } = reader;
-  const { text } = head;
-  let out = requestLine(head, upstreamTarget(exchange)) + cache.opening(exchange);
+  const { bytes, start } = head;
+  addRequestLine(out, exchange, head);
+  cache.addOpening(out, exchange, connection);
   let via = "";
   let baggage: string | undefined;
   let keptFrom = -1;
@@ -195,31 +222,67 @@ export function requestText(
       if (keptFrom < 0) keptFrom = scan.start(field);
       continue;
     }
-    if (keptFrom >= 0) out += text.slice(keptFrom, scan.start(field));
+    if (keptFrom >= 0) out.addBytes(bytes, start + keptFrom, start + scan.start(field));
     keptFrom = -1;
-    if (kind === "via") via += `${text.slice(scan.valueStart(field), scan.valueEnd(field))}, `;
+    if (kind === "via") via += `${head.text(scan.valueStart(field), scan.valueEnd(field))}, `;
     else if (kind === "baggage") {
-      baggage = joinedBaggage(baggage, text.slice(scan.valueStart(field), scan.valueEnd(field)));
+      baggage = joinedBaggage(baggage, head.text(scan.valueStart(field), scan.valueEnd(field)));
     }
   }
-  if (keptFrom >= 0) out += text.slice(keptFrom, text.length - 2);
-  const cookies = upstreamCookies(exchange);
-  if (cookies !== undefined) out += `Cookie: ${cookies}\r\n`;
-  const propagated = fieldLines(propagatedFields(exchange, baggage));
-  const viaText = via === "" ? ownVia : `\r\nVia: ${upstreamVia(via, "1.1")}\r\n`;
-  return out + cache.forwardedHeaders(exchange) + exchange.requestId + viaText + propagated;
+  if (keptFrom >= 0) out.addBytes(bytes, start + keptFrom, start + head.length - 2);
+  if (head.hasCookies) addCookies(out, exchange, head);
+  cache.addForwarded(out, exchange);
+  out.addText(exchange.requestId);
+  if (via === "") out.addView(ownVia);
+  else out.addText(`\r\nVia: ${upstreamVia(via, "1.1")}\r\n`);
+  const propagated = propagatedFields(exchange, baggage);
+  if (propagated.length > 0) out.addText(fieldLines(propagated));
 }
 
-/** A slice of the client's head if the target is unchanged. */
-function requestLine({ method, target, text }: FastHead, upstream: string): string {
-  return upstream === target
-    ? text.slice(0, method.length + target.length + requestLineRest)
-    : `${method} ${upstream} HTTP/1.1\r\n`;
+function addRequestLine(out: HeadTarget, exchange: Exchange, head: FastHead): void {
+  const { snapshot, caller } = exchange;
+  const removed = caller.trusted ? snapshot.ownParameters : snapshot.untrustedParameters;
+  const isUnchanged =
+    exchange.head === head && exchange.upstreamPath === undefined && (removed.size === 0 || !head.hasQuery);
+  if (isUnchanged) out.addBytes(head.bytes, head.start, head.start + head.lineLength);
+  else out.addText(`${head.method} ${upstreamTarget(exchange)} HTTP/1.1\r\n`);
 }
 
-function opening({ method, authority }: RequestHead): string {
-  // Misbehaving upstreams send a body in response to HEAD, which would be parsed as the next response.
-  return `host: ${authority}\r\nconnection: ${method === "HEAD" ? "close" : "keep-alive"}\r\n`;
+function addCookies(out: HeadTarget, exchange: Exchange, head: FastHead): void {
+  const { snapshot, caller } = exchange;
+  const scan = caller.trusted || snapshot.cookieLookAlikes === undefined ? head.scanCookies() : undefined;
+  if (scan === undefined) {
+    const cookies = upstreamCookies(exchange);
+    if (cookies !== undefined) out.addText(`Cookie: ${cookies}\r\n`);
+    return;
+  }
+  if (scan.rangeCount === 0) return;
+  out.addView(cookieName);
+  for (let range = 0; range < scan.rangeCount; range++) {
+    out.addBytes(head.bytes, scan.rangeStart(range), scan.rangeEnd(range));
+  }
+  out.addView(lineEnd);
+}
+
+function opening(authority: string, connection: "keep-alive" | "close"): string {
+  return `host: ${authority}\r\nconnection: ${connection}\r\n`;
+}
+
+/** Collects a head as text, for what changes its fields one by one. */
+class HeadText implements HeadTarget {
+  text = "";
+
+  addText(text: string): void {
+    this.text += text;
+  }
+
+  addBytes(bytes: Buffer, from: number, to: number): void {
+    this.text += latin1Slice(bytes, from, to);
+  }
+
+  addView(view: Uint8Array): void {
+    this.addBytes(view as Buffer, 0, view.length);
+  }
 }
 
 /** The fields of a canonical head, flat, without `connection`. */
@@ -235,35 +298,34 @@ function fieldsOf(headText: string): string[] {
   return fields;
 }
 
-/** The head with the route's changes for the current attempt. */
-function changedText(exchange: Exchange, headText: string): string {
-  const line = headText.slice(0, headText.indexOf("\r\n") + 2);
-  const [, host = "", ...fields] = attemptFields(exchange, fieldsOf(headText));
-  const connection = exchange.head.method === "HEAD" ? "close" : "keep-alive";
-  return `${line}host: ${host}\r\nconnection: ${connection}\r\n${fieldLines(fields)}`;
-}
-
 /**
  * Caches the parts of a head that stay the same between requests: the Host and Connection lines, and the forwarded
- * headers. For an untrusted caller both depend only on the connection and the authority. The text of the forwarded
- * headers includes the name of the next field, X-Request-Id.
+ * headers. For an untrusted caller both depend only on the connection and the authority. The forwarded headers include
+ * the name of the next field, X-Request-Id.
  */
 export class ForwardedHeaderCache {
   #caller: Caller | undefined;
   #authority = "";
-  #opening = "";
-  #forwardedHeaders = "";
+  #opening = noBytes;
+  #forwarded = noBytes;
 
-  opening(exchange: Exchange): string {
-    if (exchange.head.method === "HEAD" || exchange.caller.trusted) return opening(exchange.head);
+  addOpening(out: HeadTarget, exchange: Exchange, connection: "keep-alive" | "close"): void {
+    const { caller, head } = exchange;
+    if (connection === "close" || caller.trusted) {
+      out.addText(opening(head.authority, connection));
+      return;
+    }
     this.#update(exchange);
-    return this.#opening;
+    out.addView(this.#opening);
   }
 
-  forwardedHeaders(exchange: Exchange): string {
-    if (exchange.caller.trusted) return forwardedText(exchange);
+  addForwarded(out: HeadTarget, exchange: Exchange): void {
+    if (exchange.caller.trusted) {
+      out.addText(forwardedText(exchange));
+      return;
+    }
     this.#update(exchange);
-    return this.#forwardedHeaders;
+    out.addView(this.#forwarded);
   }
 
   #update(exchange: Exchange): void {
@@ -271,23 +333,21 @@ export class ForwardedHeaderCache {
     if (caller === this.#caller && head.authority === this.#authority) return;
     this.#caller = caller;
     this.#authority = head.authority;
-    this.#opening = flatCopy(`host: ${head.authority}\r\nconnection: keep-alive\r\n`);
-    this.#forwardedHeaders = flatCopy(forwardedText(exchange));
+    this.#opening = Buffer.from(opening(head.authority, "keep-alive"), "latin1");
+    this.#forwarded = Buffer.from(forwardedText(exchange), "latin1");
   }
 }
+
+const noBytes = Buffer.alloc(0);
 
 function forwardedText(exchange: Exchange): string {
   return `${fieldLines(forwardedFields(exchange))}X-Request-Id: `;
 }
 
-/** A flat string: a slice would keep the whole head alive. */
-function flatCopy(text: string): string {
-  return Buffer.from(text, "latin1").toString("latin1");
-}
-
 /** The end of a request's head: the field that frames the body. `chunked`: a chunked body that is not empty. */
-function framingText(method: string, body: number | "chunked" | "none"): string {
-  if (body === "chunked") return "transfer-encoding: chunked\r\n\r\n";
-  if (body !== "none") return `content-length: ${body}\r\n\r\n`;
-  return bodyExpected.has(method) ? "content-length: 0\r\n\r\n" : "\r\n";
+function addFraming(out: HeadTarget, method: string, body: number | "chunked" | "none"): void {
+  if (body === "chunked") out.addText("transfer-encoding: chunked\r\n\r\n");
+  else if (body !== "none") out.addText(`content-length: ${body}\r\n\r\n`);
+  else if (bodyExpected.has(method)) out.addText("content-length: 0\r\n\r\n");
+  else out.addView(lineEnd);
 }

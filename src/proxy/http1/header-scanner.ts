@@ -214,7 +214,9 @@ export class HeaderNameTable<Kind extends string> {
     for (let slot = hash & (slots - 1); ; slot = (slot + 1) & (slots - 1)) {
       const entry = this.#entries[slot];
       if (entry === undefined) return this.#add(slot, hash, latin1Slice(bytes, start, end));
-      if (entry.hash === hash && isSame(bytes, start, end, entry.name)) return entry.kind;
+      if (entry.hash === hash && entry.name.length === end - start && isNameAt(bytes, start, entry.name)) {
+        return entry.kind;
+      }
     }
   }
 
@@ -229,23 +231,18 @@ export class HeaderNameTable<Kind extends string> {
   }
 }
 
-/** Whether the bytes from `start` to `end` are this lower-case name, ignoring case. */
-export function isSame(bytes: Uint8Array, start: number, end: number, name: Uint8Array): boolean {
-  const { length } = name;
-  if (end - start !== length) return false;
-  for (let at = 0; at < length; at++) {
+/** Whether the bytes from `start` on are this lower-case name of the same length, ignoring case. */
+function isNameAt(bytes: Uint8Array, start: number, name: Uint8Array): boolean {
+  for (let at = 0; at < name.length; at++) {
     if (lowerCase[bytes[start + at] as number] !== name[at]) return false;
   }
   return true;
 }
 
-/** Whether `text` from `start` to `end` equals this lower-case name, ignoring case. */
-export function isNamed(text: string, start: number, end: number, name: string): boolean {
-  if (end - start !== name.length) return false;
-  for (let at = 0; at < name.length; at++) {
-    let code = text.charCodeAt(start + at);
-    if (code >= 0x41 && code <= 0x5a) code |= 0x20;
-    if (code !== name.charCodeAt(at)) return false;
+/** Whether the bytes from `start` on are this lower-case text, ignoring case. */
+export function isSame(bytes: Uint8Array, start: number, text: string): boolean {
+  for (let at = 0; at < text.length; at++) {
+    if (lowerCase[bytes[start + at] as number] !== text.charCodeAt(at)) return false;
   }
   return true;
 }

@@ -173,9 +173,10 @@ export class ResponseParser {
   }
 
   #readConnection(field: number): void {
-    const start = this.start + this.scan.valueStart(field);
-    const end = this.start + this.scan.valueEnd(field);
-    if (isSame(this.bytes, start, end, keepAlive)) {
+    const { scan } = this;
+    const start = scan.valueStart(field);
+    const isPlain = scan.valueEnd(field) - start === keepAlive.length;
+    if (isPlain && isSame(this.bytes, this.start + start, keepAlive)) {
       this.#kept = true;
       return;
     }
@@ -213,7 +214,7 @@ export class ResponseParser {
   }
 }
 
-const keepAlive = Buffer.from("keep-alive");
+const keepAlive = "keep-alive";
 
 /** Of a head that is malformed or over a limit, whatever part of it was received. */
 function faultWithin(

@@ -4,7 +4,7 @@ import {
   HeaderScanner,
   incomplete,
   irregular,
-  isNamed,
+  isSame,
   PartialHead,
 } from "../../../src/proxy/http1/header-scanner.ts";
 
@@ -159,13 +159,14 @@ describe("the table of names", () => {
   });
 
   it("a name that differs in one bit is another", () => {
-    expect(isNamed("HOST", 0, 4, "host")).toBe(true);
-    expect(isNamed("HOS\x74", 0, 4, "host")).toBe(true);
-    expect(isNamed("HOS", 0, 3, "host")).toBe(false);
+    const isNamed = (sent: string, name: string) => isSame(Buffer.from(`.${sent}`, "latin1"), 1, name);
+    expect(isNamed("HOST", "host")).toBe(true);
+    expect(isNamed("HOS\x74", "host")).toBe(true);
+    expect(isNamed("HOS", "host")).toBe(false);
     // 0x0d | 0x20 is a hyphen, 0x5e | 0x20 a tilde: only letters have a case.
-    expect(isNamed("x\ra", 0, 3, "x-a")).toBe(false);
-    expect(isNamed("x^a", 0, 3, "x~a")).toBe(false);
-    expect(isNamed("x~a", 0, 3, "x^a")).toBe(false);
+    expect(isNamed("x\ra", "x-a")).toBe(false);
+    expect(isNamed("x^a", "x~a")).toBe(false);
+    expect(isNamed("x~a", "x^a")).toBe(false);
   });
 });
 
