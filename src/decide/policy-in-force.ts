@@ -38,14 +38,6 @@ export function policyInForce(
   return policy(left, spec, first, { split: first, withdrawn: candidate });
 }
 
-/** What is asked of the draws. */
-export interface DrawQuestion {
-  readonly request: DecisionRequest;
-  readonly unit: Unit;
-  /** The current pin, which may remember a ring. */
-  readonly pin: Pin | undefined;
-}
-
 /** What the draws give a unit. */
 export interface Drawn {
   readonly version: string;
@@ -55,11 +47,16 @@ export interface Drawn {
   readonly odds: number | undefined;
 }
 
-/** Draws by the split or by a rule, then by the rollout if the baseline was drawn and `rollout` is given. */
+/**
+ * Draws by the split or by a rule, then by the rollout if the baseline was drawn and `rollout` is given. `pin`: the
+ * current one, which may remember a ring.
+ */
 export function drawVersion(
   draw: Draw,
   rollout: RolloutDraw | undefined,
-  { request, unit, pin }: DrawQuestion,
+  request: DecisionRequest,
+  unit: Unit,
+  pin: Pin | undefined,
   stage: "rule" | "split",
   trail: Trail | undefined,
 ): Drawn {

@@ -6,7 +6,7 @@ import { Overrides } from "./override.ts";
 import { Pages } from "./pages.ts";
 import { type Pin, type PinBytes, PinCookie, type PinRejection } from "./pin.ts";
 import { changesOnlyVersion, isFlip, isSameRequester } from "./pin-changes.ts";
-import { type Drawn, drawVersion, givesVersion, type PolicyInForce, policyInForce } from "./policy-in-force.ts";
+import { drawVersion, givesVersion, type PolicyInForce, policyInForce } from "./policy-in-force.ts";
 import { decidePreflight, isPreflight } from "./preflight.ts";
 import type { ReleaseSpec, Weights } from "./release-spec.ts";
 import type { ReleaseTraffic } from "./release-traffic.ts";
@@ -107,6 +107,8 @@ export class Release {
     }
   }
 
+  // A remembered ring takes the place of the rule in the pin: it alone says at which weight the unit was drawn.
+
   /** By rules, split and default. `pin`: the current one, which under `hold` may replace a draw. */
   #byPolicy(request: DecisionRequest, unit: Unit, pin: Pin | undefined, trail: Trail | undefined): Decision {
     const held = pin && this.#heldVersion(pin, trail);
@@ -200,7 +202,7 @@ export class Release {
     const { split, rollout } = this.#inForce;
     const isDrawn = pin.how === "split" || pin.how === "ring";
     if (split === undefined || rollout === undefined || !isDrawn || this.#holds) return undefined;
-    const { version, odds } = drawVersion(split, rollout, { request, unit, pin }, "split", undefined);
+    const { version, odds } = drawVersion(split, rollout, request, unit, pin, "split", undefined);
     return version === pin.version ? odds : undefined;
   }
 
@@ -274,9 +276,9 @@ export class Release {
     if (rule.isWeighted && held !== undefined && this.#keepsHeld(rule, held, "rule", trail)) {
       return this.#byPin(request, unit, held, rule.name, trail);
     }
-    const drawn = drawVersion(rule.draw, this.#rolloutOf(rule), { request, unit, pin }, "rule", trail);
-    const next = this.#nextPin(request, unit, drawn.version, ...howOf(drawn, "rule", rule.name), trail);
-    const { version, odds } = drawn;
+    const drawn = drawVersion(rule.draw, this.#rolloutOf(rule), request, unit, pin, "rule", trail);
+    const { version, odds, ring } = drawn;
+    const next = this.#nextPin(request, unit, version, ring === undefined ? "rule" : "ring", ring ?? rule.name, trail);
     return { reason: "rule", version, rule: rule.name, unit, pin: next, flipped: isFlip(request.pin, next), odds };
   }
 
@@ -294,7 +296,7 @@ export class Release {
     if (held !== undefined && this.#keepsHeld(rule, held, "rule", trail)) {
       return this.#byPin(request, unit, held, rule.name, trail);
     }
-    const drawn = drawVersion(rule.draw, this.#rolloutOf(rule), { request, unit, pin }, "rule", trail);
+    const drawn = drawVersion(rule.draw, this.#rolloutOf(rule), request, unit, pin, "rule", trail);
     return { ...this.#byPin(request, unit, drawn.version, rule.name, trail), odds: drawn.odds };
   }
 
@@ -310,9 +312,8 @@ export class Release {
     if (held !== undefined && this.#keepsHeld({ draw: split, drawnBy: "rollout" }, held, "split", trail)) {
       return this.#byPin(request, unit, held, undefined, trail);
     }
-    const drawn = drawVersion(split, rollout, { request, unit, pin }, "split", trail);
-    const next = this.#nextPin(request, unit, drawn.version, ...howOf(drawn, "split", undefined), trail);
-    const { version, odds } = drawn;
+    const { version, odds, ring } = drawVersion(split, rollout, request, unit, pin, "split", trail);
+    const next = this.#nextPin(request, unit, version, ring === undefined ? "split" : "ring", ring, trail);
     return { reason: "split", version, rule: undefined, unit, pin: next, flipped: isFlip(request.pin, next), odds };
   }
 
@@ -406,9 +407,4 @@ const ringLength = 8;
 /** The name of the rule that a pin remembers. */
 function ruleOf(how: Pin["how"], rule: string | undefined): string | undefined {
   return how === "rule" ? rule : undefined;
-}
-
-/** A remembered ring takes the place of the rule in the pin: it alone says at which weight the unit was drawn. */
-function howOf({ ring }: Drawn, how: "rule" | "split", rule: string | undefined): [Pin["how"], string | undefined] {
-  return ring === undefined ? [how, rule] : ["ring", ring];
 }

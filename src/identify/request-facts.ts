@@ -28,12 +28,12 @@ type ValueCache = Map<string, string | typeof repeated | typeof absent>;
  * once per request, and the next source is read.
  */
 export class RequestFacts implements Facts {
-  readonly #table: AttributeTable;
-  readonly #head: RequestHead;
-  readonly #caller: Caller;
-  readonly #trusted: readonly AddressRange[];
-  readonly #nowMs: number;
-  #attributes: (AttributeValue | typeof absent | undefined)[] | undefined;
+  #table: AttributeTable;
+  #head: RequestHead;
+  #caller: Caller;
+  #trusted: readonly AddressRange[];
+  #nowMs: number;
+  readonly #attributes: (AttributeValue | typeof absent | undefined)[] = [];
   #headers: ValueCache | undefined;
   #cookies: ValueCache | undefined;
   #parameters: ReadonlyMap<string, string> | undefined;
@@ -54,6 +54,28 @@ export class RequestFacts implements Facts {
     this.#caller = caller;
     this.#trusted = trusted;
     this.#nowMs = nowMs;
+  }
+
+  /** Makes it the facts of another request, of which nothing was read yet. */
+  restart(
+    table: AttributeTable,
+    head: RequestHead,
+    caller: Caller,
+    trusted: readonly AddressRange[],
+    nowMs: number,
+  ): void {
+    this.#table = table;
+    this.#head = head;
+    this.#caller = caller;
+    this.#trusted = trusted;
+    this.#nowMs = nowMs;
+    this.#attributes.fill(undefined);
+    this.#headers = undefined;
+    this.#cookies = undefined;
+    this.#parameters = undefined;
+    this.#clientAddress = unread;
+    this.#patterns = undefined;
+    this.#token = unread;
   }
 
   get method(): string {
@@ -99,7 +121,7 @@ export class RequestFacts implements Facts {
   }
 
   attribute(index: number): AttributeValue | undefined {
-    this.#attributes ??= new Array(this.#table.size);
+    while (this.#attributes.length <= index) this.#attributes.push(undefined);
     let value = this.#attributes[index];
     if (value === undefined) {
       value = this.#readAttribute(index) ?? absent;

@@ -29,7 +29,7 @@ const noEndpoints: readonly Endpoint[] = Object.freeze([]);
  */
 export class Attempts implements PickContext {
   /** The version that serves: the assigned one, until none of its endpoints can be reached. */
-  served: ServiceVersion;
+  served!: ServiceVersion;
   fallback = false;
   /** Whether the assigned version failed the request and the last retry went to the default version. */
   rescued = false;
@@ -44,16 +44,16 @@ export class Attempts implements PickContext {
   /** Why the last attempt failed, if known. */
   cause: string | undefined;
   trace: Trace | undefined;
-  nowMs: number;
+  nowMs = 0;
   /** Endpoints that refused a connection or failed this request. */
   tried: readonly Endpoint[] = noEndpoints;
-  readonly affinity: Affinity | undefined;
+  affinity: Affinity | undefined;
   readonly #context: ProxyContext;
-  readonly #service: Service;
-  readonly #policy: RetryPolicy;
-  readonly #method: string;
+  #service!: Service;
+  #policy!: RetryPolicy;
+  #method = "";
   /** An override chose this version: an error is better than a response of another version. */
-  readonly #exact: boolean;
+  #exact = false;
   #permit: Permit | undefined;
   #atThisVersion = 0;
   #retries = 0;
@@ -75,6 +75,18 @@ export class Attempts implements PickContext {
     affinity: Affinity | undefined,
   ) {
     this.#context = context;
+    this.restart(service, method, version, exact, nowMs, affinity);
+  }
+
+  /** Makes it the attempts of another request. The one before must have ended. */
+  restart(
+    service: Service,
+    method: string,
+    version: ServiceVersion,
+    exact: boolean,
+    nowMs: number,
+    affinity: Affinity | undefined,
+  ): void {
     this.#service = service;
     this.#policy = service.retries;
     this.#method = method;
@@ -82,6 +94,22 @@ export class Attempts implements PickContext {
     this.#exact = exact;
     this.nowMs = nowMs;
     this.affinity = affinity;
+    this.fallback = false;
+    this.rescued = false;
+    this.failedAttempt = false;
+    this.count = 0;
+    this.endpoint = undefined;
+    this.ttfbMs = undefined;
+    this.cause = undefined;
+    this.trace = undefined;
+    this.tried = noEndpoints;
+    this.#permit = undefined;
+    this.#atThisVersion = 0;
+    this.#retries = 0;
+    this.#retriedAt = undefined;
+    this.#open = false;
+    this.#isFree = false;
+    this.#failure = undefined;
     this.#policy.budget?.earn();
   }
 

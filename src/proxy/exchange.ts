@@ -1,6 +1,7 @@
 import type { Decision } from "../decide/decision.ts";
+import type { PinRejection } from "../decide/pin.ts";
 import { isPreflight } from "../decide/preflight.ts";
-import { randomUnit } from "../decide/unit.ts";
+import { type RandomSource, randomUnit } from "../decide/unit.ts";
 import { type ErrorCode, firstCause, knownCause } from "../errors.ts";
 import { normalPath, routedHead } from "../http/path.ts";
 import type { Caller, RequestHead } from "../http/request-head.ts";
@@ -8,8 +9,9 @@ import { RequestFacts } from "../identify/request-facts.ts";
 import type { Outcome } from "../observe/outcome.ts";
 import type { RolloutTap } from "../observe/rollout/rollout-tap.ts";
 import type { FaultKind } from "../observe/route-stats.ts";
+import type { ReleaseStats } from "../observe/stats-registry.ts";
 import { Attempts } from "./attempts.ts";
-import { affinityOf, decideRequest } from "./decide-request.ts";
+import { affinityOf, type DecisionContext, decideRequest } from "./decide-request.ts";
 import type { Fault } from "./fault.ts";
 import {
   grpcLocalResponse,
@@ -34,13 +36,14 @@ import { spansOf } from "./trace-spans.ts";
  * calls `end` when the request is over, however it ended.
  */
 export class Exchange implements Outcome {
-  readonly snapshot: Snapshot;
-  readonly caller: Caller;
-  readonly head: RequestHead;
+  snapshot!: Snapshot;
+  caller!: Caller;
+  /** With the path that routes match. */
+  head!: RequestHead;
   readonly facts: RequestFacts;
-  readonly requestId: string;
+  requestId!: string;
   /** Undefined if tracing is not configured. */
-  readonly trace: Trace | undefined;
+  trace: Trace | undefined;
   route: Route | undefined;
   decision: Decision | undefined;
   /** Injected delay before the request is forwarded, in milliseconds. */
@@ -63,33 +66,75 @@ export class Exchange implements Outcome {
   bytesSent = 0;
   durationMs = 0;
   readonly #context: ProxyContext;
-  readonly #startedMs: number;
-  readonly #nowMs: number;
-  readonly #writtenPath: string;
+  #startedMs = 0;
+  #nowMs = 0;
+  #received!: RequestHead;
   /** Servers may read the path differently (path confusion). */
-  #isAmbiguous: boolean;
+  #isAmbiguous = false;
   #ended = false;
   /** Whether the overload manager counts it as in flight. */
   #isAdmitted = false;
   #mirror: Mirror | "none" | undefined;
   /** Of the rollout that the decision was made in, if the service has its candidate. */
   #tap: RolloutTap | undefined;
+  /** Those of the first request, which serve the next ones too. */
+  #ownAttempts: Attempts | undefined;
+  #question: DecisionQuestion | undefined;
 
   constructor(context: ProxyContext, caller: Caller, head: RequestHead) {
+    const { attributes, trustedProxies } = context.snapshot;
     this.#context = context;
+    this.facts = new RequestFacts(attributes, head, caller, trustedProxies, 0);
+    this.restart(caller, head);
+  }
+
+  /**
+   * Makes it the exchange of another request, for a lane that uses one object for many requests, one after the other.
+   * The request before must have ended, and `mayRestart` must hold.
+   */
+  restart(caller: Caller, head: RequestHead): void {
+    const context = this.#context;
     this.#startedMs = context.monotonicMs();
     this.#nowMs = context.nowMs();
     this.snapshot = context.snapshot;
     this.caller = caller;
-    const routed = routedHead(head, this.snapshot.config);
+    const routed = head.pathIsPlain ? head : routedHead(head, this.snapshot.config);
     this.#isAmbiguous = routed === undefined;
     this.head = routed ?? head;
-    this.#writtenPath = head.path;
+    this.#received = head;
     const { attributes, trustedProxies } = this.snapshot;
-    this.facts = new RequestFacts(attributes, this.head, caller, trustedProxies, this.#nowMs);
+    this.facts.restart(attributes, this.head, caller, trustedProxies, this.#nowMs);
     this.requestId = acceptedRequestId(head, caller) ?? context.newRequestId();
     const { tracing } = this.snapshot.config;
     this.trace = tracing && new Trace(tracing, head, caller, context, this.#startedMs);
+    this.route = undefined;
+    this.decision = undefined;
+    this.delayMs = 0;
+    this.fault = undefined;
+    this.upstreamPath = undefined;
+    this.forwardedPrefix = undefined;
+    this.attempts = undefined;
+    this.status = 0;
+    this.grpcStatus = undefined;
+    this.error = undefined;
+    this.failure = undefined;
+    this.bytesReceived = 0;
+    this.bytesSent = 0;
+    this.durationMs = 0;
+    this.#ended = false;
+    this.#isAdmitted = false;
+    this.#mirror = undefined;
+    this.#tap = undefined;
+  }
+
+  /**
+   * Whether nothing outside refers to it any more. Call after its end. What took an unusual way may still be referred to:
+   * by another attempt's events, a mirrored request or a trace.
+   */
+  get mayRestart(): boolean {
+    const wasForwardedOnce = this.attempts?.count === 1 && this.error === undefined;
+    const isPlain = this.attempts === undefined || wasForwardedOnce;
+    return this.#ended && isPlain && this.delayMs === 0 && typeof this.#mirror !== "object" && this.trace === undefined;
   }
 
   /** Finds the route, once. Decides and counts nothing, so the request can still be handed over to the other lane. */
@@ -120,7 +165,7 @@ export class Exchange implements Outcome {
     if (shed !== undefined) return refusal("overloaded", shed);
     this.#isAdmitted = true;
     if (route.upstreamPath !== undefined) {
-      this.upstreamPath = route.upstreamPath.for({ written: this.#writtenPath, matched: this.head.path });
+      this.upstreamPath = route.upstreamPath.for({ written: this.#received.path, matched: this.head.path });
       if (this.upstreamPath === undefined) return refusal("bad-request", "invalid-rewrite");
     }
     const { service, release } = route;
@@ -136,7 +181,10 @@ export class Exchange implements Outcome {
     const version = servedVersion(service, this.decision);
     const affinity = service.spec.balance === "hash" ? affinityOf(this.decision, this.facts) : undefined;
     const { method } = this.head;
-    this.attempts = new Attempts(this.#context, service, method, version, exact, this.#nowMs, affinity);
+    if (this.#ownAttempts === undefined) {
+      this.#ownAttempts = new Attempts(this.#context, service, method, version, exact, this.#nowMs, affinity);
+    } else this.#ownAttempts.restart(service, method, version, exact, this.#nowMs, affinity);
+    this.attempts = this.#ownAttempts;
     this.attempts.trace = this.trace;
     return undefined;
   }
@@ -153,13 +201,9 @@ export class Exchange implements Outcome {
   }
 
   #decide({ policy, stats, tap }: ActiveRelease, service: Service): Decision {
-    const decision = decideRequest(policy, this.head, this.facts, {
-      caller: this.caller,
-      service,
-      nowMs: this.#nowMs,
-      random: this.#context.randomUnit,
-      rejected: (cause) => stats.pinRejected(cause),
-    });
+    this.#question ??= new DecisionQuestion(this.#context.randomUnit);
+    this.#question.restart(this.caller, service, this.#nowMs, stats);
+    const decision = decideRequest(policy, this.head, this.facts, this.#question);
     if (decision.reason === "preflight") return decision;
     stats.decided(decision.version, decision.reason, this.#nowMs, decision.odds);
     if (decision.rule !== undefined) stats.ruleHit(decision.rule);
@@ -341,6 +385,28 @@ export class Exchange implements Outcome {
   get attemptCount(): number {
     return this.attempts?.count ?? 0;
   }
+}
+
+/** What a decision depends on besides the request; one object for all requests of an exchange. */
+class DecisionQuestion implements DecisionContext {
+  readonly random: RandomSource;
+  caller!: Caller;
+  service!: Service;
+  nowMs = 0;
+  #stats: ReleaseStats | undefined;
+
+  constructor(random: RandomSource) {
+    this.random = random;
+  }
+
+  restart(caller: Caller, service: Service, nowMs: number, stats: ReleaseStats): void {
+    this.caller = caller;
+    this.service = service;
+    this.nowMs = nowMs;
+    this.#stats = stats;
+  }
+
+  readonly rejected = (cause: PinRejection): void => this.#stats?.pinRejected(cause);
 }
 
 /** A service without the assigned version serves its default, so only the services that changed need a canary. */

@@ -47,8 +47,8 @@ export class ForwardState implements PermitWaiter {
   phase: ForwardPhase = "waiting";
   /** Whether the request is being sent in a later event than the one that received it. */
   isDeferred = false;
-  readonly #exchange: Exchange;
-  readonly #attempts: Attempts;
+  #exchange: Exchange;
+  #attempts: Attempts;
   readonly #transport: ForwardTransport;
   readonly #defect: (error: unknown) => void;
   #cancelHold: (() => void) | undefined;
@@ -61,6 +61,17 @@ export class ForwardState implements PermitWaiter {
     this.#attempts = attempts;
     this.#transport = transport;
     this.#defect = defect;
+  }
+
+  /** For another request, sent by the same transport. The one before must have ended. */
+  restart(exchange: Exchange, attempts: Attempts): void {
+    this.#exchange = exchange;
+    this.#attempts = attempts;
+    this.phase = "waiting";
+    this.isDeferred = false;
+    this.#cancelHold = undefined;
+    this.#cancelTotal = undefined;
+    this.#cutError = undefined;
   }
 
   /** Whether an injected delay holds the request. */

@@ -11,7 +11,14 @@ function pinOf(user: number): Pin {
   const rule = how === "rule" ? "insiders" : how === "ring" ? "0123abcd" : undefined;
   const source = user % 3 === 0 ? "attribute" : "random";
   const unit = { source, hi: 1 - user, lo: user * 7_919 } as const;
-  return { epoch: user * 1e7, issuedAtSeconds: 1e9 + user, version: user % 2 === 0 ? "stable" : "canary", how, rule, unit };
+  return {
+    epoch: user * 1e7,
+    issuedAtSeconds: 1e9 + user,
+    version: user % 2 === 0 ? "stable" : "canary",
+    how,
+    rule,
+    unit,
+  };
 }
 
 function add(pins: VerifiedPins, text: string, pin: Pin): void {

@@ -11,11 +11,10 @@ import type { Snapshot } from "../snapshot.ts";
 import { type AcceptedSocket, readAccepted } from "./adopted-socket.ts";
 import { abandon, readArea } from "./arena.ts";
 import type { ActiveRequest, ClientSide, FastContext } from "./fast-context.ts";
-import { Forward } from "./forward.ts";
 import { LocalReplyExchange } from "./local-reply.ts";
 import { PipelinedBytes } from "./pipelined-bytes.ts";
 import { ReadTarget } from "./read-buffers.ts";
-import type { FastHead } from "./fast-head.ts";
+import type { RequestRecord } from "./request-record.ts";
 import { SocketWriter } from "./socket-writer.ts";
 import { Deadline } from "./timer-wheel.ts";
 import { ForwardedHeaderCache } from "./upstream-request.ts";
@@ -261,14 +260,15 @@ export class ClientConnection implements ClientSide {
     if (from === to) return to;
     const { requests, context } = this.#context;
     const { snapshot } = context;
-    const head = requests.read(bytes, from, to, snapshot);
+    const record = this.#context.records.next;
+    const head = requests.read(bytes, from, to, snapshot, record.head);
     if (head === incomplete) {
       this.#partialHead = partial ?? new PartialHead(bytes, from, to);
       // The timeout for a head starts with its first byte.
       if (partial === undefined) this.#context.deadlines.arm(this.deadline, headTimeoutMs);
       return to;
     }
-    const next = head === irregular ? "head" : this.#begin(head, snapshot, bytes, to);
+    const next = head === irregular ? "head" : this.#begin(record, snapshot, bytes, to);
     if (typeof next === "number") return next;
     this.#handOver(next, bytes, from, to);
     return to;
@@ -278,13 +278,14 @@ export class ClientConnection implements ClientSide {
    * Takes the request through the chain. Returns the position where the next request starts, or the reason for a
    * handover, in which case nothing was done or counted.
    */
-  #begin(head: FastHead, snapshot: Snapshot, bytes: Buffer, to: number): HandoverCause | number {
-    const { requests, context } = this.#context;
+  #begin(record: RequestRecord, snapshot: Snapshot, bytes: Buffer, to: number): HandoverCause | number {
+    const { requests, records, context } = this.#context;
+    const { head } = record;
     const { framing, contentLength } = requests;
     const { headerBytes } = snapshot.config.limits;
     const caller = this.#downstream.caller(snapshot);
     head.cookieNames = caller.trusted ? snapshot.ownCookies : snapshot.untrustedCookies;
-    const exchange = new Exchange(context, caller, head);
+    const exchange = record.begin(caller);
     const route = exchange.findRoute();
     if (route === undefined) return "no-route";
     if (route.lane === "standard") return "route";
@@ -294,6 +295,7 @@ export class ClientConnection implements ClientSide {
     if (framing === "chunked" && route.mirroring?.takes(head.method)) return "mirror-body";
     this.#closing = requests.closing;
     this.#downstream.requestStarted();
+    records.taken();
     let reply: LocalReply | undefined;
     try {
       reply = exchange.begin();
@@ -305,13 +307,13 @@ export class ClientConnection implements ClientSide {
     const body =
       framing === "none" ? undefined : new BodyParser(framing === "chunked" ? "chunked" : contentLength, headerBytes);
     return reply === undefined
-      ? this.#forward(exchange, head, route.timeouts, body, bytes, to)
-      : this.#reply(exchange, reply, body, bytes, to);
+      ? this.#forward(exchange, record, route.timeouts, body, bytes, to)
+      : this.#reply(exchange, record, reply, body, bytes, to);
   }
 
   #forward(
     exchange: Exchange,
-    head: FastHead,
+    record: RequestRecord,
     timeouts: Timeouts,
     body: BodyParser | undefined,
     bytes: Buffer,
@@ -320,18 +322,28 @@ export class ClientConnection implements ClientSide {
     const { requests } = this.#context;
     const { attempts } = exchange;
     if (attempts === undefined) throw new TypeError("An exchange that is to be forwarded has no attempts.");
+    const { head } = record;
     const cache = this.#forwardedHeaders;
-    const request = new Forward(this.#context, this, { exchange, attempts, timeouts, head, body, cache });
+    const request = record.forward(this, { exchange, attempts, timeouts, head, body, cache });
     this.#request = request;
     const next = request.start(bytes, requests.end, to);
     head.keep();
     return next;
   }
 
-  #reply(exchange: Exchange, reply: LocalReply, body: BodyParser | undefined, bytes: Buffer, to: number): number {
-    const request = new LocalReplyExchange(this.#context, this, exchange, body);
+  #reply(
+    exchange: Exchange,
+    record: RequestRecord,
+    reply: LocalReply,
+    body: BodyParser | undefined,
+    bytes: Buffer,
+    to: number,
+  ): number {
+    const request = new LocalReplyExchange(this.#context, this, exchange, record, body);
     this.#request = request;
-    return request.start(reply, bytes, this.#context.requests.end, to);
+    const next = request.start(reply, bytes, this.#context.requests.end, to);
+    if (this.#request === request) record.head.keep();
+    return next;
   }
 
   #handOver(cause: HandoverCause, bytes: Buffer, from: number, to: number): void {

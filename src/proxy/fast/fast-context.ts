@@ -2,6 +2,7 @@ import type { BodyParser } from "../http1/body-parser.ts";
 import type { ResponseParser } from "../http1/response-parser.ts";
 import type { ProxyContext } from "../proxy-context.ts";
 import type { RequestParser } from "./request-parser.ts";
+import type { RequestRecords } from "./request-record.ts";
 import type { HttpDate } from "./response-writer.ts";
 import type { SocketWriter } from "./socket-writer.ts";
 import type { Deadline } from "./timer-wheel.ts";
@@ -14,6 +15,7 @@ export interface FastContext extends UpstreamContext {
   readonly date: HttpDate;
   readonly requests: RequestParser;
   readonly responses: ResponseParser;
+  readonly records: RequestRecords;
 }
 
 /** A connection's current request; receives the connection's events. */

@@ -5,6 +5,7 @@ import type { ProxyContext } from "../proxy-context.ts";
 import { ClientConnection, type ConnectionOwner } from "./client-connection.ts";
 import type { FastContext } from "./fast-context.ts";
 import { RequestParser } from "./request-parser.ts";
+import { RequestRecords } from "./request-record.ts";
 import { HttpDate } from "./response-writer.ts";
 import type { FastUpstreamPools } from "./upstream-pool.ts";
 
@@ -26,7 +27,7 @@ export class FastLane implements ConnectionOwner {
 
   constructor(context: ProxyContext, pools: FastUpstreamPools, other: OtherLane) {
     this.#other = other;
-    this.#context = {
+    const shared = {
       ...pools.context,
       context,
       pools,
@@ -34,6 +35,7 @@ export class FastLane implements ConnectionOwner {
       requests: new RequestParser(),
       responses: new ResponseParser(),
     };
+    this.#context = { ...shared, records: new RequestRecords(() => this.#context) };
   }
 
   /** Takes a connection that has not been read from, or whose bytes were put back. */

@@ -10,6 +10,7 @@ import type { Refusal } from "../local-reply.ts";
 import type { BodyState } from "../retry-policy.ts";
 import type { ActiveRequest, ClientSide, FastContext } from "./fast-context.ts";
 import { writeLocalReply } from "./local-reply.ts";
+import type { RequestRecord } from "./request-record.ts";
 import { bodyReader, ResponseRelay } from "./response-writer.ts";
 import type { UpstreamConnection, UpstreamUser } from "./upstream-pool.ts";
 import { UpstreamRequest, type UpstreamRequestParts } from "./upstream-request.ts";
@@ -28,27 +29,46 @@ export interface ForwardParts extends UpstreamRequestParts {
  * disconnected.
  */
 export class Forward implements ActiveRequest, UpstreamUser, ForwardTransport {
-  readonly exchange: Exchange;
+  exchange: Exchange;
   readonly #context: FastContext;
-  readonly #client: ClientSide;
-  readonly #timeouts: Timeouts;
+  readonly #record: RequestRecord;
+  #client: ClientSide;
+  #timeouts: Timeouts;
   readonly #request: UpstreamRequest;
   readonly #state: ForwardState;
   /** Whether an idle connection may be used. */
   #mayReuse = true;
   #connection: UpstreamConnection | undefined;
   #partialHead: PartialHead | undefined;
-  #relayed: ResponseRelay | undefined;
+  #relay: ResponseRelay | undefined;
+  /** Whether `#relay` is that of this request. */
+  #isRelaying = false;
   #interim: InterimRelay | undefined;
   #status = 0;
 
-  constructor(context: FastContext, client: ClientSide, parts: ForwardParts) {
+  constructor(context: FastContext, client: ClientSide, parts: ForwardParts, record: RequestRecord) {
     this.#context = context;
+    this.#record = record;
     this.#client = client;
     this.exchange = parts.exchange;
     this.#timeouts = parts.timeouts;
     this.#request = new UpstreamRequest(parts, context.requests);
     this.#state = new ForwardState(parts.exchange, parts.attempts, this, context.context.defect);
+  }
+
+  /** Makes it the forwarding of another request, of which nothing was sent yet. */
+  restart(client: ClientSide, parts: ForwardParts): void {
+    this.#client = client;
+    this.exchange = parts.exchange;
+    this.#timeouts = parts.timeouts;
+    this.#request.restart(parts);
+    this.#state.restart(parts.exchange, parts.attempts);
+    this.#mayReuse = true;
+    this.#connection = undefined;
+    this.#partialHead = undefined;
+    this.#isRelaying = false;
+    this.#interim = undefined;
+    this.#status = 0;
   }
 
   /** Starts, with the body bytes that followed the head. Returns the position where the next request starts. */
@@ -62,6 +82,11 @@ export class Forward implements ActiveRequest, UpstreamUser, ForwardTransport {
     }
     this.#arm(this.#timeouts.idleMs);
     return this.#gather(body, bytes, from, to);
+  }
+
+  /** Undefined before the response's head. */
+  get #relayed(): ResponseRelay | undefined {
+    return this.#isRelaying ? this.#relay : undefined;
   }
 
   get #headLimits(): ResponseHeadLimits {
@@ -281,14 +306,22 @@ export class Forward implements ActiveRequest, UpstreamUser, ForwardTransport {
       this.#state.sendTo(retryEndpoint);
       return;
     }
-    const relayed = new ResponseRelay(this.exchange, responses, writer);
-    this.#relayed = relayed;
+    const relayed = this.#beginRelay();
     this.#status = responses.status;
     this.#state.responseStarted(responses.status);
     if (relayed.endsConnection) connection.endReuse();
     else connection.limitReuse(responses.keepAliveSeconds, responses.keepAliveRequests);
     relayed.addHead(responses, this.#client.connectionAfter("response"), date);
     this.#passOn(connection, relayed, bytes, from, to, writer);
+  }
+
+  #beginRelay(): ResponseRelay {
+    const { responses } = this.#context;
+    const { writer } = this.#client;
+    if (this.#relay === undefined) this.#relay = new ResponseRelay(this.exchange, responses, writer);
+    else this.#relay.restart(this.exchange, responses, writer);
+    this.#isRelaying = true;
+    return this.#relay;
   }
 
   /** Discards a response that is retried; keeps its connection if the response is already complete. */
@@ -358,7 +391,10 @@ export class Forward implements ActiveRequest, UpstreamUser, ForwardTransport {
   /** The last byte was flushed. */
   #complete(): void {
     this.#state.end("complete", this.#status);
+    const isWhole = !this.#request.awaitsBody;
     this.#client.requestEnded(this.#request.body);
+    // Last: the client's next request may have begun, and must not find the record in use.
+    if (isWhole && this.exchange.mayRestart) this.#context.records.putBack(this.#record);
   }
 
   // ---- failures

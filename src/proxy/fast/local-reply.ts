@@ -3,6 +3,7 @@ import type { Exchange } from "../exchange.ts";
 import { type BodyParser, nowhere } from "../http1/body-parser.ts";
 import { closesConnection, errorOf, type LocalReply, localResponseText } from "../local-reply.ts";
 import type { ActiveRequest, ClientSide, FastContext } from "./fast-context.ts";
+import type { RequestRecord } from "./request-record.ts";
 
 /** How long a client may take to read from a local reply. */
 const clientIdleMs = 60_000;
@@ -12,13 +13,21 @@ export class LocalReplyExchange implements ActiveRequest {
   readonly #context: FastContext;
   readonly #client: ClientSide;
   readonly #exchange: Exchange;
+  readonly #record: RequestRecord;
   readonly #body: BodyParser | undefined;
   #status = 0;
 
-  constructor(context: FastContext, client: ClientSide, exchange: Exchange, body: BodyParser | undefined) {
+  constructor(
+    context: FastContext,
+    client: ClientSide,
+    exchange: Exchange,
+    record: RequestRecord,
+    body: BodyParser | undefined,
+  ) {
     this.#context = context;
     this.#client = client;
     this.#exchange = exchange;
+    this.#record = record;
     this.#body = body;
   }
 
@@ -54,6 +63,7 @@ export class LocalReplyExchange implements ActiveRequest {
   #complete(): void {
     this.#exchange.end(this.#status, this.#exchange.error);
     this.#client.requestEnded(this.#body);
+    if (!this.awaitsBody && this.#exchange.mayRestart) this.#context.records.putBack(this.#record);
   }
 
   onClientGone(): void {

@@ -26,15 +26,16 @@ import { FastHead, type FieldReader } from "./fast-head.ts";
 export type BodyFraming = "none" | "length" | "chunked";
 
 /** The methods of this lane, with the bytes they start with; all others are handed over. */
-const methods: readonly { readonly name: string; readonly bytes: Uint8Array; readonly body: "served" | "unserved" }[] = [
-  { name: "GET", bytes: Buffer.from("GET "), body: "served" },
-  { name: "POST", bytes: Buffer.from("POST "), body: "served" },
-  { name: "PUT", bytes: Buffer.from("PUT "), body: "served" },
-  { name: "HEAD", bytes: Buffer.from("HEAD "), body: "unserved" },
-  { name: "DELETE", bytes: Buffer.from("DELETE "), body: "served" },
-  { name: "PATCH", bytes: Buffer.from("PATCH "), body: "served" },
-  { name: "OPTIONS", bytes: Buffer.from("OPTIONS "), body: "served" },
-];
+const methods: readonly { readonly name: string; readonly bytes: Uint8Array; readonly body: "served" | "unserved" }[] =
+  [
+    { name: "GET", bytes: Buffer.from("GET "), body: "served" },
+    { name: "POST", bytes: Buffer.from("POST "), body: "served" },
+    { name: "PUT", bytes: Buffer.from("PUT "), body: "served" },
+    { name: "HEAD", bytes: Buffer.from("HEAD "), body: "unserved" },
+    { name: "DELETE", bytes: Buffer.from("DELETE "), body: "served" },
+    { name: "PATCH", bytes: Buffer.from("PATCH "), body: "served" },
+    { name: "OPTIONS", bytes: Buffer.from("OPTIONS "), body: "served" },
+  ];
 
 const versionEnd = Buffer.from(" HTTP/1.1\r\n");
 

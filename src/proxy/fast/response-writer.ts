@@ -18,31 +18,50 @@ import type { SocketWriter } from "./socket-writer.ts";
 
 /** Relays an upstream's final response to the client, reframed if necessary. */
 export class ResponseRelay {
-  readonly status: number;
+  status = 0;
   /**
    * Whether the upstream connection cannot be reused. Neither after HEAD, nor after a 204 or 304 that announces a body:
    * misbehaving upstreams send one.
    */
-  readonly endsConnection: boolean;
-  readonly #exchange: Exchange;
-  readonly #writer: SocketWriter;
-  /** Undefined if the response has no body. */
-  readonly #body: BodyParser | undefined;
+  endsConnection = false;
+  #exchange: Exchange;
+  #writer: SocketWriter;
+  /** Of the last response that had one. */
+  #parser: BodyParser | undefined;
+  #hasBody = false;
   /** How the body is framed for the client; `own chunks`: the upstream's body ends with its connection. */
-  readonly #frame: "unchanged" | "upstream's chunks" | "own chunks";
+  #frame: "unchanged" | "upstream's chunks" | "own chunks" = "unchanged";
 
   /** From the last parsed head. */
-  constructor(exchange: Exchange, { status, chunked, contentLength, closing }: ResponseParser, writer: SocketWriter) {
+  constructor(exchange: Exchange, responses: ResponseParser, writer: SocketWriter) {
+    this.#exchange = exchange;
+    this.#writer = writer;
+    this.restart(exchange, responses, writer);
+  }
+
+  /** For another response, from the last parsed head. */
+  restart(exchange: Exchange, { status, chunked, contentLength, closing }: ResponseParser, writer: SocketWriter): void {
     const { method } = exchange.head;
     const bodiless = isBodiless(status, method);
     const announcesBody = chunked || (contentLength ?? 0) > 0;
     this.status = status;
     this.#exchange = exchange;
     this.#writer = writer;
-    this.#body = bodiless ? undefined : bodyReader(chunked, contentLength);
+    this.#hasBody = !bodiless;
+    if (!bodiless) this.#beginBody(chunked ? "chunked" : (contentLength ?? "until close"));
     const framed = chunked ? "upstream's chunks" : contentLength === undefined ? "own chunks" : "unchanged";
     this.#frame = bodiless ? "unchanged" : framed;
     this.endsConnection = closing || method === "HEAD" || this.#frame === "own chunks" || (bodiless && announcesBody);
+  }
+
+  #beginBody(framing: BodyParser["framing"]): void {
+    if (this.#parser === undefined) this.#parser = new BodyParser(framing, maxResponseTrailerBytes);
+    else this.#parser.restart(framing, maxResponseTrailerBytes);
+  }
+
+  /** Undefined if the response has no body. */
+  get #body(): BodyParser | undefined {
+    return this.#hasBody ? this.#parser : undefined;
   }
 
   get isComplete(): boolean {

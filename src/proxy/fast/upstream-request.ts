@@ -34,24 +34,30 @@ export interface UpstreamRequestParts {
 /** One request to an endpoint: its head, and the part of its body received so far. */
 export class UpstreamRequest {
   /** Undefined if the request has no body. */
-  readonly body: BodyParser | undefined;
-  readonly #exchange: Exchange;
-  readonly #head: FastHead;
+  body: BodyParser | undefined;
+  #exchange!: Exchange;
+  #head!: FastHead;
   readonly #reader: RequestParser;
-  readonly #cache: ForwardedHeaderCache;
+  #cache!: ForwardedHeaderCache;
   /** Body bytes as text: those received before there was a connection; all of them if kept for a retry. */
   #gathered = "";
   /** Maximum body bytes to keep for another attempt; 0: none, or the limit was exceeded. */
-  #keptBytes: number;
+  #keptBytes = 0;
   #mirror: Mirror | undefined;
 
-  constructor({ exchange, attempts, head, body, cache }: UpstreamRequestParts, reader: RequestParser) {
+  constructor(parts: UpstreamRequestParts, reader: RequestParser) {
+    this.#reader = reader;
+    this.restart(parts);
+  }
+
+  restart({ exchange, attempts, head, body, cache }: UpstreamRequestParts): void {
     this.#exchange = exchange;
     this.#head = head;
-    this.#reader = reader;
     this.#cache = cache;
     this.body = body;
+    this.#gathered = "";
     this.#keptBytes = body === undefined ? 0 : attempts.keptBodyBytes;
+    this.#mirror = undefined;
   }
 
   /** Whether further bytes from the client still belong to this request. */

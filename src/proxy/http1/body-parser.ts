@@ -16,18 +16,25 @@ import {
 
 /** Parses the body of one message, with any framing, and passes it on. */
 export class BodyParser {
-  readonly #chunks: ChunkedParser | undefined;
   /** The body's length in bytes, or how else its end is found. */
-  readonly framing: number | "chunked" | "until close";
-  readonly #length: number;
+  framing: number | "chunked" | "until close" = 0;
+  #chunks: ChunkedParser | undefined;
+  #length = 0;
   #bytes = 0;
   #ended = false;
 
   /** `framing`: a length in bytes, `chunked`, or `until close` if the body ends with the connection. */
   constructor(framing: number | "chunked" | "until close", maxTrailerBytes: number) {
+    this.restart(framing, maxTrailerBytes);
+  }
+
+  /** For another body. */
+  restart(framing: number | "chunked" | "until close", maxTrailerBytes: number): void {
     this.framing = framing;
     this.#chunks = framing === "chunked" ? new ChunkedParser(maxTrailerBytes) : undefined;
     this.#length = typeof framing === "number" ? framing : Number.POSITIVE_INFINITY;
+    this.#bytes = 0;
+    this.#ended = false;
   }
 
   /** Content bytes so far, without framing. */
