@@ -21,7 +21,7 @@ const proxyNames: readonly ProxyName[] = [...nativePeerNames, ...nodePeerNames, 
 const usualProxies = "nginx,haproxy,perch-fast";
 const shapeNames = shapes.map(({ name }) => name);
 /** A smoke run checks briefly that each kind of shape works. */
-const quickShapes = ["main", "access-log", "tls", "64KiB", "upload-10MiB", "workers-2", "idle"];
+const quickShapes = ["main", "tls", "64KiB", "upload-10MiB", "workers-2", "idle"];
 /** A proxy needs two files per connection, and some of its own. */
 const sparedFiles = 500;
 

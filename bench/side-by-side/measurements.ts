@@ -25,6 +25,8 @@ export interface Figures {
   readonly requestsPerSecond: number;
   readonly cpuUsPerMiB: number;
   readonly proxyCoreBusy: number;
+  /** The share of the proxy's core that other programs took, at the fixed rate. */
+  readonly othersBusy: number;
   readonly loadCoreBusy: number;
   /** CPU time of the least busy worker, as a share of the busiest one's: how evenly connections are spread. */
   readonly workerEvenness: number;
@@ -115,6 +117,7 @@ export async function measureFixed(
   const { p50Ms, p99Ms, p999Ms, ownDelayP99Ms } = result;
   return {
     ...defined("cpuUsPerRequest", cpuUs && cpuUs / requests),
+    ...(shape.isPinned ? defined("othersBusy", othersBetween(start, end)) : {}),
     p50Ms,
     p99Ms,
     p999Ms,
@@ -208,6 +211,14 @@ async function glance({ upstreams, pinning }: Stage, { proxy }: Scene): Promise<
 
 function cpuUsBetween(start: Glance, end: Glance): number | undefined {
   return start.proxy && end.proxy && (end.proxy.cpuMs - start.proxy.cpuMs) * 1000;
+}
+
+/** Clock ticks make it inexact by a percent or two. */
+function othersBetween(start: Glance, end: Glance): number | undefined {
+  const busy = busyShare(start.proxyCpu, end.proxyCpu);
+  const cpuUs = cpuUsBetween(start, end);
+  if (busy === undefined || cpuUs === undefined) return undefined;
+  return Math.max(0, busy - cpuUs / 1000 / (end.atMs - start.atMs));
 }
 
 /** The busiest threads are those that serve. */

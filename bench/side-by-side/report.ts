@@ -5,7 +5,7 @@ import { busyWarning, type Machine, machineLine } from "../machine.ts";
 import type { Spread } from "../spread.ts";
 import { figure, formatTable } from "../table.ts";
 import type { Figures } from "./measurements.ts";
-import { base, type Row } from "./run-side-by-side.ts";
+import { base, type Row } from "./row.ts";
 import { mainShapeName, type Shape } from "./shapes.ts";
 
 type FigureName = keyof Figures;
@@ -50,6 +50,7 @@ const asideColumns = {
   garbageBytes: { title: "garbage B", text: (spread: Spread | undefined) => figure(spread?.median, 0) },
   workerEvenness: { title: "least/most worker", text: percent },
   loadDelayP99Ms: { title: "load late p99 ms", text: (spread: Spread | undefined) => figure(spread?.median, 3) },
+  othersBusy: { title: "others", text: percent },
   proxyCoreBusy: { title: "proxy core", text: percent },
   loadCoreBusy: { title: "load core", text: percent },
 } as const;
@@ -70,7 +71,7 @@ function shapeTables({ name, title, measures }: Shape, all: readonly Row[]): rea
     lines.push(
       "",
       `${name}: ${title}, at ${rate} requests/s`,
-      table(rows, fixedColumns, ["garbageBytes", "peakMiB", "loadDelayP99Ms"]),
+      table(rows, fixedColumns, ["garbageBytes", "peakMiB", "loadDelayP99Ms", "othersBusy"]),
     );
   }
   if (measures.includes("saturated")) {

@@ -3,18 +3,11 @@
  * turns, back and forth, so that a machine that changes favours none.
  */
 import type { ProxyName } from "../proxies.ts";
-import { median, type Spread, spreadOf } from "../spread.ts";
+import { median } from "../spread.ts";
 import type { User } from "../users.ts";
 import type { Contender } from "./contenders.ts";
-import {
-  type Figures,
-  measureFixed,
-  measureIdleMemory,
-  measureSaturated,
-  type Sample,
-  type Window,
-  warmUp,
-} from "./measurements.ts";
+import { measureFixed, measureIdleMemory, measureSaturated, type Sample, type Window, warmUp } from "./measurements.ts";
+import { base, type Row, RowDraft } from "./row.ts";
 import type { Shape } from "./shapes.ts";
 import { learnUsers, orVoid, Scene, type Stage } from "./stage.ts";
 import { UpstreamsEnded } from "./upstreams.ts";
@@ -33,28 +26,9 @@ export interface SideBySideSettings {
   readonly requestsPerSecond: number | undefined;
 }
 
-export type FigureSpreads = { readonly [Figure in keyof Figures]?: Spread };
-
-export interface Row {
-  readonly shape: string;
-  /** The name of the contender. */
-  readonly proxy: string;
-  readonly isPerch: boolean;
-  /** Over the rounds. Empty where the row is invalid or not applicable. */
-  readonly figures: FigureSpreads;
-  /** As multiples of the base's in the same round. */
-  readonly ratios: FigureSpreads;
-  readonly fixedRequestsPerSecond: number | undefined;
-  /** Why the row is invalid; empty where every response was right. */
-  readonly void: readonly string[];
-  readonly notes: readonly string[];
-}
-
 /** Below saturation of those that are compared with one another. */
 const shareOfSlowest = 0.6;
 const comparedProxies: readonly ProxyName[] = ["nginx", "haproxy", "perch-fast"];
-/** What the others are multiples of. */
-export const base: ProxyName = "nginx";
 
 export async function runSideBySide(
   stage: Stage,
@@ -107,18 +81,8 @@ async function measureShape(
   say: (line: string) => void,
 ): Promise<void> {
   const rounds = Math.min(settings.rounds, shape.maxRounds);
-  const open = async (draft: RowDraft): Promise<Scene | undefined> => {
-    const scene = await Scene.open(stage, draft.contender, shape, crowds.get(draft.contender) ?? [], draft);
-    try {
-      await scene.judge();
-      if (draft.isOpen) await warmUp(stage, shape, scene, settings.warmUpMs);
-      return scene;
-    } catch (error) {
-      await scene.proxy.stop();
-      throw error;
-    }
-  };
-  const measureAll = async (round: number, kind: string, measure: (draft: RowDraft) => Promise<Sample>) => {
+  const openScene = (draft: RowDraft) => openWarm(stage, settings, draft, crowds.get(draft.contender) ?? []);
+  const inTurns = async (round: number, kind: string, measure: (draft: RowDraft) => Promise<Sample>) => {
     for (const draft of (round % 2 === 0 ? drafts : drafts.toReversed()).filter(({ isOpen }) => isOpen)) {
       const sample = (await orVoid(draft, () => measure(draft))) ?? {};
       draft.add(round, sample);
@@ -128,48 +92,61 @@ async function measureShape(
   };
   if (shape.measures.includes("idle")) {
     for (let round = 0; round < rounds; round++) {
-      await measureAll(round, "idle", async (draft) => {
-        const scene = await open(draft);
+      await inTurns(round, "idle", async (draft) => {
+        const scene = await openScene(draft);
         try {
-          return scene === undefined ? {} : await measureIdleMemory(stage, shape, scene);
+          return await measureIdleMemory(stage, shape, scene);
         } finally {
-          await scene?.close();
+          await scene.close();
         }
       });
     }
     return;
   }
   const scenes = new Map<RowDraft, Scene>();
-  const sceneOf = (draft: RowDraft): Scene => {
-    const scene = scenes.get(draft);
-    if (scene === undefined) throw new Error("it does not run");
-    return scene;
-  };
+  const inScenes = (round: number, kind: string, measure: (scene: Scene) => Promise<Sample>) =>
+    inTurns(round, kind, async (draft) => {
+      const scene = scenes.get(draft);
+      return scene === undefined ? {} : measure(scene);
+    });
   try {
     for (const draft of drafts.filter(({ isOpen }) => isOpen)) {
-      const scene = await orVoid(draft, () => open(draft));
-      if (scene !== undefined) scenes.set(draft, scene);
+      const scene = await orVoid(draft, () => openScene(draft));
+      if (scene === undefined) say(`${shape.name}  ${draft.contender.name} is void: ${[...draft.faults].join("; ")}`);
+      else scenes.set(draft, scene);
     }
     for (let round = 0; round < rounds; round++) {
       if (shape.measures.includes("saturated")) {
-        await measureAll(round, "saturated", (draft) =>
-          measureSaturated(stage, shape, sceneOf(draft), settings.saturated),
-        );
+        await inScenes(round, "saturated", (scene) => measureSaturated(stage, shape, scene, settings.saturated));
       }
       if (!shape.measures.includes("fixed")) continue;
       // The same in all rounds, for all proxies.
-      const rate =
-        drafts[0]?.fixedRequestsPerSecond ??
-        shape.requestsPerSecond ??
-        settings.requestsPerSecond ??
-        rateBelowSaturation(drafts);
+      const known = drafts[0]?.fixedRequestsPerSecond ?? shape.requestsPerSecond ?? settings.requestsPerSecond;
+      const rate = known ?? rateBelowSaturation(drafts);
       for (const draft of drafts) draft.fixedRequestsPerSecond = rate;
-      await measureAll(round, `at ${rate}/s`, (draft) =>
-        measureFixed(stage, shape, sceneOf(draft), settings.fixed, rate),
-      );
+      await inScenes(round, `at ${rate}/s`, (scene) => measureFixed(stage, shape, scene, settings.fixed, rate));
     }
   } finally {
     for (const [draft, scene] of scenes) await orVoid(draft, () => scene.close());
+  }
+}
+
+/** A proxy whose responses were checked and that is warm. */
+async function openWarm(
+  stage: Stage,
+  { warmUpMs }: SideBySideSettings,
+  draft: RowDraft,
+  users: readonly User[],
+): Promise<Scene> {
+  const { shape, contender } = draft;
+  const scene = await Scene.open(stage, contender, shape, users, draft);
+  try {
+    await scene.judge();
+    if (draft.isOpen) await warmUp(stage, shape, scene, warmUpMs);
+    return scene;
+  } catch (error) {
+    await scene.proxy.stop();
+    throw error;
   }
 }
 
@@ -178,60 +155,6 @@ function rateBelowSaturation(drafts: readonly RowDraft[]): number {
   const compared = drafts.filter(({ contender }) => comparedProxies.includes(contender.proxy));
   const rates = (compared.length > 0 ? compared : drafts).flatMap((draft) => rateOf(draft) ?? []);
   return rates.length === 0 ? 1_000 : Math.max(10, Math.floor((shareOfSlowest * Math.min(...rates)) / 10) * 10);
-}
-
-/** A row under construction. */
-class RowDraft {
-  readonly contender: Contender;
-  /** By round. */
-  readonly samples: Sample[] = [];
-  readonly faults = new Set<string>();
-  readonly notes = new Set<string>();
-  fixedRequestsPerSecond: number | undefined;
-  readonly #shape: Shape;
-  readonly #absence: string | undefined;
-
-  constructor(shape: Shape, contender: Contender) {
-    this.#shape = shape;
-    this.contender = contender;
-    this.#absence = shape.without(contender.proxy);
-    if (this.#absence !== undefined) this.notes.add(`not measured: ${this.#absence}`);
-  }
-
-  /** An invalid row is not measured further. */
-  get isOpen(): boolean {
-    return this.#absence === undefined && this.faults.size === 0;
-  }
-
-  add(round: number, sample: Sample): void {
-    this.samples[round] = { ...this.samples[round], ...sample };
-  }
-
-  row(baseDraft: RowDraft | undefined): Row {
-    const { contender, samples, faults, notes, fixedRequestsPerSecond } = this;
-    const names = new Set(samples.flatMap((sample) => Object.keys(sample) as (keyof Figures)[]));
-    const figures = [...names].map((name) => [name, spreadOf(samples.flatMap((sample) => sample[name] ?? []))]);
-    const ratios = [...names].map((name) => [name, spreadOf(this.#ratios(name, baseDraft))]);
-    const isVoid = faults.size > 0;
-    return {
-      shape: this.#shape.name,
-      proxy: contender.name,
-      isPerch: contender.pins === "own" && contender.proxy.startsWith("perch"),
-      figures: isVoid ? {} : Object.fromEntries(figures),
-      ratios: isVoid || baseDraft === undefined || baseDraft.faults.size > 0 ? {} : Object.fromEntries(ratios),
-      fixedRequestsPerSecond,
-      void: [...faults],
-      notes: [...notes],
-    };
-  }
-
-  #ratios(name: keyof Figures, baseDraft: RowDraft | undefined): readonly number[] {
-    return this.samples.flatMap((sample, round) => {
-      const value = sample[name];
-      const baseValue = baseDraft?.samples[round]?.[name];
-      return value === undefined || baseValue === undefined || baseValue === 0 ? [] : [value / baseValue];
-    });
-  }
 }
 
 function describe(sample: Sample): string {
