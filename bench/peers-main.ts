@@ -21,7 +21,7 @@ const proxyNames: readonly ProxyName[] = [...nativePeerNames, ...nodePeerNames, 
 const usualProxies = "nginx,haproxy,perch-fast";
 const shapeNames = shapes.map(({ name }) => name);
 /** A smoke run checks briefly that each kind of shape works. */
-const quickShapes = ["main", "tls", "64KiB", "upload-10MiB", "workers-2", "idle"];
+const quickShapes = ["1KiB", "tls", "64KiB", "upload-10MiB", "workers-2", "idle"];
 /** A proxy needs two files per connection, and some of its own. */
 const sparedFiles = 500;
 
@@ -35,7 +35,7 @@ const usage = `Usage: node bench/peers-main.ts [options]
       --rounds N           measurements of each row; default 5
       --seconds N          length of each, after the warm-up; default 1.5
       --rate N             requests/s where CPU time and latency are measured; default: 0.6 of what the slowest of
-                           nginx, HAProxy and Perch's fast lane sustains
+                           nginx, HAProxy and Perch's fast lane sustains, at most 20000 (10000 over TLS)
       --users N            distinct users, each with a pin; default 10000
       --source             run Perch and the Node proxies from unbuilt TypeScript, instead of compiling them first
       --out DIR            where the results are written; default bench/results, only for a whole run

@@ -28,6 +28,9 @@ export interface SideBySideSettings {
 
 /** Below saturation of those that are compared with one another. */
 const shareOfSlowest = 0.6;
+/** From here on the generator itself is late, since it shares its core with the upstreams. */
+const maxGeneratedPerSecond = 20_000;
+const maxGeneratedOverTlsPerSecond = 10_000;
 const comparedProxies: readonly ProxyName[] = ["nginx", "haproxy", "perch-fast"];
 
 export async function runSideBySide(
@@ -122,7 +125,7 @@ async function measureShape(
       if (!shape.measures.includes("fixed")) continue;
       // The same in all rounds, for all proxies.
       const known = drafts[0]?.fixedRequestsPerSecond ?? shape.requestsPerSecond ?? settings.requestsPerSecond;
-      const rate = known ?? rateBelowSaturation(drafts);
+      const rate = known ?? rateBelowSaturation(drafts, shape);
       for (const draft of drafts) draft.fixedRequestsPerSecond = rate;
       await inScenes(round, `at ${rate}/s`, (scene) => measureFixed(stage, shape, scene, settings.fixed, rate));
     }
@@ -150,11 +153,13 @@ async function openWarm(
   }
 }
 
-function rateBelowSaturation(drafts: readonly RowDraft[]): number {
+function rateBelowSaturation(drafts: readonly RowDraft[], { tls }: Shape): number {
   const rateOf = ({ samples }: RowDraft) => median(samples.flatMap(({ requestsPerSecond }) => requestsPerSecond ?? []));
   const compared = drafts.filter(({ contender }) => comparedProxies.includes(contender.proxy));
   const rates = (compared.length > 0 ? compared : drafts).flatMap((draft) => rateOf(draft) ?? []);
-  return rates.length === 0 ? 1_000 : Math.max(10, Math.floor((shareOfSlowest * Math.min(...rates)) / 10) * 10);
+  if (rates.length === 0) return 1_000;
+  const most = tls ? maxGeneratedOverTlsPerSecond : maxGeneratedPerSecond;
+  return Math.max(10, Math.floor(Math.min(most, shareOfSlowest * Math.min(...rates)) / 10) * 10);
 }
 
 function describe(sample: Sample): string {

@@ -60,7 +60,7 @@ const ordinary: Omit<Shape, "name" | "title"> = {
   without: () => undefined,
 };
 
-export const mainShapeName = "main";
+export const mainShapeName = "1KiB";
 
 function routesShape(routes: number): Shape {
   const count = routes.toLocaleString("en-US");
