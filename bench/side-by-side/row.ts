@@ -32,12 +32,14 @@ export class RowDraft {
   readonly contender: Contender;
   /** By round. */
   readonly samples: Sample[] = [];
-  readonly faults = new Set<string>();
+  readonly faults: Set<string>;
   readonly notes = new Set<string>();
   fixedRequestsPerSecond: number | undefined;
   readonly #absence: string | undefined;
 
-  constructor(shape: Shape, contender: Contender) {
+  /** Faults of before its first measurement void it from the start. */
+  constructor(shape: Shape, contender: Contender, faults: ReadonlySet<string>) {
+    this.faults = new Set(faults);
     this.shape = shape;
     this.contender = contender;
     this.#absence = shape.without(contender.proxy);

@@ -42,7 +42,9 @@ export async function runSideBySide(
   try {
     const crowds = await learnCrowds(stage, settings, say);
     for (const shape of settings.shapes) {
-      const drafts = settings.contenders.map((contender) => new RowDraft(shape, contender));
+      const drafts = settings.contenders.map(
+        (contender) => new RowDraft(shape, contender, crowds.get(contender)?.faults ?? new Set()),
+      );
       const baseDraft = drafts.find(({ contender }) => contender.name === base);
       try {
         await measureShape(stage, settings, shape, drafts, crowds, say);
@@ -59,20 +61,30 @@ export async function runSideBySide(
   return rows;
 }
 
-/** The users of each contender. */
+/** The users of each contender; those who got no pins have none, and their rows are void. */
 async function learnCrowds(
   stage: Stage,
   { contenders, pinSource }: SideBySideSettings,
   say: (line: string) => void,
-): Promise<ReadonlyMap<Contender, readonly User[]>> {
-  const shared = contenders.some(({ pins }) => pins === "shared") ? await learnUsers(stage, pinSource) : [];
-  const crowds = new Map<Contender, readonly User[]>();
+): Promise<ReadonlyMap<Contender, Crowd>> {
+  const shared = contenders.some(({ pins }) => pins === "shared") ? await learnUsers(stage, pinSource) : undefined;
+  const crowds = new Map<Contender, Crowd>();
   for (const contender of contenders) {
-    const isShared = contender.pins === "shared" || (contender === pinSource && shared.length > 0);
-    crowds.set(contender, isShared ? shared : await learnUsers(stage, contender));
-    say(`${contender.name}: ${stage.users} users have their pins`);
+    const outcome = { faults: new Set<string>(), notes: new Set<string>() };
+    const isShared = shared !== undefined && (contender.pins === "shared" || contender === pinSource);
+    const users = isShared ? shared : await orVoid(outcome, () => learnUsers(stage, contender));
+    crowds.set(contender, { users: users ?? [], faults: outcome.faults });
+    say(
+      `${contender.name}: ${users === undefined ? [...outcome.faults].join("; ") : `${users.length} users have pins`}`,
+    );
   }
   return crowds;
+}
+
+interface Crowd {
+  readonly users: readonly User[];
+  /** Why there are none. */
+  readonly faults: ReadonlySet<string>;
 }
 
 async function measureShape(
@@ -80,11 +92,11 @@ async function measureShape(
   settings: SideBySideSettings,
   shape: Shape,
   drafts: readonly RowDraft[],
-  crowds: ReadonlyMap<Contender, readonly User[]>,
+  crowds: ReadonlyMap<Contender, Crowd>,
   say: (line: string) => void,
 ): Promise<void> {
   const rounds = Math.min(settings.rounds, shape.maxRounds);
-  const openScene = (draft: RowDraft) => openWarm(stage, settings, draft, crowds.get(draft.contender) ?? []);
+  const openScene = (draft: RowDraft) => openWarm(stage, settings, draft, crowds.get(draft.contender)?.users ?? []);
   const inTurns = async (round: number, kind: string, measure: (draft: RowDraft) => Promise<Sample>) => {
     for (const draft of (round % 2 === 0 ? drafts : drafts.toReversed()).filter(({ isOpen }) => isOpen)) {
       const sample = (await orVoid(draft, () => measure(draft))) ?? {};
