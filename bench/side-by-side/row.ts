@@ -9,6 +9,11 @@ import type { Shape } from "./shapes.ts";
 /** What the others are multiples of. */
 export const base: ProxyName = "nginx";
 
+/** Where others took more of the proxy's core, they also took its caches, and it slept and woke at other times. */
+const othersAtMost = 0.25;
+/** Figures of the window in which others were watched. */
+const watchedFigures: ReadonlySet<keyof Figures> = new Set(["cpuUsPerRequest", "p50Ms", "p99Ms", "p999Ms"]);
+
 type FigureSpreads = { readonly [Figure in keyof Figures]?: Spread };
 
 export interface Row {
@@ -57,10 +62,15 @@ export class RowDraft {
 
   row(baseDraft: RowDraft | undefined): Row {
     const { contender, samples, faults, notes, fixedRequestsPerSecond } = this;
-    const names = new Set(samples.flatMap((sample) => Object.keys(sample) as (keyof Figures)[]));
-    const figures = [...names].map((name) => [name, spreadOf(samples.flatMap((sample) => sample[name] ?? []))]);
-    const ratios = [...names].map((name) => [name, spreadOf(this.#ratios(name, baseDraft))]);
+    const names = [...new Set(samples.flatMap((sample) => Object.keys(sample) as (keyof Figures)[]))];
+    const figures = names.map((name) => [name, spreadOf(this.#values(name))]);
+    const ratios = names.map((name) => [name, spreadOf(this.#ratios(name, baseDraft))]);
     const isVoid = faults.size > 0;
+    const disturbed = samples.filter((sample) => !isQuiet(sample)).length;
+    if (disturbed > 0) {
+      const outcome = disturbed < samples.length ? "which do not count" : "so all count";
+      notes.add(`others were busy on its core in ${disturbed} of ${samples.length} rounds, ${outcome}`);
+    }
     return {
       shape: this.shape.name,
       proxy: contender.name,
@@ -73,11 +83,39 @@ export class RowDraft {
     };
   }
 
-  #ratios(name: keyof Figures, baseDraft: RowDraft | undefined): readonly number[] {
-    return this.samples.flatMap((sample, round) => {
-      const value = sample[name];
-      const baseValue = baseDraft?.samples[round]?.[name];
-      return value === undefined || baseValue === undefined || baseValue === 0 ? [] : [value / baseValue];
-    });
+  #values(name: keyof Figures): readonly number[] {
+    return preferQuiet(
+      name,
+      this.samples.flatMap((sample) => {
+        const value = sample[name];
+        return value === undefined ? [] : [{ value, quiet: isQuiet(sample) }];
+      }),
+    );
   }
+
+  #ratios(name: keyof Figures, baseDraft: RowDraft | undefined): readonly number[] {
+    return preferQuiet(
+      name,
+      this.samples.flatMap((sample, round) => {
+        const baseSample = baseDraft?.samples[round];
+        const value = sample[name];
+        const baseValue = baseSample?.[name];
+        if (value === undefined || baseSample === undefined || baseValue === undefined || baseValue === 0) return [];
+        return [{ value: value / baseValue, quiet: isQuiet(sample) && isQuiet(baseSample) }];
+      }),
+    );
+  }
+}
+
+function isQuiet({ othersBusy }: Sample): boolean {
+  return othersBusy === undefined || othersBusy <= othersAtMost;
+}
+
+/** Without the rounds in which others were busy, unless they were in all. */
+function preferQuiet(
+  name: keyof Figures,
+  rounds: readonly { readonly value: number; readonly quiet: boolean }[],
+): readonly number[] {
+  const quiet = rounds.filter((round) => round.quiet);
+  return (watchedFigures.has(name) && quiet.length > 0 ? quiet : rounds).map(({ value }) => value);
 }
