@@ -10,7 +10,13 @@ import type { LoadJob, LoadMessage, LoadResult } from "./load.ts";
 import { pages } from "./pages.ts";
 import type { Programs } from "./programs.ts";
 import { type ProxyName, startProxy } from "./proxies.ts";
-import { type RunningProxy, type StartOptions, sumOfMetric, type UpstreamPorts } from "./running-proxy.ts";
+import {
+  plainSituation,
+  type RunningProxy,
+  type StartOptions,
+  sumOfMetric,
+  type UpstreamPorts,
+} from "./running-proxy.ts";
 import { median } from "./spread.ts";
 import type { UpstreamReport } from "./upstream.ts";
 
@@ -57,8 +63,7 @@ export async function runEndToEnd(
     upstreams,
     secret: randomBytes(48).toString("base64url"),
     connections: settings.connections,
-    routePrefixes: [],
-    tls: false,
+    ...plainSituation,
   };
   const rows = new Map(
     settings.proxies.map((name) => [name, { rounds: [] as Measurement[], faults: new Set<string>() }]),

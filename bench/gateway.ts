@@ -1,18 +1,23 @@
 /** Starts Perch from this checkout, with the features of a gateway in front of a canary. */
 import { writeFileSync } from "node:fs";
+import { connect } from "node:net";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
+import { fileURLToPath } from "node:url";
 import { certFile, keyFile } from "./certificate.ts";
-import { Child, nodeCommand } from "./child.ts";
+import { Child } from "./child.ts";
 import { freePorts } from "./free-ports.ts";
-import type { RunningProxy, StartOptions, UpstreamPorts } from "./running-proxy.ts";
+import type { RunningProxy, Situation, StartOptions, UpstreamPorts } from "./running-proxy.ts";
 import { makeScratchDirectory, removeScratchDirectory } from "./scratch-directory.ts";
 
 export interface GatewayForm {
-  /** Share of requests logged. */
+  /** Share of requests logged, unless all are by the situation. */
   readonly accessLogSample: number;
   /** The configuration's value; undefined for the default. */
   readonly fastLane: "on" | "off" | undefined;
 }
+
+const heapProbe = fileURLToPath(new URL("side-by-side/heap-probe.js", import.meta.url));
 
 export async function startGateway(form: GatewayForm, options: StartOptions): Promise<RunningProxy> {
   const [port, adminPort] = await freePorts(2);
@@ -22,9 +27,10 @@ export async function startGateway(form: GatewayForm, options: StartOptions): Pr
   writeFileSync(secretFile, `${options.secret}\n`, { mode: 0o600 });
   writeFileSync(configFile, gatewayConfig({ ...form, ...options, port, adminPort, secretFile }));
 
+  const heapSocket = join(directory, "heap.sock");
   const child = new Child({
-    command: nodeCommand(options.programs.gateway, "serve", "-c", configFile),
-    env: { NODE_ENV: "production" },
+    command: [process.execPath, "--import", heapProbe, options.programs.gateway, "serve", "-c", configFile],
+    env: { NODE_ENV: "production", BENCH_HEAP_SOCKET: heapSocket },
     cpu: options.pinning.proxyCpu,
     messages: false,
   });
@@ -33,6 +39,7 @@ export async function startGateway(form: GatewayForm, options: StartOptions): Pr
     pid: child.pid,
     port,
     metrics: { url: `http://127.0.0.1:${adminPort}/metrics`, requestCounter: "perch_requests_total" },
+    allocatedBytes: options.workers > 1 ? undefined : async () => Number(await text(connect(heapSocket))),
     stop: async () => {
       await child.stop();
       removeScratchDirectory(directory);
@@ -40,18 +47,17 @@ export async function startGateway(form: GatewayForm, options: StartOptions): Pr
   };
 }
 
-interface ConfigValues extends GatewayForm {
+interface ConfigValues extends GatewayForm, Situation {
   readonly port: number;
   readonly adminPort: number;
   readonly secretFile: string;
   readonly upstreams: UpstreamPorts;
-  readonly routePrefixes: readonly string[];
-  readonly tls: boolean;
 }
 
 /** The same work as the peers' canary-work.ts, and more: a second rule, typed attributes, the log. */
 function gatewayConfig(values: ConfigValues): string {
-  const { port, adminPort, secretFile, upstreams, accessLogSample, fastLane, routePrefixes, tls } = values;
+  const { port, adminPort, secretFile, upstreams, fastLane, routePrefixes, tls, upstreamSockets: sockets } = values;
+  const { accessLog, accessLogSample, trustedCallers, workers } = values;
   const routes = routePrefixes.map(
     (prefix, index) =>
       `  - { name: route-${index}, match: { path: { prefix: ${prefix} } }, service: shop, release: shop }\n`,
@@ -60,10 +66,11 @@ function gatewayConfig(values: ConfigValues): string {
 listeners:
   - { name: web, address: "127.0.0.1:${port}"${tls ? `, tls: { certificates: [{ certFile: ${certFile}, keyFile: ${keyFile} }] }` : ""} }
 admin: { address: "127.0.0.1:${adminPort}" }
-trustedProxies: [10.0.0.0/8]
+trustedProxies: [10.0.0.0/8${trustedCallers ? ", 127.0.0.0/8" : ""}]
+workers: ${workers}
 exposeVersion: true
 ${fastLane === undefined ? "" : `fastLane: ${fastLane}`}
-accessLog: { sample: ${accessLogSample} }
+accessLog: { sample: ${accessLog ? 1 : accessLogSample} }
 attributes:
   userId:       { type: string, from: [{ header: x-user-id }, { cookie: uid }] }
   region:       { type: string, from: [{ header: x-user-region }, { query: region }] }
@@ -72,8 +79,8 @@ services:
   shop:
     default: stable
     versions:
-      stable: { endpoints: ["http://127.0.0.1:${upstreams.stablePort}"] }
-      canary: { endpoints: ["http://127.0.0.1:${upstreams.canaryPort}"] }
+      stable: { endpoints: ["${sockets ? `unix:${sockets.stableSocket}` : `http://127.0.0.1:${upstreams.stablePort}`}"] }
+      canary: { endpoints: ["${sockets ? `unix:${sockets.canarySocket}` : `http://127.0.0.1:${upstreams.canaryPort}`}"] }
 releases:
   shop:
     sticky:

@@ -44,6 +44,8 @@ export type LoadMessage =
   | { readonly kind: "result"; readonly result: LoadResult }
   | { readonly kind: "failed"; readonly why: string };
 
+/** One request in this many is a new visitor's. */
+const newOneIn = 20;
 /** A load that its own timer does not stop is ended after this time. */
 const graceSeconds = 30;
 
@@ -63,7 +65,7 @@ class Load {
   readonly #ended: Promise<void>;
 
   constructor(job: LoadJob, users: readonly User[], judge: Judge) {
-    const runs = planRequests(users, job.connections);
+    const runs = planRequests(users, job.connections, newOneIn);
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     let connection = 0;
     this.#ended = promise;

@@ -1,4 +1,4 @@
-/** `npm run bench:peers`: Perch beside nginx, HAProxy, Caddy and two Node proxies, all doing the same work. */
+/** `npm run bench:peers`: Perch beside nginx, HAProxy and others, all doing the same work. */
 import { randomBytes } from "node:crypto";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -8,20 +8,20 @@ import { killChildrenAtExit, planPinning } from "./child.ts";
 import { type FoundProgram, findProgram } from "./find-program.ts";
 import { goalLine } from "./goal.ts";
 import { describeMachine, machineLine, openFilesLimit } from "./machine.ts";
-import { buildPrograms, sourcePrograms } from "./programs.ts";
 import { nativePeerNames, nodePeerNames, type ProxyName } from "./proxies.ts";
 import { makeScratchDirectory } from "./scratch-directory.ts";
-import { addRatios, caveatsOf, sideBySideChart, sideBySideGoals, sideBySideTables } from "./side-by-side/report.ts";
+import { contendersOf } from "./side-by-side/contenders.ts";
+import { caveatsOf, sideBySideChart, sideBySideGoals, sideBySideTables } from "./side-by-side/report.ts";
 import { runSideBySide, type SideBySideSettings } from "./side-by-side/run-side-by-side.ts";
-import { mainShapeName, type Shape, shapes } from "./side-by-side/shapes.ts";
+import { type Shape, shapes } from "./side-by-side/shapes.ts";
 import { startUpstreams } from "./side-by-side/upstreams.ts";
 import { packageVersions } from "./versions.ts";
 
 const proxyNames: readonly ProxyName[] = [...nativePeerNames, ...nodePeerNames, "perch-standard", "perch-fast"];
+const usualProxies = "nginx,haproxy,perch-fast";
 const shapeNames = shapes.map(({ name }) => name);
 /** A smoke run checks briefly that each kind of shape works. */
-const quickShapes = ["1KiB", "64KiB", "10MiB", "chunked", "upload", "routes-10000", "idle"];
-const quickIdleConnections = 1_000;
+const quickShapes = ["1KiB", "tls", "64KiB", "upload-10MiB", "workers-2", "idle"];
 /** A proxy needs two files per connection, and some of its own. */
 const sparedFiles = 500;
 
@@ -29,11 +29,13 @@ const usage = `Usage: node bench/peers-main.ts [options]
 
       --quick              a smoke run of about two minutes; its figures mean little and are not written
       --only SHAPES        some of ${shapeNames.join(",")}
-      --proxies NAMES      some of ${proxyNames.join(",")}
-      --rounds N           measurements of each row; default 3
-      --seconds N          length of each, after the warm-up; default 2.5
-      --rate N             requests/s where latency is measured; default: half of what the slowest of nginx, HAProxy
-                           and Caddy does, and at most 0.7 of what the slowest of all does
+      --proxies NAMES      some of ${proxyNames.join(",")};
+                           default ${usualProxies}
+      --perch DIR[,DIR]    further checkouts of Perch, each under its directory's name
+      --rounds N           measurements of each row; default 5
+      --seconds N          length of each, after the warm-up; default 1.5
+      --rate N             requests/s where CPU time and latency are measured; default: 0.6 of what the slowest of
+                           nginx, HAProxy and Perch's fast lane sustains, at most 20000 (10000 over TLS)
       --users N            distinct users, each with a pin; default 10000
       --source             run Perch and the Node proxies from unbuilt TypeScript, instead of compiling them first
       --out DIR            where the results are written; default bench/results, only for a whole run
@@ -43,7 +45,8 @@ const { values } = parseArgs({
   options: {
     quick: { type: "boolean", default: false },
     only: { type: "string" },
-    proxies: { type: "string" },
+    proxies: { type: "string", default: usualProxies },
+    perch: { type: "string" },
     rounds: { type: "string" },
     seconds: { type: "string" },
     rate: { type: "string" },
@@ -58,7 +61,7 @@ const say = (text: string) => void process.stdout.write(`${text}\n`);
 
 /** Required programs, with their Debian packages. */
 const tools = [
-  { name: "nginx", versionArgument: "-v", debianPackage: "nginx", without: "no row, and upstreams that cost more" },
+  { name: "nginx", versionArgument: "-v", debianPackage: "nginx", without: "no run: it is the upstreams too" },
   { name: "haproxy", versionArgument: "-v", debianPackage: "haproxy", without: "no row" },
   { name: "caddy", versionArgument: "version", debianPackage: "caddy", without: "no row" },
   { name: "wrk", versionArgument: "-v", debianPackage: "wrk", without: "our own load, which is the sooner limit" },
@@ -91,15 +94,13 @@ async function main(): Promise<void> {
   const startedMs = performance.now();
   const machine = describeMachine();
   const found = findTools();
-  const chosen = chosenProxies();
-  const proxies = chosen.filter((name) => !nativePeerNames.some((native) => native === name) || found.has(name));
-  const settings = chosenSettings(proxies);
+  const settings = chosenSettings(found);
   const pinning = planPinning();
-  const programs = values.source ? sourcePrograms() : buildPrograms();
   const upstreams = await startUpstreams(pinning);
   const users = count("users", values.users, values.quick ? 1_000 : 10_000);
   const loadTool = found.has("wrk") ? "load by wrk and our own generator" : "load by our own generator";
-  const subtitle = `${users} users with a pin each; ${loadTool}, ${upstreams.description}; ${programs.description}; ${pinning.description}`;
+  const { description } = settings.pinSource.programs;
+  const subtitle = `${users} users with a pin each; ${loadTool}, upstreams on nginx; ${description}; ${pinning.description}`;
   const versions = {
     ...Object.fromEntries([...found].map(([name, { version }]) => [name, version])),
     ...packageVersions(),
@@ -108,7 +109,6 @@ async function main(): Promise<void> {
 
   const stage = {
     pinning,
-    programs,
     upstreams,
     users,
     wrk: found.get("wrk")?.file,
@@ -117,18 +117,22 @@ async function main(): Promise<void> {
   };
   const rows = await runSideBySide(stage, settings, say);
   await upstreams.stop();
-  const goals = sideBySideGoals(rows);
   say(`\n${sideBySideTables(settings.shapes, rows, settings.rounds)}\n`);
   const caveats = caveatsOf(machine);
-  say(`${caveats.join("\n")}\n\nGoals\n${goals.map(goalLine).join("\n")}`);
+  say(caveats.join("\n"));
+  const fastLanes = settings.contenders.filter(({ proxy }) => proxy === "perch-fast").map(({ name }) => name);
+  const goals = Object.fromEntries(fastLanes.map((name) => [name, sideBySideGoals(rows, name)]));
+  for (const [name, own] of Object.entries(goals)) say(`\nGoals of ${name}\n${own.map(goalLine).join("\n")}`);
 
-  const isWhole = values.only === undefined && values.proxies === undefined && !values.quick;
-  const directory = values.out ?? (isWhole ? fileURLToPath(new URL("results", import.meta.url)) : undefined);
+  const isWhole = values.only === undefined && values.perch === undefined && !values.quick;
+  const isUsual = values.proxies === usualProxies;
+  const directory = values.out ?? (isWhole && isUsual ? fileURLToPath(new URL("results", import.meta.url)) : undefined);
   if (directory !== undefined) {
     const command = ["npm run bench:peers", ...(process.argv.length > 2 ? ["--", ...process.argv.slice(2)] : [])].join(
       " ",
     );
     const missing = tools.filter(({ name }) => !found.has(name)).map(({ name }) => name);
+    const { contenders, pinSource, ...shown } = settings;
     const report = {
       measuredAt: new Date().toISOString(),
       command,
@@ -138,36 +142,41 @@ async function main(): Promise<void> {
       missing,
       conditions: subtitle,
       caveats,
-      settings,
-      rows: addRatios(rows),
+      settings: { proxies: contenders.map(({ name }) => name), pinsOf: pinSource.name, ...shown },
+      rows,
       goals,
     };
     mkdirSync(directory, { recursive: true });
     writeFileSync(join(directory, "peers.json"), `${JSON.stringify(report, undefined, 2)}\n`);
     writeFileSync(join(directory, "peers.svg"), sideBySideChart(settings.shapes, rows, machine, subtitle));
   }
+  say(`Took ${Math.round((performance.now() - startedMs) / 1000)} s`);
   // A wrong response of any proxy fails the run.
   if (rows.some((row) => row.void.length > 0)) process.exitCode = 1;
 }
 
-function chosenSettings(proxies: readonly ProxyName[]): SideBySideSettings {
-  const measureMs = Math.round(positive("seconds", values.seconds, values.quick ? 0.7 : 2.5) * 1000);
-  // Engines that compile at run time need seconds of load: measured at once, a Node proxy took twice its later CPU
-  // time. All proxies get the same warm-up.
-  const throughput = { warmUpMs: values.quick ? 1_500 : 5_000, measureMs };
-  const latency = { warmUpMs: values.quick ? 300 : 1_000, measureMs };
+function chosenSettings(found: ReadonlyMap<string, FoundProgram>): SideBySideSettings {
+  const measureMs = Math.round(positive("seconds", values.seconds, values.quick ? 0.7 : 1.5) * 1000);
+  const named = chosenProxies().filter((name) => !nativePeerNames.some((native) => native === name) || found.has(name));
+  const checkouts = values.perch?.split(",") ?? [];
+  const contenders = contendersOf(named, checkouts, !values.source);
+  const pinSource =
+    contenders.find(({ proxy }) => proxy === "perch-fast") ?? contendersOf(["perch-fast"], [], !values.source)[0];
+  if (pinSource === undefined) throw new Error("there is no Perch to learn pins from");
   return {
-    proxies,
+    contenders,
+    pinSource,
     shapes: chosenShapes(),
-    rounds: count("rounds", values.rounds, values.quick ? 1 : 3),
-    throughput,
-    latency,
+    rounds: count("rounds", values.rounds, values.quick ? 1 : 5),
+    warmUpMs: values.quick ? 1_500 : 8_000,
+    saturated: { warmUpMs: values.quick ? 300 : 500, measureMs },
+    fixed: { warmUpMs: values.quick ? 500 : 700, measureMs },
     requestsPerSecond: values.rate === undefined ? undefined : count("rate", values.rate, 0),
   };
 }
 
 function chosenProxies(): readonly ProxyName[] {
-  return (values.proxies?.split(",") ?? proxyNames).map((name) => {
+  return values.proxies.split(",").map((name) => {
     const found = proxyNames.find((known) => known === name);
     if (found === undefined) throw new RangeError(`--proxies: "${name}" is none of ${proxyNames.join(", ")}`);
     return found;
@@ -176,11 +185,12 @@ function chosenProxies(): readonly ProxyName[] {
 
 /** The requested shapes, without those that need more open files than the limit. */
 function chosenShapes(): readonly Shape[] {
-  const names = values.only?.split(",") ?? (values.quick ? quickShapes : shapeNames);
+  const usual = shapes.filter(({ onRequest }) => !onRequest).map(({ name }) => name);
+  const names = values.only?.split(",") ?? (values.quick ? quickShapes : usual);
   const chosen = names.map((name) => {
     const shape = shapes.find((known) => known.name === name);
     if (shape === undefined) throw new RangeError(`--only: "${name}" is none of ${shapeNames.join(", ")}`);
-    return values.quick ? quickShape(shape) : shape;
+    return shape;
   });
   const openFiles = openFilesLimit();
   return chosen.filter(({ name, connections }) => {
@@ -189,11 +199,6 @@ function chosenShapes(): readonly Shape[] {
       say(`${name} is left out: it needs ${needed} open files, and ${openFiles} are allowed (ulimit -Hn)`);
     return needed <= openFiles;
   });
-}
-
-function quickShape(shape: Shape): Shape {
-  if (shape.measures === "idle memory") return { ...shape, connections: quickIdleConnections };
-  return shape.name === mainShapeName ? shape : { ...shape, measures: "throughput" };
 }
 
 function count(name: string, text: string | undefined, otherwise: number): number {

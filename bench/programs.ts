@@ -1,4 +1,4 @@
-/** The programs under test, as files that Node can run. */
+/** The programs under test, as files that Node can run: of this checkout, or of another one. */
 import { spawnSync } from "node:child_process";
 import { copyFileSync, existsSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -11,13 +11,13 @@ export interface Programs {
   peer(name: string): string;
 }
 
-const root = fileURLToPath(new URL("../", import.meta.url));
+const ownRoot = fileURLToPath(new URL("../", import.meta.url));
 
 /**
- * The checkout's own files, for which Node keeps its type stripper in memory: tens of MiB that an installed server does
+ * A checkout's own files, for which Node keeps its type stripper in memory: tens of MiB that an installed server does
  * not have.
  */
-export function sourcePrograms(): Programs {
+export function sourcePrograms(root: string = ownRoot): Programs {
   return programsIn(root, "ts", "programs as unbuilt TypeScript");
 }
 
@@ -25,16 +25,16 @@ export function sourcePrograms(): Programs {
  * Compiled as by `npm run build`, into a directory that is removed with this process. Type errors do not stop it;
  * another command finds them.
  */
-export function buildPrograms(): Programs {
+export function buildPrograms(root: string = ownRoot): Programs {
   const directory = mkdtempSync(join(tmpdir(), "perch-bench-build-"));
   process.once("exit", () => rmSync(directory, { recursive: true, force: true }));
   symlinkSync(join(root, "node_modules"), join(directory, "node_modules"));
   copyFileSync(join(root, "package.json"), join(directory, "package.json"));
-  const compiler = join(root, "node_modules", "typescript", "bin", "tsc");
+  const compiler = join(ownRoot, "node_modules", "typescript", "bin", "tsc");
   spawnSync(process.execPath, [compiler, "-p", join(root, "bench"), "--outDir", directory], { stdio: "ignore" });
   const programs = programsIn(directory, "js", "programs compiled");
   if (!existsSync(programs.gateway))
-    throw new Error('the programs could not be built; "npm run build" prints the errors');
+    throw new Error(`the programs in ${root} could not be built; "npm run build" prints the errors`);
   return programs;
 }
 

@@ -43,6 +43,7 @@ export function isPerch(name: ProxyName): boolean {
 
 async function startNodePeer(name: NodePeerName, options: StartOptions): Promise<RunningProxy> {
   const { upstreams, pinning, programs, secret } = options;
+  if (options.tls || options.upstreamSockets || options.workers > 1) throw new Error(`${name} has no such situation`);
   const child = new Child({
     command: nodeCommand(programs.peer(name)),
     cpu: pinning.proxyCpu,
@@ -59,6 +60,7 @@ async function startNodePeer(name: NodePeerName, options: StartOptions): Promise
     pid: child.pid,
     port,
     metrics: { url: `http://127.0.0.1:${metricsPort}/metrics`, requestCounter: "proxy_requests_total" },
+    allocatedBytes: undefined,
     stop: () => child.stop(),
   };
 }

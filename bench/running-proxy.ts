@@ -7,7 +7,38 @@ export interface UpstreamPorts {
   readonly canaryPort: number;
 }
 
-export interface StartOptions {
+/** The unix sockets of the same upstreams. */
+export interface UpstreamSockets {
+  readonly stableSocket: string;
+  readonly canarySocket: string;
+}
+
+/** What a proxy does besides the canary work, and where it stands. */
+export interface Situation {
+  /** Further routes by path prefix. */
+  readonly routePrefixes: readonly string[];
+  /** Whether clients speak TLS, with the certificate of `certificate.ts`. */
+  readonly tls: boolean;
+  /** Whether callers are proxies themselves, whose X-Forwarded-* count. */
+  readonly trustedCallers: boolean;
+  /** Whether every request is logged, to standard output, which is the null device. */
+  readonly accessLog: boolean;
+  /** Threads or processes that serve. */
+  readonly workers: number;
+  /** Undefined: over TCP. */
+  readonly upstreamSockets: UpstreamSockets | undefined;
+}
+
+export const plainSituation: Situation = {
+  routePrefixes: [],
+  tls: false,
+  trustedCallers: false,
+  accessLog: false,
+  workers: 1,
+  upstreamSockets: undefined,
+};
+
+export interface StartOptions extends Situation {
   readonly upstreams: UpstreamPorts;
   readonly pinning: Pinning;
   readonly programs: Programs;
@@ -15,10 +46,6 @@ export interface StartOptions {
   readonly secret: string;
   /** The maximum number of connections of the load, for proxies with pools of a configured size. */
   readonly connections: number;
-  /** Further routes by path prefix. */
-  readonly routePrefixes: readonly string[];
-  /** Whether clients speak TLS, with the certificate of `certificate.ts`. */
-  readonly tls: boolean;
 }
 
 export interface RunningProxy {
@@ -26,6 +53,8 @@ export interface RunningProxy {
   readonly port: number;
   /** Undefined for proxies without a counter. */
   readonly metrics: ProxyMetrics | undefined;
+  /** Bytes that its JavaScript has allocated since its start; undefined for others, and with several workers. */
+  readonly allocatedBytes: (() => Promise<number>) | undefined;
   stop(): Promise<void>;
 }
 

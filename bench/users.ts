@@ -2,7 +2,7 @@
 
 /** A user after the first visit. */
 export interface User {
-  /** The proxy's own cookie, `name=value`. */
+  /** The proxy's own cookie, `name=value`, and perhaps others beside it. */
   readonly pin: string;
   /** The version of the first visit, which must serve every other. */
   readonly version: string;
@@ -17,15 +17,15 @@ export interface PlannedRequest {
   readonly wanted: string | undefined;
 }
 
-/** One user in this many matches the rule, and one request in this many is a new visitor's. */
-const oneIn = 20;
+/** One user in this many matches the rule. */
+const ruledOneIn = 20;
 const paths = Array.from({ length: 20 }, (_, page) => `/api/items/${page}?sort=price&limit=20`);
 
 /** The version of all users whom the rule matches. */
 export const ruleVersion = "canary";
 
 export function matchesRule(user: number): boolean {
-  return user % oneIn === 0;
+  return user % ruledOneIn === 0;
 }
 
 /** The headers of a browser's API call, with the pin among the application's cookies. */
@@ -48,16 +48,20 @@ export function requestPath(user: number): string {
 }
 
 /**
- * Every user's request once, a new visitor's after each 19 of them, distributed to the connections in sequences. A
- * connection repeats its sequence, so all pins are used before any is used again.
+ * Every user's request once, distributed to the connections in sequences. A connection repeats its sequence, so all pins
+ * are used before any is used again. One request in `newOneIn` is a new visitor's; undefined for none.
  */
-export function planRequests(users: readonly User[], connections: number): readonly (readonly PlannedRequest[])[] {
+export function planRequests(
+  users: readonly User[],
+  connections: number,
+  newOneIn: number | undefined,
+): readonly (readonly PlannedRequest[])[] {
   const requests: PlannedRequest[] = [];
   users.forEach((user, index) => {
     requests.push({ path: requestPath(index), headers: requestHeaders(index, user.pin), wanted: user.version });
-    if (index % (oneIn - 1) !== 0) return;
+    if (newOneIn === undefined || index % (newOneIn - 1) !== 0) return;
     // An index that the rule does not match, so that a new visitor draws.
-    const visitor = users.length + index * oneIn + 1;
+    const visitor = users.length + index * ruledOneIn + 1;
     requests.push({ path: requestPath(visitor), headers: requestHeaders(visitor, undefined), wanted: undefined });
   });
   const runLength = Math.ceil(requests.length / connections);

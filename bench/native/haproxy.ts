@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { certFile, keyFile } from "../certificate.ts";
 import { freePorts } from "../free-ports.ts";
-import type { RunningProxy, StartOptions, UpstreamPorts } from "../running-proxy.ts";
+import type { RunningProxy, Situation, StartOptions, UpstreamPorts } from "../running-proxy.ts";
 import { makeScratchDirectory } from "../scratch-directory.ts";
 import { requiredProgram, startNative } from "./start-native.ts";
 
@@ -20,34 +20,36 @@ export async function startHaproxy(options: StartOptions): Promise<RunningProxy>
   return startNative({ command, cpu: options.pinning.proxyCpu, port, tls: options.tls, directory });
 }
 
-interface ConfigValues {
+interface ConfigValues extends Situation {
   readonly port: number;
   readonly upstreams: UpstreamPorts;
   readonly connections: number;
-  readonly routePrefixes: readonly string[];
   readonly routesFile: string;
-  readonly tls: boolean;
   /** Certificate and key in one file, as HAProxy reads them. */
   readonly pemFile: string;
 }
 
+/** The fields of Perch's log that it knows too. It writes each line at once. */
+const accessLog = `log stdout format raw local0
+  log-format '{"level":"info","time":"%[date,utime(%Y-%m-%dT%H:%M:%S)]","msg":"request","requestId":"%ID","service":"shop","version":"%b","method":"%HM","path":"%HPO","status":%ST,"bytesReceived":%U,"bytesSent":%B,"durationMs":%Tr,"upstream":"%si:%sp","clientAddress":"%ci"}'`;
+
 function haproxyConfig(values: ConfigValues): string {
-  const { port, upstreams, connections, routePrefixes, routesFile, tls, pemFile } = values;
+  const { port, upstreams, connections, routePrefixes, routesFile, tls, pemFile, upstreamSockets: sockets } = values;
   // A map by prefix is a tree. Every request is looked up; requests without a route are served too.
   const route =
     routePrefixes.length === 0 ? "" : `http-request set-var(txn.route) path,map_beg(${routesFile},everything-else)`;
-  const backend = (version: string, upstreamPort: number) => `
+  const backend = (version: string, address: string) => `
 backend ${version}
   # Idle connections to the upstream are shared among all clients.
   http-reuse always
   http-response set-header x-served-version ${version}
   # Idle connections are kept rather than closed a part every few seconds.
-  server ${version} 127.0.0.1:${upstreamPort} pool-purge-delay 600s
+  server ${version} ${address} pool-purge-delay 600s
 `;
   return `
 global
-  # One core, one thread.
-  nbthread 1
+  # One thread for each core.
+  nbthread ${values.workers}
   maxconn ${connections + 100}
   # Of kernel pipes for splicing; each takes two of the files that sockets need too.
   maxpipes 64
@@ -58,7 +60,7 @@ global
 
 defaults
   mode http
-  no log
+  ${values.accessLog ? accessLog : "no log"}
   option forwardfor
   # Large bodies are moved inside the kernel.
   option splice-response
@@ -70,19 +72,23 @@ defaults
 frontend web
   bind 127.0.0.1:${port} backlog 8192 ${tls ? `ssl crt ${pemFile}` : ""}
   ${route}
-  http-request set-header x-forwarded-proto ${tls ? "https" : "http"}
-  # The pin's unit, or a new one.
-  http-request set-var(txn.unit) req.cook(bench)
-  acl pinned var(txn.unit) -m found
-  http-request set-var(txn.new_unit) uuid() unless pinned
-  http-request set-var(txn.unit) var(txn.new_unit) unless pinned
-  http-response add-header set-cookie "bench=%[var(txn.new_unit)]; Path=/; Max-Age=2592000; HttpOnly; SameSite=Lax" if { var(txn.new_unit) -m found }
-  # The rule outranks the draw, which hashes the unit on each request.
+  ${values.trustedCallers ? "" : `http-request set-header x-forwarded-proto ${tls ? "https" : "http"}`}
+  unique-id-format %[uuid()]
+  unique-id-header x-request-id
+  # The pin names the version, which need not be computed anew. Without one, the request's id is hashed.
+  acl pinned req.cook(bench) -m found
+  http-request set-var(txn.version) req.cook(bench) if pinned
+  acl drawn unique-id,xxh32,mod(100) lt 10
+  http-request set-var(txn.version) str(canary) if !pinned drawn
+  http-request set-var(txn.version) str(stable) if !pinned !drawn
+  # The rule outranks both.
   acl ruled req.fhdr(x-user-region) -m str cn-east cn-south
-  acl drawn var(txn.unit),xxh32,mod(100) lt 10
-  use_backend canary if ruled or drawn
+  http-request set-var(txn.version) str(canary) if ruled
+  http-request set-var(txn.new_pin) var(txn.version) unless pinned
+  http-response add-header set-cookie "bench=%[var(txn.new_pin)]; Path=/; Max-Age=2592000; HttpOnly; SameSite=Lax" if { var(txn.new_pin) -m found }
+  use_backend canary if { var(txn.version) -m str canary }
   default_backend stable
-${backend("stable", upstreams.stablePort)}
-${backend("canary", upstreams.canaryPort)}
+${backend("stable", sockets ? `unix@${sockets.stableSocket}` : `127.0.0.1:${upstreams.stablePort}`)}
+${backend("canary", sockets ? `unix@${sockets.canarySocket}` : `127.0.0.1:${upstreams.canaryPort}`)}
 `;
 }

@@ -5,12 +5,12 @@ export function nginxCommand(directory: string, configFile: string): readonly st
   return [requiredProgram("nginx", "-v"), "-p", directory, "-c", configFile, "-e", "stderr"];
 }
 
-export function nginxProcess(directory: string, openFiles: number): string {
+export function nginxProcess(directory: string, openFiles: number, workers = 1): string {
   return `
 daemon off;
 ${process.getuid?.() === 0 ? `user ${ownUserName()};` : ""}
-# One core, one worker. The master only watches it; the kernel's account is that of both.
-worker_processes 1;
+# One worker for each core. The master only watches; the kernel's account is that of all.
+worker_processes ${workers};
 worker_rlimit_nofile ${openFiles};
 pid ${directory}/nginx.pid;
 error_log stderr error;

@@ -23,6 +23,7 @@ export async function startNative({ port, tls, directory, ...options }: NativeSt
     pid: child.pid,
     port,
     metrics: undefined,
+    allocatedBytes: undefined,
     stop: async () => {
       await child.stop();
       removeScratchDirectory(directory);

@@ -29,9 +29,10 @@ export interface ClosedLoopJob extends Requests {
   readonly answers: number | undefined;
 }
 
-/** Requests start by the clock, independent of responses. */
+/** Requests start by the clock, independent of responses, at random intervals that are the same for each job. */
 export interface OpenLoopJob extends Requests {
   readonly kind: "open-loop";
+  /** On average. */
   readonly requestsPerSecond: number;
   readonly warmUpMs: number;
   readonly measureMs: number;
@@ -77,5 +78,7 @@ export interface GeneratorResults {
 }
 
 export type GeneratorMessage =
+  /** An open loop sends its first request. */
+  | { readonly kind: "started" }
   | { readonly kind: "result"; readonly result: GeneratorResults[GeneratorJob["kind"]] }
   | { readonly kind: "failed"; readonly why: string };

@@ -1,15 +1,15 @@
 /** The load generator, in its own process. Takes one job from its parent, sends the result, and ends. */
-import { learnPins } from "../learn-pins.ts";
 import { endWithParent, tellParent } from "../parent.ts";
 import { runClosedLoop } from "./closed-loop.ts";
 import type { GeneratorJob, GeneratorMessage, GeneratorResults } from "./generator-jobs.ts";
 import { holdIdleConnections } from "./idle-connections.ts";
 import { runOpenLoop } from "./open-loop.ts";
 
-function run(job: GeneratorJob): Promise<GeneratorResults[GeneratorJob["kind"]]> {
+async function run(job: GeneratorJob): Promise<GeneratorResults[GeneratorJob["kind"]]> {
   switch (job.kind) {
     case "learn":
-      return learnPins(job);
+      // The HTTP client that it needs would double the start of every other job.
+      return (await import("../learn-pins.ts")).learnPins(job);
     case "closed-loop":
       return runClosedLoop(job, released);
     case "open-loop":

@@ -1,21 +1,28 @@
 /**
- * Requests at a fixed rate. Each has a start time, from which its latency counts to the end of its response, whether or
- * not a connection was free: a stalled proxy delays all waiting requests, where a load that waits for responses would
- * just send less (coordinated omission).
+ * Requests at a fixed rate on average. Each has a start time, from which its latency counts to the end of its response,
+ * whether or not a connection was free: a stalled proxy delays all waiting requests, where a load that waits for
+ * responses would just send less (coordinated omission).
  *
- * The clock is polled without sleeping, since the resolution of timers is a millisecond, more than the measured times.
- * If possible this process has the lowest priority, so the upstreams on the same CPU do not wait for it.
+ * Requests start at random, as those of many independent users do: the intervals are exponential. Where all clients
+ * start in phase, a percentile tells how long a burst takes and little else.
+ *
+ * The clock is polled without sleeping, since the resolution of timers is a millisecond, more than the measured times,
+ * and so that no proxy pays for waking the load. If possible this process has the lowest priority, so the upstreams on
+ * the same CPU do not wait for it.
  */
 import { Judge } from "../judge.ts";
+import { seededNumbers } from "../judging/seeded-numbers.ts";
+import { tellParent } from "../parent.ts";
 import { quantile } from "../spread.ts";
 import { openConnections } from "./connections.ts";
-import type { OpenLoopJob, OpenLoopResult } from "./generator-jobs.ts";
+import type { GeneratorMessage, OpenLoopJob, OpenLoopResult } from "./generator-jobs.ts";
 import type { RawConnection } from "./raw-connection.ts";
 import { type RecordedRequest, readRequestFile } from "./request-file.ts";
 
 /** The queue length at which the rate is over the proxy's capacity. */
 const backlogLimitMs = 1_000;
 const lastAnswersMs = 5_000;
+const seed = 1;
 
 interface Started {
   readonly request: RecordedRequest;
@@ -39,6 +46,9 @@ class OpenLoop {
   readonly #latenciesMs: number[] = [];
   /** The lateness of requests that did not wait for a connection: this process's own part of the latencies. */
   readonly #ownDelaysMs: number[] = [];
+  readonly #random = seededNumbers(seed);
+  /** When the next request is due, since the start. */
+  #nextDueMs = 0;
   #waiting = false;
   #connections: readonly RawConnection[] = [];
   #startMs = 0;
@@ -59,8 +69,8 @@ class OpenLoop {
         this.#free.push(connection);
         if (started === undefined) return;
         this.#judge.judge(started.request.wanted, answer);
-        if (started.dueMs >= this.#startMs + this.#job.warmUpMs) {
-          this.#latenciesMs.push(performance.now() - started.dueMs);
+        if (started.dueMs >= this.#job.warmUpMs) {
+          this.#latenciesMs.push(performance.now() - this.#startMs - started.dueMs);
         }
       },
       ended: (connection) => {
@@ -72,18 +82,16 @@ class OpenLoop {
   }
 
   async run(): Promise<OpenLoopResult> {
-    const { requestsPerSecond, warmUpMs, measureMs } = this.#job;
-    const total = Math.floor(((warmUpMs + measureMs) * requestsPerSecond) / 1000);
-    const backlogLimit = Math.max(this.#connections.length, (requestsPerSecond * backlogLimitMs) / 1000);
+    const { warmUpMs, measureMs } = this.#job;
+    const endMs = warmUpMs + measureMs;
+    tellParent({ kind: "started" } satisfies GeneratorMessage);
     this.#startMs = performance.now();
-    const deadlineMs = this.#startMs + warmUpMs + measureMs + lastAnswersMs;
     let overloaded = false;
-    while (this.#sent < total || this.#underWay.size > 0) {
-      const nowMs = performance.now();
-      const due = Math.min(total, Math.floor(((nowMs - this.#startMs) * requestsPerSecond) / 1000) + 1);
-      this.#waiting &&= this.#sent < due;
-      while (this.#sent < due && this.#sendNext(nowMs));
-      overloaded = due - this.#sent > backlogLimit || nowMs > deadlineMs;
+    while (this.#nextDueMs < endMs || this.#underWay.size > 0) {
+      const nowMs = performance.now() - this.#startMs;
+      const untilMs = Math.min(nowMs, endMs);
+      while (this.#nextDueMs < untilMs && this.#sendNext(nowMs));
+      overloaded = untilMs - this.#nextDueMs > backlogLimitMs || nowMs > endMs + lastAnswersMs;
       if (overloaded) break;
       await nextLoopTurn();
     }
@@ -109,10 +117,12 @@ class OpenLoop {
       this.#waiting = true;
       return false;
     }
-    const dueMs = this.#startMs + (this.#sent * 1000) / this.#job.requestsPerSecond;
-    if (!this.#waiting && dueMs >= this.#startMs + this.#job.warmUpMs) this.#ownDelaysMs.push(nowMs - dueMs);
+    const dueMs = this.#nextDueMs;
+    if (!this.#waiting && dueMs >= this.#job.warmUpMs) this.#ownDelaysMs.push(nowMs - dueMs);
     this.#underWay.set(connection, { request, dueMs });
     this.#sent += 1;
+    this.#nextDueMs += (-Math.log(1 - this.#random()) * 1000) / this.#job.requestsPerSecond;
+    this.#waiting &&= this.#nextDueMs < nowMs;
     connection.send(request.head, this.#body);
     return true;
   }

@@ -10,6 +10,10 @@ interface RequestForm {
   readonly uploadBytes: number;
   /** The path of the nth request; undefined keeps the user's. */
   readonly path: ((index: number) => string) | undefined;
+  /** One request in this many is a new visitor's; undefined for none. */
+  readonly newOneIn: number | undefined;
+  /** Whether they come by way of another proxy. */
+  readonly trustedCallers: boolean;
 }
 
 /** A request of the file: its head, and the expected version. */
@@ -18,8 +22,9 @@ export interface RecordedRequest {
   readonly wanted: string | undefined;
 }
 
-export function writeRequestFile(file: string, users: readonly User[], { uploadBytes, path }: RequestForm): void {
-  const heads = planRequests(users, 1)
+export function writeRequestFile(file: string, users: readonly User[], form: RequestForm): void {
+  const { uploadBytes, path, newOneIn, trustedCallers } = form;
+  const heads = planRequests(users, 1, newOneIn)
     .flat()
     .map((planned, index) => {
       const lines = [
@@ -27,6 +32,7 @@ export function writeRequestFile(file: string, users: readonly User[], { uploadB
         "host: shop.example.com",
         ...Object.entries(planned.headers).map(([name, value]) => `${name}: ${value}`),
       ];
+      if (trustedCallers) lines.push(`x-forwarded-for: 203.0.113.${index % 250}`, "x-forwarded-proto: https");
       if (planned.wanted !== undefined) lines.push(`${wantedHeader}: ${planned.wanted}`);
       if (uploadBytes > 0) lines.push("content-type: application/byte-stream", `content-length: ${uploadBytes}`);
       return `${lines.join("\r\n")}\r\n\r\n`;

@@ -8,6 +8,8 @@ import type {
   GeneratorResults,
   IdleJob,
   IdleResult,
+  OpenLoopJob,
+  OpenLoopResult,
 } from "./generator-jobs.ts";
 import type { RunningLoad } from "./running-load.ts";
 
@@ -17,15 +19,31 @@ const script = fileURLToPath(new URL("generator.ts", import.meta.url));
 const timeoutMs = 60_000;
 
 /** One job in its own process, on the load's CPU. */
-export async function runGenerator<Job extends GeneratorJob>(
+export async function runGenerator<Job extends Exclude<GeneratorJob, OpenLoopJob>>(
   job: Job,
   cpu: number | undefined,
 ): Promise<GeneratorResults[Job["kind"]]> {
-  const priority = job.kind === "open-loop" ? "idle" : "normal";
-  const child = new Child({ command: nodeCommand(script), cpu, messages: true, priority });
+  const child = new Child({ command: nodeCommand(script), cpu, messages: true });
   try {
     child.send(job);
     return await nextResult<Job["kind"]>(child);
+  } finally {
+    await child.stop();
+  }
+}
+
+/** Does `meanwhile` from the first request on. */
+export async function withOpenLoop(
+  job: OpenLoopJob,
+  cpu: number | undefined,
+  meanwhile: () => Promise<void>,
+): Promise<OpenLoopResult> {
+  const child = new Child({ command: nodeCommand(script), cpu, messages: true, priority: "idle" });
+  try {
+    child.send(job);
+    await nextMessage(child);
+    const [result] = await Promise.all([nextResult<"open-loop">(child), meanwhile()]);
+    return result;
   } finally {
     await child.stop();
   }
@@ -68,7 +86,13 @@ export async function withIdleConnections(
 }
 
 async function nextResult<Kind extends GeneratorJob["kind"]>(child: Child): Promise<GeneratorResults[Kind]> {
+  const message = await nextMessage(child);
+  if (message.kind !== "result") throw new Error("the load began once more");
+  return message.result as GeneratorResults[Kind];
+}
+
+async function nextMessage(child: Child): Promise<Exclude<GeneratorMessage, { readonly kind: "failed" }>> {
   const message = await child.nextMessage<GeneratorMessage>(timeoutMs);
   if (message.kind === "failed") throw new Error(message.why);
-  return message.result as GeneratorResults[Kind];
+  return message;
 }

@@ -1,187 +1,188 @@
-/** All shapes, all proxies, several rounds: rounds are outermost, so that a machine that changes favours no proxy. */
+/**
+ * All shapes, one after the other. In each, every proxy is started and warmed up once, and then they are measured in
+ * turns, back and forth, so that a machine that changes favours none.
+ */
 import type { ProxyName } from "../proxies.ts";
-import { nativePeerNames } from "../proxies.ts";
-import { median, type Spread, spreadOf } from "../spread.ts";
+import { median } from "../spread.ts";
 import type { User } from "../users.ts";
-import {
-  type Figures,
-  measureIdleMemory,
-  measureLatency,
-  measureThroughput,
-  type Sample,
-  type Window,
-} from "./measurements.ts";
+import type { Contender } from "./contenders.ts";
+import { measureFixed, measureIdleMemory, measureSaturated, type Sample, type Window, warmUp } from "./measurements.ts";
+import { base, type Row, RowDraft } from "./row.ts";
 import type { Shape } from "./shapes.ts";
-import { learnUsers, playScene, type Scene, type Stage } from "./stage.ts";
+import { learnUsers, orVoid, Scene, type Stage } from "./stage.ts";
 import { UpstreamsEnded } from "./upstreams.ts";
 
 export interface SideBySideSettings {
-  readonly proxies: readonly ProxyName[];
+  readonly contenders: readonly Contender[];
+  /** Whose pins those without their own get; it need not take part. */
+  readonly pinSource: Contender;
   readonly shapes: readonly Shape[];
   readonly rounds: number;
-  readonly throughput: Window;
-  readonly latency: Window;
-  /** Requests per second where latency is measured. Default: by the capacity of the proxies. */
+  /** Of each process, before its first measurement. */
+  readonly warmUpMs: number;
+  readonly saturated: Window;
+  readonly fixed: Window;
+  /** Where CPU time and latency are measured. Default: by the capacity of the proxies. */
   readonly requestsPerSecond: number | undefined;
 }
 
-export type FigureSpreads = { readonly [Figure in keyof Figures]?: Spread };
-
-export interface Row {
-  readonly shape: string;
-  readonly proxy: ProxyName;
-  /** Empty where the row is invalid or not applicable. */
-  readonly figures: FigureSpreads;
-  /** The rate at which latency was measured. */
-  readonly fixedRequestsPerSecond: number | undefined;
-  /** Why the row is invalid; empty where every response was right. */
-  readonly void: readonly string[];
-  readonly notes: readonly string[];
-}
-
-/** Below saturation: half the throughput of the slowest native peer, and well below that of the slowest of all. */
-const shareOfNativePeers = 0.5;
-const shareOfAll = 0.7;
+/** Below saturation of those that are compared with one another. */
+const shareOfSlowest = 0.6;
+/** From here on the generator itself is late, since it shares its core with the upstreams. */
+const maxGeneratedPerSecond = 20_000;
+const maxGeneratedOverTlsPerSecond = 10_000;
+const comparedProxies: readonly ProxyName[] = ["nginx", "haproxy", "perch-fast"];
 
 export async function runSideBySide(
   stage: Stage,
   settings: SideBySideSettings,
   say: (line: string) => void,
 ): Promise<readonly Row[]> {
-  const crowds = new Map<ProxyName, readonly User[]>();
-  const drafts = settings.shapes.map((shape) => settings.proxies.map((proxy) => new RowDraft(shape, proxy)));
-  for (const proxy of settings.proxies) {
-    try {
-      crowds.set(proxy, await learnUsers(stage, proxy));
-    } catch (error) {
-      const why = error instanceof Error ? error.message : String(error);
-      for (const draft of drafts.flat().filter((one) => one.proxy === proxy)) draft.faults.add(why);
-      say(`${proxy} is void: ${why}`);
-    }
-  }
+  const rows: Row[] = [];
   try {
-    await measureRounds(stage, settings, drafts, crowds, say);
+    const crowds = await learnCrowds(stage, settings, say);
+    for (const shape of settings.shapes) {
+      const drafts = settings.contenders.map(
+        (contender) => new RowDraft(shape, contender, crowds.get(contender)?.faults ?? new Set()),
+      );
+      const baseDraft = drafts.find(({ contender }) => contender.name === base);
+      try {
+        await measureShape(stage, settings, shape, drafts, crowds, say);
+      } finally {
+        rows.push(...drafts.map((draft) => draft.row(baseDraft)));
+      }
+    }
   } catch (error) {
     // The measurements so far still count.
     if (!(error instanceof UpstreamsEnded)) throw error;
     process.exitCode = 1;
     say(`The run ends here: ${error.message}`);
   }
-  return drafts.flat().map((draft) => draft.row());
+  return rows;
 }
 
-async function measureRounds(
+/** The users of each contender; those who got no pins have none, and their rows are void. */
+async function learnCrowds(
+  stage: Stage,
+  { contenders, pinSource }: SideBySideSettings,
+  say: (line: string) => void,
+): Promise<ReadonlyMap<Contender, Crowd>> {
+  const shared = contenders.some(({ pins }) => pins === "shared") ? await learnUsers(stage, pinSource) : undefined;
+  const crowds = new Map<Contender, Crowd>();
+  for (const contender of contenders) {
+    const outcome = { faults: new Set<string>(), notes: new Set<string>() };
+    const isShared = shared !== undefined && (contender.pins === "shared" || contender === pinSource);
+    const users = isShared ? shared : await orVoid(outcome, () => learnUsers(stage, contender));
+    crowds.set(contender, { users: users ?? [], faults: outcome.faults });
+    say(
+      `${contender.name}: ${users === undefined ? [...outcome.faults].join("; ") : `${users.length} users have pins`}`,
+    );
+  }
+  return crowds;
+}
+
+interface Crowd {
+  readonly users: readonly User[];
+  /** Why there are none. */
+  readonly faults: ReadonlySet<string>;
+}
+
+async function measureShape(
   stage: Stage,
   settings: SideBySideSettings,
-  drafts: readonly (readonly RowDraft[])[],
-  crowds: ReadonlyMap<ProxyName, readonly User[]>,
+  shape: Shape,
+  drafts: readonly RowDraft[],
+  crowds: ReadonlyMap<Contender, Crowd>,
   say: (line: string) => void,
 ): Promise<void> {
-  for (let round = 0; round < settings.rounds; round++) {
-    for (const rows of drafts) {
-      // Back and forth.
-      const order = (round % 2 === 0 ? rows : rows.toReversed()).filter(({ isOpen }) => isOpen);
-      const report = (row: RowDraft, sample: Sample) => say(progress(round, settings.rounds, row, sample));
-      await measureRows(stage, settings, order, crowds, report);
-    }
-  }
-}
-
-async function measureRows(
-  stage: Stage,
-  settings: SideBySideSettings,
-  rows: readonly RowDraft[],
-  crowds: ReadonlyMap<ProxyName, readonly User[]>,
-  report: (row: RowDraft, sample: Sample) => void,
-): Promise<void> {
-  const measureAll = async (measure: (row: RowDraft, scene: Scene) => Promise<Sample>) => {
-    for (const row of rows.filter(({ isOpen }) => isOpen)) {
-      let sample: Sample = {};
-      const outcome = await playScene(stage, row.proxy, row.shape, crowds.get(row.proxy) ?? [], async (scene) => {
-        sample = await measure(row, scene);
-      });
-      row.add(sample, outcome);
-      report(row, sample);
+  const rounds = Math.min(settings.rounds, shape.maxRounds);
+  const openScene = (draft: RowDraft) => openWarm(stage, settings, draft, crowds.get(draft.contender)?.users ?? []);
+  const inTurns = async (round: number, kind: string, measure: (draft: RowDraft) => Promise<Sample>) => {
+    for (const draft of (round % 2 === 0 ? drafts : drafts.toReversed()).filter(({ isOpen }) => isOpen)) {
+      const sample = (await orVoid(draft, () => measure(draft))) ?? {};
+      draft.add(round, sample);
+      const result = draft.isOpen ? describe(sample) : `void: ${[...draft.faults].join("; ")}`;
+      say(`${shape.name}  round ${round + 1}/${rounds}  ${kind}  ${draft.contender.name}: ${result}`);
     }
   };
-  const [first] = rows;
-  if (first === undefined) return;
-  const { measures } = first.shape;
-  if (measures === "idle memory") {
-    await measureAll((row, scene) => measureIdleMemory(stage, row.shape, scene));
+  if (shape.measures.includes("idle")) {
+    for (let round = 0; round < rounds; round++) {
+      await inTurns(round, "idle", async (draft) => {
+        const scene = await openScene(draft);
+        try {
+          return await measureIdleMemory(stage, shape, scene);
+        } finally {
+          await scene.close();
+        }
+      });
+    }
     return;
   }
-  await measureAll((row, scene) => measureThroughput(stage, row.shape, scene, settings.throughput));
-  if (measures !== "throughput and latency") return;
-  // The same in all rounds, for all proxies.
-  const requestsPerSecond = first.fixedRequestsPerSecond ?? settings.requestsPerSecond ?? rateBelowSaturation(rows);
-  for (const row of rows) row.fixedRequestsPerSecond = requestsPerSecond;
-  await measureAll((row, scene) => measureLatency(stage, row.shape, scene, { ...settings.latency, requestsPerSecond }));
-}
-
-function rateBelowSaturation(rows: readonly RowDraft[]): number {
-  const rates = (some: readonly RowDraft[]) =>
-    some.map(({ samples }) => median(samples.flatMap((sample) => sample.requestsPerSecond ?? [])) ?? Infinity);
-  const native = rows.filter(({ proxy }) => nativePeerNames.some((name) => name === proxy));
-  const rate = Math.min(shareOfNativePeers * Math.min(...rates(native)), shareOfAll * Math.min(...rates(rows)));
-  return Number.isFinite(rate) ? Math.max(10, Math.floor(rate / 10) * 10) : 1_000;
-}
-
-/** A row under construction. */
-class RowDraft {
-  readonly shape: Shape;
-  readonly proxy: ProxyName;
-  readonly samples: Sample[] = [];
-  readonly faults = new Set<string>();
-  readonly notes = new Set<string>();
-  fixedRequestsPerSecond: number | undefined;
-  readonly #absence: string | undefined;
-
-  constructor(shape: Shape, proxy: ProxyName) {
-    this.shape = shape;
-    this.proxy = proxy;
-    this.#absence = shape.without(proxy);
-    if (this.#absence !== undefined) this.notes.add(`not measured: ${this.#absence}`);
-  }
-
-  /** An invalid row is not measured further. */
-  get isOpen(): boolean {
-    return this.#absence === undefined && this.faults.size === 0;
-  }
-
-  add(sample: Sample, outcome: { readonly faults: readonly string[]; readonly notes: readonly string[] }): void {
-    this.samples.push(sample);
-    for (const fault of outcome.faults) this.faults.add(fault);
-    for (const note of outcome.notes) this.notes.add(note);
-  }
-
-  row(): Row {
-    const { shape, proxy, samples, faults, notes, fixedRequestsPerSecond } = this;
-    const names = new Set(samples.flatMap((sample) => Object.keys(sample) as (keyof Figures)[]));
-    const spreads = [...names].map((name) => [name, spreadOf(samples.flatMap((sample) => sample[name] ?? []))]);
-    return {
-      shape: shape.name,
-      proxy,
-      figures: faults.size > 0 ? {} : Object.fromEntries(spreads),
-      fixedRequestsPerSecond,
-      void: [...faults],
-      notes: [...notes],
-    };
+  const scenes = new Map<RowDraft, Scene>();
+  const inScenes = (round: number, kind: string, measure: (scene: Scene) => Promise<Sample>) =>
+    inTurns(round, kind, async (draft) => {
+      const scene = scenes.get(draft);
+      return scene === undefined ? {} : measure(scene);
+    });
+  try {
+    for (const draft of drafts.filter(({ isOpen }) => isOpen)) {
+      const scene = await orVoid(draft, () => openScene(draft));
+      if (scene === undefined) say(`${shape.name}  ${draft.contender.name} is void: ${[...draft.faults].join("; ")}`);
+      else scenes.set(draft, scene);
+    }
+    for (let round = 0; round < rounds; round++) {
+      if (shape.measures.includes("saturated")) {
+        await inScenes(round, "saturated", (scene) => measureSaturated(stage, shape, scene, settings.saturated));
+      }
+      if (!shape.measures.includes("fixed")) continue;
+      // The same in all rounds, for all proxies.
+      const known = drafts[0]?.fixedRequestsPerSecond ?? shape.requestsPerSecond ?? settings.requestsPerSecond;
+      const rate = known ?? rateBelowSaturation(drafts, shape);
+      for (const draft of drafts) draft.fixedRequestsPerSecond = rate;
+      await inScenes(round, `at ${rate}/s`, (scene) => measureFixed(stage, shape, scene, settings.fixed, rate));
+    }
+  } finally {
+    for (const [draft, scene] of scenes) await orVoid(draft, () => scene.close());
   }
 }
 
-function progress(round: number, rounds: number, row: RowDraft, sample: Sample): string {
-  const result = row.faults.size > 0 ? `void: ${[...row.faults].join("; ")}` : describe(sample);
-  return `round ${round + 1}/${rounds}  ${row.shape.name}  ${row.proxy}: ${result}`;
+/** A proxy whose responses were checked and that is warm. */
+async function openWarm(
+  stage: Stage,
+  { warmUpMs }: SideBySideSettings,
+  draft: RowDraft,
+  users: readonly User[],
+): Promise<Scene> {
+  const { shape, contender } = draft;
+  const scene = await Scene.open(stage, contender, shape, users, draft);
+  try {
+    await scene.judge();
+    if (draft.isOpen) await warmUp(stage, shape, scene, warmUpMs);
+    return scene;
+  } catch (error) {
+    await scene.proxy.stop();
+    throw error;
+  }
+}
+
+function rateBelowSaturation(drafts: readonly RowDraft[], { tls }: Shape): number {
+  const rateOf = ({ samples }: RowDraft) => median(samples.flatMap(({ requestsPerSecond }) => requestsPerSecond ?? []));
+  const compared = drafts.filter(({ contender }) => comparedProxies.includes(contender.proxy));
+  const rates = (compared.length > 0 ? compared : drafts).flatMap((draft) => rateOf(draft) ?? []);
+  if (rates.length === 0) return 1_000;
+  const most = tls ? maxGeneratedOverTlsPerSecond : maxGeneratedPerSecond;
+  return Math.max(10, Math.floor(Math.min(most, shareOfSlowest * Math.min(...rates)) / 10) * 10);
 }
 
 function describe(sample: Sample): string {
-  const { cpuUsPerRequest, requestsPerSecond, p50Ms, p99Ms, p999Ms, idleConnectionKiB } = sample;
+  const { cpuUsPerRequest, saturatedCpuUsPerRequest, requestsPerSecond, p50Ms, p99Ms, p999Ms } = sample;
   if (requestsPerSecond !== undefined) {
-    return `${cpuUsPerRequest?.toFixed(1) ?? "?"} µs CPU a request, ${Math.round(requestsPerSecond)} requests/s`;
+    return `${saturatedCpuUsPerRequest?.toFixed(1) ?? "?"} µs CPU a request, ${Math.round(requestsPerSecond)} requests/s`;
   }
-  if (p50Ms !== undefined)
-    return `p50 ${p50Ms.toFixed(3)} ms, p99 ${p99Ms?.toFixed(3)} ms, p99.9 ${p999Ms?.toFixed(3)} ms`;
-  if (idleConnectionKiB !== undefined) return `${idleConnectionKiB.toFixed(1)} KiB an idle connection`;
+  if (p50Ms !== undefined) {
+    const latencies = [p50Ms, p99Ms, p999Ms].map((ms) => ms?.toFixed(3)).join(", ");
+    return `${cpuUsPerRequest?.toFixed(1) ?? "?"} µs CPU a request; p50, p99, p99.9 ${latencies} ms`;
+  }
+  if (sample.idleConnectionKiB !== undefined) return `${sample.idleConnectionKiB.toFixed(1)} KiB an idle connection`;
   return "not measured";
 }
