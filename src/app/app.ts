@@ -20,7 +20,7 @@ import { upstreamGroup } from "../observe/upstream-stats.ts";
 import type { Rollouts } from "../rollout/rollouts-api.ts";
 import { scheduleUnref } from "../upstream/clock.ts";
 import { descriptorReserve } from "../upstream/descriptor-reserve.ts";
-import type { BoundListener } from "../workers/messages.ts";
+import type { BoundListener, WarmUpSpec } from "../workers/messages.ts";
 import { workerCount } from "../workers/worker-count.ts";
 import { adminView } from "./admin-view.ts";
 import { warnOfExpiry } from "./certificate-expiries.ts";
@@ -34,6 +34,7 @@ import { PlanThread } from "./plan-thread.ts";
 import { batchedRandom } from "./random.ts";
 import { Reloader } from "./reloader.ts";
 import { RunningRollouts } from "./rollouts.ts";
+import { warmUp } from "./warm-up.ts";
 import { WorkerDataPlane, type WorkerDataPlaneParts } from "./worker-data-plane.ts";
 
 export { StartError };
@@ -50,6 +51,8 @@ export interface AppOptions {
   readonly stateDir?: string | undefined;
   /** File descriptor or path of the access log. Default: 1, stdout. */
   readonly accessLogTo?: number | string;
+  /** What is exercised before Perch is ready. Default: nothing. */
+  readonly warmUp?: WarmUpSpec;
 }
 
 /** What each worker thread runs, and its heap. */
@@ -103,6 +106,7 @@ export class App {
     try {
       await rollouts.begin(first, parts.dataPlane);
       const adminAddress = await bindAdmin(parts.admin, first.compiled.admin);
+      if (size === 1 && options.warmUp !== undefined) await warmUp(options.warmUp, first.compiled, log);
       const listeners = await parts.dataPlane.listen();
       for (const warning of first.warnings) log.warn({ problem: formatDiagnostic(warning) }, "configuration warning");
       const at = listeners.map(({ name, address }) => `${name} ${formatAddress(address)}`);
@@ -308,7 +312,7 @@ function createDataPlane(
       onRolloutReport,
       onDecisions,
     });
-  const { logLevel, env, source } = options;
+  const { logLevel, env, source, warmUp } = options;
   const { secrets } = loader;
   return new WorkerDataPlane({
     size,
@@ -321,6 +325,7 @@ function createDataPlane(
     file: sourceName(source),
     secrets,
     ticketKeys,
+    warmUp,
     onRolloutReport,
     onDecisions,
     ...worker,
