@@ -52,7 +52,7 @@ export interface AppOptions {
   /** File descriptor or path of the access log. Default: 1, stdout. */
   readonly accessLogTo?: number | string;
   /** What is exercised before Perch is ready. Default: nothing. */
-  readonly warmUp?: WarmUpSpec;
+  readonly warmUp?: WarmUpSpec | undefined;
 }
 
 /** What each worker thread runs, and its heap. */
