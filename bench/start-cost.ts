@@ -13,6 +13,7 @@ import { complaints, Judge } from "./judge.ts";
 import { learnPins } from "./learn-pins.ts";
 import { busyWarning, describeMachine, machineLine } from "./machine.ts";
 import { pages } from "./pages.ts";
+import { readProcessAccount } from "./process-account.ts";
 import type { RunningProxy, StartOptions, UpstreamPorts } from "./running-proxy.ts";
 import { makeScratchDirectory } from "./scratch-directory.ts";
 import { openConnections } from "./side-by-side/connections.ts";
@@ -53,6 +54,8 @@ interface Latencies {
   readonly p50Ms: number;
   readonly p99Ms: number;
   readonly maxMs: number;
+  /** Of the whole process, in microseconds per request; NaN where the system does not tell. */
+  readonly cpuUs: number;
 }
 
 /** Requests on connections that stay open, one at a time on each; their starts are spread as those of many clients. */
@@ -60,10 +63,12 @@ class SpreadLoad {
   readonly #requests: readonly RecordedRequest[];
   readonly #judge = new Judge([], pages[0].bodyBytes);
   readonly #free: RawConnection[] = [];
-  readonly #underWay = new Map<RawConnection, { readonly request: RecordedRequest; readonly dueMs: number }>();
+  readonly #underWay = new Map<RawConnection, { readonly request: RecordedRequest; readonly sinceMs: number }>();
   #connections: readonly RawConnection[] = [];
   #latenciesMs: number[] = [];
   #next = 0;
+  /** A request is due, and all connections are busy. */
+  #isWaiting = false;
 
   constructor(requests: readonly RecordedRequest[]) {
     this.#requests = requests;
@@ -78,7 +83,7 @@ class SpreadLoad {
           this.#underWay.delete(connection);
           this.#free.push(connection);
           if (sent === undefined) return;
-          this.#latenciesMs.push(performance.now() - sent.dueMs);
+          this.#latenciesMs.push(performance.now() - sent.sinceMs);
           this.#judge.judge(sent.request.wanted, answer);
         },
         ended: () => this.#judge.connectionFailed(),
@@ -87,9 +92,14 @@ class SpreadLoad {
     this.#free.push(...this.#connections);
   }
 
-  /** A latency counts from the time that the request was due: one that stalls delays all that wait for a connection. */
-  async run(ms: number, rate: number): Promise<Latencies> {
+  /**
+   * A latency counts from the time that the request was sent, so that a late load is not taken for a slow proxy; if it had
+   * to wait for a connection, from the time that it was due.
+   */
+  async run({ pid }: RunningProxy, ms: number, rate: number): Promise<Latencies> {
     this.#latenciesMs = [];
+    this.#isWaiting = false;
+    const cpuBeforeMs = readProcessAccount(pid)?.cpuMs ?? Number.NaN;
     const endMs = performance.now() + ms;
     let dueMs = performance.now();
     while (dueMs < endMs || this.#underWay.size > 0) {
@@ -102,8 +112,10 @@ class SpreadLoad {
       // Timers are late by a millisecond, more than what is measured: only a longer wait may use one.
       await (dueMs - nowMs > 3 ? delay(1) : nextLoopTurn());
     }
+    const cpuMs = (readProcessAccount(pid)?.cpuMs ?? Number.NaN) - cpuBeforeMs;
     const sorted = Float64Array.from(this.#latenciesMs).sort();
-    return { p50Ms: quantile(sorted, 0.5), p99Ms: quantile(sorted, 0.99), maxMs: sorted.at(-1) ?? Number.NaN };
+    const [p50Ms, p99Ms, maxMs] = [quantile(sorted, 0.5), quantile(sorted, 0.99), sorted.at(-1) ?? Number.NaN];
+    return { p50Ms, p99Ms, maxMs, cpuUs: (cpuMs * 1_000) / sorted.length };
   }
 
   /** Throws if any answer was wrong. */
@@ -117,9 +129,13 @@ class SpreadLoad {
   #sendNext(dueMs: number): boolean {
     const connection = this.#free.shift();
     const request = this.#requests[this.#next % this.#requests.length];
-    if (connection === undefined || request === undefined) return false;
+    if (connection === undefined || request === undefined) {
+      this.#isWaiting = true;
+      return false;
+    }
     this.#next += 1;
-    this.#underWay.set(connection, { request, dueMs });
+    this.#underWay.set(connection, { request, sinceMs: this.#isWaiting ? dueMs : performance.now() });
+    this.#isWaiting = false;
     connection.send(request.head, undefined);
     return true;
   }
@@ -159,9 +175,9 @@ class Subject {
     const readyMs = performance.now() - startedMs;
     const load = new SpreadLoad(this.#requests);
     await load.open(proxy.port);
-    const first = await load.run(windowMs, requestsPerSecond);
-    await load.run(warmUp.ms, requestsPerSecond * warmUp.timesTheRate);
-    const warm = await load.run(windowMs, requestsPerSecond);
+    const first = await load.run(proxy, windowMs, requestsPerSecond);
+    await load.run(proxy, warmUp.ms, requestsPerSecond * warmUp.timesTheRate);
+    const warm = await load.run(proxy, windowMs, requestsPerSecond);
     load.close();
     await proxy.stop();
     this.starts.push({ readyMs, first, warm });
@@ -197,7 +213,18 @@ async function measureAll(): Promise<void> {
 }
 
 function startsTable(starts: readonly Start[]): string {
-  const header = ["start", "ready ms", "first p50", "first p99", "first max", "warm p50", "warm p99", "p99 first/warm"];
+  const header = [
+    "start",
+    "ready ms",
+    "first p50",
+    "p99",
+    "max ms",
+    "CPU µs",
+    "warm p50",
+    "p99 ms",
+    "CPU µs",
+    "p99 first/warm",
+  ];
   const rows = starts.map((start, index) => [String(index + 1), ...figures(start).map(shown)]);
   const columns = figures(starts[0]).map((_, column) => median(starts.map((start) => figures(start)[column] ?? NaN)));
   return formatTable(header, [...rows, ["median", ...columns.map(shown)]]);
@@ -208,7 +235,8 @@ const shown = (value: number | undefined, column: number): string => figure(valu
 function figures(start: Start | undefined): number[] {
   if (start === undefined) return [];
   const { readyMs, first, warm } = start;
-  return [readyMs, first.p50Ms, first.p99Ms, first.maxMs, warm.p50Ms, warm.p99Ms, first.p99Ms / warm.p99Ms];
+  const { p50Ms, p99Ms, maxMs, cpuUs } = first;
+  return [readyMs, p50Ms, p99Ms, maxMs, cpuUs, warm.p50Ms, warm.p99Ms, warm.cpuUs, p99Ms / warm.p99Ms];
 }
 
 killChildrenAtExit();

@@ -59,7 +59,7 @@ ${shopAt(stable.origin)}`;
     const ports = { admin: await freePort(), web: await freePort() };
     const starting = startOn(ports, { warmUp: defaultWarmUp });
     const starts = "503 not ready: starting, not every listener accepts connections yet";
-    await expect.poll(() => readiness(ports.admin), { interval: 1 }).toBe(starts);
+    await expect.poll(() => readiness(ports.admin), { timeout: 10_000, interval: 1 }).toBe(starts);
     await expect(fetch(`http://127.0.0.1:${ports.web}`)).rejects.toThrow("fetch failed");
     await starting;
     expect(await readiness(ports.admin)).toBe("200 ok");
