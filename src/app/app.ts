@@ -1,5 +1,6 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import type { AddressInfo } from "node:net";
+import { devNull } from "node:os";
 import { join } from "node:path";
 import type { FastifyInstance } from "fastify";
 import type { LiveView } from "../admin/live/live-view.ts";
@@ -106,7 +107,7 @@ export class App {
     try {
       await rollouts.begin(first, parts.dataPlane);
       const adminAddress = await bindAdmin(parts.admin, first.compiled.admin);
-      if (size === 1 && options.warmUp !== undefined) await warmUp(options.warmUp, first.compiled, log);
+      if (size === 1 && options.warmUp !== undefined) await warmUp(options.warmUp, first.compiled, toNowhere(), log);
       const listeners = await parts.dataPlane.listen();
       for (const warning of first.warnings) log.warn({ problem: formatDiagnostic(warning) }, "configuration warning");
       const at = listeners.map(({ name, address }) => `${name} ${formatAddress(address)}`);
@@ -330,6 +331,10 @@ function createDataPlane(
     onDecisions,
     ...worker,
   });
+}
+
+function toNowhere(): LogDestination {
+  return new LogDestination({ to: devNull, dropped: { value: 0 }, onTrouble() {} });
 }
 
 /** A file that the configuration names wins. */

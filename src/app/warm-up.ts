@@ -3,13 +3,14 @@ import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 import type { CompiledConfig } from "../config/compiled-config.ts";
 import { loadConfigText } from "../config/load.ts";
+import type { LineDestination } from "../observe/access-log.ts";
 import { createLogger, type Logger } from "../observe/log.ts";
 import { StatsRegistry } from "../observe/stats-registry.ts";
 import type { WarmUpSpec } from "../workers/messages.ts";
 import { InProcessDataPlane } from "./in-process-data-plane.ts";
 import { answerAll, sendAll } from "./warm-up-traffic.ts";
 
-export const defaultWarmUp: WarmUpSpec = { host: "127.0.0.1", limitMs: 1_000 };
+export const defaultWarmUp: WarmUpSpec = { host: "127.0.0.1", limitMs: 2_000 };
 
 /**
  * After so many, which take 0.3 to 0.7 s of CPU time, a request costs at most half as much again as in a warm process;
@@ -22,12 +23,18 @@ const clientCount = 8;
 /**
  * Sends requests through a data plane of its own, so that V8 compiles the code that serves with the types that it will
  * see: otherwise the first thousands of users wait for that. Nothing of it is counted, logged or left open. Never rejects,
- * since a process that is cold serves as well, only more slowly.
+ * since a process that is cold serves as well, only more slowly. `accessLines`: of the class that takes the lines of
+ * requests later, but leads nowhere; it is closed.
  */
-export async function warmUp({ host, limitMs }: WarmUpSpec, { fastLane }: CompiledConfig, log: Logger): Promise<void> {
+export async function warmUp(
+  { host, limitMs }: WarmUpSpec,
+  { fastLane }: CompiledConfig,
+  accessLines: LineDestination,
+  log: Logger,
+): Promise<void> {
   const startedMs = performance.now();
   try {
-    await using rehearsal = new Rehearsal(host, fastLane);
+    await using rehearsal = new Rehearsal(host, fastLane, accessLines);
     const requests = await rehearsal.run(limitMs);
     log.debug({ requests, durationMs: Math.round(performance.now() - startedMs) }, "warmed up");
   } catch (error) {
@@ -39,13 +46,15 @@ export async function warmUp({ host, limitMs }: WarmUpSpec, { fastLane }: Compil
 class Rehearsal {
   readonly #host: string;
   readonly #fastLane: CompiledConfig["fastLane"];
+  readonly #accessLines: LineDestination;
   readonly #upstream = createServer({ noDelay: true }, answerAll);
   readonly #sockets = new Set<Socket>();
   #plane: InProcessDataPlane | undefined;
 
-  constructor(host: string, fastLane: CompiledConfig["fastLane"]) {
+  constructor(host: string, fastLane: CompiledConfig["fastLane"], accessLines: LineDestination) {
     this.#host = host;
     this.#fastLane = fastLane;
+    this.#accessLines = accessLines;
     this.#upstream.on("connection", (socket) => this.#keep(socket));
   }
 
@@ -75,6 +84,7 @@ class Rehearsal {
   async [Symbol.asyncDispose](): Promise<void> {
     for (const socket of this.#sockets) socket.destroy();
     await this.#plane?.dispose();
+    await this.#accessLines.close();
     if (this.#upstream.listening) await new Promise((closed) => this.#upstream.close(closed));
   }
 
@@ -89,7 +99,7 @@ class Rehearsal {
     this.#plane = new InProcessDataPlane({
       first: loaded,
       stats: new StatsRegistry(),
-      accessLines: { write() {}, async flush() {}, async close() {} },
+      accessLines: this.#accessLines,
       log: createLogger({ level: "silent", nowMs: () => Date.now() }),
       ticketKeys: randomBytes(48),
       planes: 1,

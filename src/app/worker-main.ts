@@ -86,7 +86,7 @@ class WorkerMain {
     });
     this.#plane.watchDecisions(areDecisionsWatched);
     await this.#plane.direct(directions);
-    const warm = spec && warmUp(spec, first.compiled, log);
+    const warm = spec && warmUp(spec, first.compiled, new PostedLines(() => {}), log);
     await Promise.all([this.#plane.namesResolved(), warm]);
     return undefined;
   }

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { defaultWarmUp, warmUp } from "../../src/app/warm-up.ts";
 import { createLogger } from "../../src/observe/log.ts";
+import { PostedLines } from "../../src/workers/worker-thread.ts";
 import { freeAfterTest, upstream } from "../kit/freed.ts";
 import { lanes, requestsTotal, shopAt } from "../kit/one-service.ts";
 import { startPerch, type TestPerchOptions } from "../kit/perch.ts";
@@ -18,7 +19,8 @@ async function warmedUp(fastLane: string, spec = defaultWarmUp): Promise<Record<
   const lines: Record<string, unknown>[] = [];
   const to = { write: (line: string) => lines.push(JSON.parse(line)) };
   const log = createLogger({ level: "debug", nowMs: () => Date.now(), to });
-  await warmUp(spec, snapshotOf(shopAt("http://127.0.0.1:9", `fastLane: ${fastLane}`)).config, log);
+  const { config } = snapshotOf(shopAt("http://127.0.0.1:9", `fastLane: ${fastLane}`));
+  await warmUp(spec, config, new PostedLines(() => {}), log);
   return lines;
 }
 
