@@ -1,5 +1,6 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import type { AddressInfo } from "node:net";
+import { devNull } from "node:os";
 import { join } from "node:path";
 import type { FastifyInstance } from "fastify";
 import type { LiveView } from "../admin/live/live-view.ts";
@@ -20,7 +21,7 @@ import { upstreamGroup } from "../observe/upstream-stats.ts";
 import type { Rollouts } from "../rollout/rollouts-api.ts";
 import { scheduleUnref } from "../upstream/clock.ts";
 import { descriptorReserve } from "../upstream/descriptor-reserve.ts";
-import type { BoundListener } from "../workers/messages.ts";
+import type { BoundListener, WarmUpSpec } from "../workers/messages.ts";
 import { workerCount } from "../workers/worker-count.ts";
 import { adminView } from "./admin-view.ts";
 import { warnOfExpiry } from "./certificate-expiries.ts";
@@ -34,6 +35,7 @@ import { PlanThread } from "./plan-thread.ts";
 import { batchedRandom } from "./random.ts";
 import { Reloader } from "./reloader.ts";
 import { RunningRollouts } from "./rollouts.ts";
+import { warmUp } from "./warm-up.ts";
 import { WorkerDataPlane, type WorkerDataPlaneParts } from "./worker-data-plane.ts";
 
 export { StartError };
@@ -50,6 +52,8 @@ export interface AppOptions {
   readonly stateDir?: string | undefined;
   /** File descriptor or path of the access log. Default: 1, stdout. */
   readonly accessLogTo?: number | string;
+  /** What is exercised before Perch is ready. Default: nothing. */
+  readonly warmUp?: WarmUpSpec | undefined;
 }
 
 /** What each worker thread runs, and its heap. */
@@ -103,6 +107,7 @@ export class App {
     try {
       await rollouts.begin(first, parts.dataPlane);
       const adminAddress = await bindAdmin(parts.admin, first.compiled.admin);
+      if (size === 1 && options.warmUp !== undefined) await warmUp(options.warmUp, first.compiled, toNowhere(), log);
       const listeners = await parts.dataPlane.listen();
       for (const warning of first.warnings) log.warn({ problem: formatDiagnostic(warning) }, "configuration warning");
       const at = listeners.map(({ name, address }) => `${name} ${formatAddress(address)}`);
@@ -308,7 +313,7 @@ function createDataPlane(
       onRolloutReport,
       onDecisions,
     });
-  const { logLevel, env, source } = options;
+  const { logLevel, env, source, warmUp } = options;
   const { secrets } = loader;
   return new WorkerDataPlane({
     size,
@@ -321,10 +326,15 @@ function createDataPlane(
     file: sourceName(source),
     secrets,
     ticketKeys,
+    warmUp,
     onRolloutReport,
     onDecisions,
     ...worker,
   });
+}
+
+function toNowhere(): LogDestination {
+  return new LogDestination({ to: devNull, dropped: { value: 0 }, onTrouble() {} });
 }
 
 /** A file that the configuration names wins. */

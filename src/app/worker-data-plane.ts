@@ -15,6 +15,7 @@ import type { StatsRegistry } from "../observe/stats-registry.ts";
 import { ActiveSnapshot } from "../proxy/active-snapshot.ts";
 import { unknown } from "../upstream/endpoint-health.ts";
 import { EndpointRegistry, noopEndpointEvents } from "../upstream/endpoint-registry.ts";
+import type { WarmUpSpec } from "../workers/messages.ts";
 import { type BoundListener, type ConfigInput, endpointKey } from "../workers/messages.ts";
 import { probeExclusiveBind } from "../workers/worker-count.ts";
 import { WorkerPool } from "../workers/worker-pool.ts";
@@ -35,6 +36,8 @@ export interface WorkerDataPlaneParts {
   /** The random secrets so far of releases without a `secretFile`. */
   readonly secrets: ReadonlyMap<string, Uint8Array>;
   readonly ticketKeys: Uint8Array;
+  /** What each worker exercises before it listens. Default: nothing. */
+  readonly warmUp?: WarmUpSpec | undefined;
   /** Takes what each worker saw of rollouts. May call `direct`. */
   readonly onRolloutReport: (report: RolloutReport) => void;
   /** Takes decisions that workers sampled, while they are watched. */
@@ -64,7 +67,8 @@ export class WorkerDataPlane implements DataPlane {
   #traffic: TrafficByRelease = new Map();
 
   constructor(parts: WorkerDataPlaneParts) {
-    const { size, first, stats, accessLines, log, logLevel, env, ticketKeys, onRolloutReport, onDecisions } = parts;
+    const { size, first, stats, accessLines, log, logLevel, env, ticketKeys, warmUp, onRolloutReport, onDecisions } =
+      parts;
     this.#parts = parts;
     // For explanations. Workers fetch, log and count for themselves.
     this.#keys = new JwksFetcher({ stats: new JwksStats(), log: undefined, monotonicMs: () => performance.now() });
@@ -74,7 +78,7 @@ export class WorkerDataPlane implements DataPlane {
     this.#pool = new WorkerPool({
       size,
       spawn: (number) => spawnWorker(number, parts),
-      first: { config: this.#inputOf(first), env: { ...env }, logLevel, ticketKeys, workers: size },
+      first: { config: this.#inputOf(first), env: { ...env }, logLevel, ticketKeys, warmUp, workers: size },
       listener: {
         access: (lines, count) => accessLines.write(lines, count),
         log: (line) => ownLog.write(line),

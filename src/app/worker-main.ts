@@ -17,6 +17,7 @@ import {
 import { PostedLines } from "../workers/worker-thread.ts";
 import { type Preparation, StartError } from "./data-plane.ts";
 import { InProcessDataPlane } from "./in-process-data-plane.ts";
+import { warmUp } from "./warm-up.ts";
 
 type Handlers = { readonly [C in WorkerCall]: (input: Input<C>) => Promise<Answer<C>> | Answer<C> };
 
@@ -68,14 +69,16 @@ class WorkerMain {
   }
 
   async #start(input: StartInput): Promise<undefined> {
-    const { config, directions, areDecisionsWatched, env, logLevel, ticketKeys, worker, workers } = input;
+    const { config, directions, areDecisionsWatched, env, logLevel, ticketKeys, warmUp: spec, worker, workers } = input;
     const to = { write: (line: string) => this.#post({ kind: "log", line }) };
     this.#env = env;
+    const first = compileInput(config, env);
+    const log = createLogger({ level: logLevel, nowMs: () => Date.now(), to, worker });
     this.#plane = new InProcessDataPlane({
-      first: compileInput(config, env),
+      first,
       stats: this.#stats,
       accessLines: this.#lines,
-      log: createLogger({ level: logLevel, nowMs: () => Date.now(), to, worker }),
+      log,
       ticketKeys: Buffer.from(ticketKeys),
       planes: workers,
       onRolloutReport: (report) => this.#post({ kind: "rollout", report }),
@@ -83,7 +86,8 @@ class WorkerMain {
     });
     this.#plane.watchDecisions(areDecisionsWatched);
     await this.#plane.direct(directions);
-    await this.#plane.namesResolved();
+    const warm = spec && warmUp(spec, first.compiled, new PostedLines(() => {}), log);
+    await Promise.all([this.#plane.namesResolved(), warm]);
     return undefined;
   }
 

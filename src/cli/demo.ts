@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { StartError } from "../app/app.ts";
+import { defaultWarmUp } from "../app/warm-up.ts";
 import { type Command, type ExitCode, type OptionValues, type Terminal, textOption, UsageError } from "./command.ts";
 import { Crowd } from "./demo/crowd.ts";
 
@@ -133,7 +134,7 @@ async function runLive({ split, isFixed, breaks, users }: DemoSettings, terminal
 }
 
 async function startLiveSplit(split: DemoSplit): Promise<LiveShow> {
-  const stage = await startStage({ split, ports: defaultPorts });
+  const stage = await startStage({ split, ports: defaultPorts, warmUp: defaultWarmUp });
   const { tally, crowd } = startTally(stage, split);
   let isChanged = false;
   stage.rollouts.subscribe(({ type }) => {

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import "./node-version.js";
+import "./compile-cache.js";
 import { boundSemiSpace } from "./semi-space.ts";
 
 if (process.argv[2] === "serve") boundSemiSpace();

@@ -1,5 +1,6 @@
 import { App, StartError } from "../app/app.ts";
 import type { ConfigSource } from "../app/config-source.ts";
+import { defaultWarmUp } from "../app/warm-up.ts";
 import { parseDuration } from "../config/schema-kit/scalars.ts";
 import { type LogLevel, logLevels } from "../observe/log.ts";
 import { type Command, type ExitCode, type OptionValues, type Terminal, textOption, UsageError } from "./command.ts";
@@ -49,7 +50,11 @@ terminal closes and, if npm started it, when npm or a shell around it ends.`,
     // An empty variable counts as unset.
     const stateDir = textOption(options, "state-dir") ?? (terminal.env["PERCH_STATE_DIR"] || undefined);
     try {
-      const start = () => App.start({ source, env: terminal.env, logLevel, stateDir, drainDelayMs, drainTimeoutMs });
+      const start = () =>
+        App.start({
+          ...{ source, env: terminal.env, logLevel, stateDir, drainDelayMs, drainTimeoutMs },
+          warmUp: defaultWarmUp,
+        });
       return await serveUntilStopped(start, terminal.env);
     } catch (error) {
       if (!(error instanceof StartError)) throw error;

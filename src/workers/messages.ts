@@ -24,6 +24,16 @@ export interface StartInput {
   readonly logLevel: LogLevel;
   /** The keys of TLS session tickets, shared because a client may return to another worker. */
   readonly ticketKeys: Uint8Array;
+  /** What is exercised before the worker listens. Default: nothing. */
+  readonly warmUp?: WarmUpSpec | undefined;
+}
+
+/** How the code that serves is exercised before the first request. */
+export interface WarmUpSpec {
+  /** An address of this machine; free ports of it are used. */
+  readonly host: string;
+  /** Maximum time in milliseconds. It ends earlier once enough requests were answered. */
+  readonly limitMs: number;
 }
 
 export interface ListenInput {
@@ -54,7 +64,7 @@ export interface WorkerCounts {
 
 /** The calls from the main thread to a worker: input and answer of each, which must be cloneable. */
 export interface WorkerCalls {
-  /** Compiles the configuration and waits for the first DNS answers. */
+  /** Compiles the configuration, warms up, and waits for the first DNS answers. */
   start: [StartInput, undefined];
   listen: [ListenInput, StartAnswer];
   /** Compiles the configuration and builds its snapshot without activating it. */

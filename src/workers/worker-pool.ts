@@ -19,7 +19,7 @@ const disposeTimeoutMs = 1_000;
 export interface WorkerPoolOptions {
   readonly size: number;
   readonly spawn: (number: number) => Worker;
-  readonly first: Pick<StartInput, "config" | "env" | "logLevel" | "ticketKeys" | "workers">;
+  readonly first: Pick<StartInput, "config" | "env" | "logLevel" | "ticketKeys" | "warmUp" | "workers">;
   readonly listener: WorkerListener;
   readonly log: Logger;
   readonly monotonicMs: () => number;

@@ -1,6 +1,8 @@
+import { createServer } from "node:http";
 import type { Socket } from "node:net";
+import { text } from "node:stream/consumers";
 import { describe, expect, it } from "vitest";
-import { perch, rawClient, rawUpstream } from "../kit/freed.ts";
+import { listening, perch, rawClient, rawUpstream } from "../kit/freed.ts";
 import { h2Upstream } from "../kit/h2-upstream.ts";
 import { lanes, shopYaml } from "../kit/one-service.ts";
 import type { TestPerch } from "../kit/perch.ts";
@@ -197,6 +199,49 @@ describe.each(lanes)("connections to endpoints, in the $lane lane", ({ fastLane 
     await client.read((all) => all.endsWith("\r\n\r\n"));
     await expect.poll(() => stable.sockets[0]?.destroyed).toBe(true);
     expect(await started.metric(unsolicited)).toBe(0);
+  });
+});
+
+describe("requests whose method seldom has a body, with one, in the standard lane", () => {
+  const through = async (origin: string) =>
+    rawClient((await perch(shopYaml({ stable: origin, more: "fastLane: off" }))).port);
+  const chunked = "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
+  const byLength = "Content-Length: 5\r\n\r\nhello";
+
+  it.each([
+    ["GET, by length", "GET", byLength],
+    ["GET, in chunks", "GET", chunked],
+    ["DELETE, by length", "DELETE", byLength],
+    ["OPTIONS, in chunks", "OPTIONS", chunked],
+  ])("%s: one connection carries them all", async (_name, method, rest) => {
+    const bodies: string[] = [];
+    const connections = new Set<Socket>();
+    const server = createServer(async (request, response) => {
+      connections.add(request.socket);
+      bodies.push(await text(request));
+      response.end("fine");
+    });
+    const client = await through(`http://127.0.0.1:${await listening(server)}`);
+    for (let at = 0; at < 50; at++) await ask(client, `${method} / HTTP/1.1\r\nHost: x\r\n${rest}`);
+    expect(bodies).toEqual(Array(50).fill("hello"));
+    expect(connections.size).toBe(1);
+  });
+
+  it("GET, answered before its body was sent: the connection is not reused", async () => {
+    const { stable } = await answering(fine);
+    const client = await through(stable.origin);
+    client.send("GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhello");
+    await client.read((all) => all.endsWith("fine"));
+    await expect.poll(() => stable.sockets[0]?.destroyed).toBe(true);
+  });
+
+  it("HEAD: the connection is not reused", async () => {
+    const { stable, connections } = await answering("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n");
+    const client = await through(stable.origin);
+    client.send(`HEAD / HTTP/1.1\r\nHost: x\r\n${byLength}`);
+    await client.read((all) => all.endsWith("\r\n\r\n"));
+    await expect.poll(() => stable.sockets[0]?.destroyed).toBe(true);
+    expect(connections[0]).toBe("close");
   });
 });
 

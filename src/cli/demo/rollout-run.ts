@@ -1,5 +1,7 @@
 import { randomUUID } from "node:crypto";
+import { defaultWarmUp } from "../../app/warm-up.ts";
 import type { RolloutStatus } from "../../rollout/rollouts-api.ts";
+import type { WarmUpSpec } from "../../workers/messages.ts";
 import type { ExitCode, Terminal } from "../command.ts";
 import { printJson } from "../load-config.ts";
 import { Crowd } from "./crowd.ts";
@@ -53,8 +55,8 @@ class RolloutShow {
     this.#crowd = new Crowd({ proxyOrigin: stage.proxyOrigin, tally, run: randomUUID(), monotonicMs });
   }
 
-  static async open(steps: readonly DemoStep[], ports: StagePorts): Promise<RolloutShow> {
-    return new RolloutShow(await startStage({ split: noSplit, steps, ports }));
+  static async open(steps: readonly DemoStep[], ports: StagePorts, warmUp?: WarmUpSpec): Promise<RolloutShow> {
+    return new RolloutShow(await startStage({ split: noSplit, steps, ports, warmUp }));
   }
 
   get stage(): Stage {
@@ -97,7 +99,7 @@ export interface LiveShow {
 
 /** A rollout that moves through its steps while users come and go; `breaks`: and meets a canary that fails. */
 export async function startLiveRollout(ports: StagePorts, breaks: boolean): Promise<LiveShow> {
-  const show = await RolloutShow.open(liveSteps, ports);
+  const show = await RolloutShow.open(liveSteps, ports, defaultWarmUp);
   return {
     stage: show.stage,
     lines: () => show.lines(),

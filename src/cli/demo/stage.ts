@@ -6,6 +6,7 @@ import { devNull, tmpdir } from "node:os";
 import { join } from "node:path";
 import { App, StartError } from "../../app/app.ts";
 import type { Rollouts } from "../../rollout/rollouts-api.ts";
+import type { WarmUpSpec } from "../../workers/messages.ts";
 
 export type VersionName = "stable" | "canary";
 
@@ -67,18 +68,20 @@ export interface StageOptions {
   readonly steps?: readonly DemoStep[];
   /** A port that is 0 or in use is replaced by a free one. */
   readonly ports: StagePorts;
+  /** What Perch exercises before it is ready. Default: nothing. */
+  readonly warmUp?: WarmUpSpec | undefined;
 }
 
 /**
  * Starts the versions, then Perch. Rejects with a `StartError` if Perch cannot start; all ports are then free again.
  */
-export async function startStage({ split, steps, ports }: StageOptions): Promise<Stage> {
+export async function startStage({ split, steps, ports, warmUp }: StageOptions): Promise<Stage> {
   const [stable, canary] = await Promise.all([startDemoUpstream(demoVersions[0]), startDemoUpstream(demoVersions[1])]);
   const token = await TokenFile.create();
   const closeRest = () => Promise.all([stable.close(), canary.close(), token.remove()]);
   try {
     const origins = { stable: stable.origin, canary: canary.origin };
-    const app = await startApp({ origins, split, steps, tokenFile: token.path }, ports);
+    const app = await startApp({ origins, split, steps, tokenFile: token.path }, ports, warmUp);
     return {
       proxyOrigin: originOf(app),
       adminOrigin: `http://127.0.0.1:${app.adminAddress.port}`,
@@ -161,21 +164,25 @@ export function greeting({ name, number }: DemoVersion): string {
 }
 
 /** Tries the ports instead of probing them first: a free port may be taken between the probe and its use. */
-async function startApp(input: Omit<DemoConfigInput, keyof StagePorts>, preferred: StagePorts): Promise<App> {
+async function startApp(
+  input: Omit<DemoConfigInput, keyof StagePorts>,
+  preferred: StagePorts,
+  warmUp: WarmUpSpec | undefined,
+): Promise<App> {
   const choices = [preferred, { ...preferred, proxyPort: anyFreePort }, { ...preferred, adminPort: anyFreePort }];
   for (const ports of choices) {
     try {
-      return await startOn(demoConfig({ ...input, ...ports }));
+      return await startOn(demoConfig({ ...input, ...ports }), warmUp);
     } catch (error) {
       if (!(error instanceof StartError)) throw error;
     }
   }
-  return startOn(demoConfig({ ...input, proxyPort: anyFreePort, adminPort: anyFreePort }));
+  return startOn(demoConfig({ ...input, proxyPort: anyFreePort, adminPort: anyFreePort }), warmUp);
 }
 
 const anyFreePort = 0;
 
-function startOn(text: string): Promise<App> {
+function startOn(text: string, warmUp: WarmUpSpec | undefined): Promise<App> {
   return App.start({
     source: { kind: "text", name: "(demo)", text },
     env: {},
@@ -184,6 +191,7 @@ function startOn(text: string): Promise<App> {
     drainDelayMs: 0,
     drainTimeoutMs: 0,
     accessLogTo: devNull,
+    warmUp,
   });
 }
 

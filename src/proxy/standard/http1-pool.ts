@@ -46,7 +46,10 @@ export class Http1Upstream implements UpstreamPool {
     const isSingleUse = this.#endpoint.singleUse.isActive(this.#nowMs());
     // What they hold may be a response already.
     if (isSingleUse) for (const connection of this.#idle.splice(0)) this.#drop(connection);
-    const queued = { request: isSingleUse ? { ...request, reset: true } : request, handler };
+    // undici gives a connection up after a GET, DELETE or OPTIONS with a body unless told not to; one whose body was not
+    // sent to its end it closes in any case. After a HEAD some upstreams send a body.
+    const reset = isSingleUse || request.method === "HEAD";
+    const queued = { request: { ...request, reset }, handler };
     const connection = this.#idle.pop() ?? this.#openWithinLimit();
     if (connection === undefined) this.#queue.push(queued);
     else this.#send(connection, queued);
