@@ -14,7 +14,7 @@ import { learnPins } from "./learn-pins.ts";
 import { busyWarning, describeMachine, machineLine } from "./machine.ts";
 import { pages } from "./pages.ts";
 import { readProcessAccount } from "./process-account.ts";
-import type { RunningProxy, StartOptions, UpstreamPorts } from "./running-proxy.ts";
+import { plainSituation, type RunningProxy, type StartOptions, type UpstreamPorts } from "./running-proxy.ts";
 import { makeScratchDirectory } from "./scratch-directory.ts";
 import { openConnections } from "./side-by-side/connections.ts";
 import type { RawConnection } from "./side-by-side/raw-connection.ts";
@@ -164,7 +164,7 @@ class Subject {
     const proxy = await this.#start();
     const file = join(makeScratchDirectory(), "requests");
     const learned = await learnPins({ port: proxy.port, users, connections: 16 });
-    writeRequestFile(file, learned, { uploadBytes: 0, path: undefined });
+    writeRequestFile(file, learned, { uploadBytes: 0, path: undefined, newOneIn: undefined, trustedCallers: false });
     this.#requests = readRequestFile(file);
     await proxy.stop();
   }
@@ -202,7 +202,7 @@ async function measureAll(): Promise<void> {
     messages: true,
   });
   const upstreams = await upstream.nextMessage<UpstreamPorts>();
-  const options = { upstreams, pinning, secret: "s".repeat(32), connections, routePrefixes: [], tls: false };
+  const options = { ...plainSituation, upstreams, pinning, secret: "s".repeat(32), connections };
   const subjects = checkouts.map((checkout) => new Subject(checkout, options));
   for (const subject of subjects) await subject.prepare();
   for (let round = 0; round < rounds; round++) {

@@ -2,6 +2,15 @@ import { hashText, hashToFraction } from "./hash.ts";
 import type { Weights } from "./release-spec.ts";
 import type { Unit } from "./unit.ts";
 
+/** What draws give a unit. */
+export interface Drawn {
+  readonly version: string;
+  /** What names the rollout's ring in the pin, if one gave the weight and is remembered. */
+  readonly ring: string | undefined;
+  /** As in `Decision`. */
+  readonly odds: number | undefined;
+}
+
 /** A version's score in a draw, for `explain`. */
 export interface DrawScore {
   readonly version: string;
@@ -23,6 +32,7 @@ export class Draw {
   readonly #versions: readonly string[];
   readonly #weights: readonly number[];
   readonly #seeds: readonly number[];
+  readonly #drawn: readonly Drawn[];
 
   /** Throws a RangeError if no weight is above zero; a valid configuration has one. */
   constructor(release: string, salt: string, weights: Weights) {
@@ -33,6 +43,7 @@ export class Draw {
     if (drawn.length === 0) throw new RangeError(`release ${release}: no version has a weight above zero`);
     this.#versions = drawn.map(([version]) => version);
     this.#weights = drawn.map(([, weight]) => weight);
+    this.#drawn = this.#versions.map((version) => ({ version, ring: undefined, odds: undefined }));
     this.#seeds = this.#versions.map((version) => hashText(`split\0${release}\0${salt}\0${version}`, 0).h1);
   }
 
@@ -41,6 +52,15 @@ export class Draw {
   }
 
   pick(unit: Unit): string {
+    return this.#drawn[this.#pick(unit)]?.version ?? "";
+  }
+
+  /** Like `pick`, as what a draw gives a unit where no rollout goes on from it. */
+  pickDrawn(unit: Unit): Drawn {
+    return this.#drawn[this.#pick(unit)] as Drawn;
+  }
+
+  #pick(unit: Unit): number {
     let best = 0;
     // With one version, the state of most releases most of the time, no score is needed.
     if (this.#versions.length > 1) {
@@ -53,7 +73,7 @@ export class Draw {
         }
       }
     }
-    return this.#versions[best] ?? "";
+    return best;
   }
 
   /** The version with the largest share; of several, `preferred` if it is one of them. */

@@ -1,6 +1,6 @@
 import type { Rule } from "./compile-condition.ts";
 import type { DecisionRequest, Trail } from "./decision.ts";
-import { Draw } from "./draw.ts";
+import { Draw, type Drawn } from "./draw.ts";
 import type { Pin } from "./pin.ts";
 import type { ReleaseSpec, Weights } from "./release-spec.ts";
 import type { ReleaseTraffic, RolloutTraffic } from "./release-traffic.ts";
@@ -38,15 +38,6 @@ export function policyInForce(
   return policy(left, spec, first, { split: first, withdrawn: candidate });
 }
 
-/** What the draws give a unit. */
-export interface Drawn {
-  readonly version: string;
-  /** What names the rollout's ring in the pin, if one gave the weight and is remembered. */
-  readonly ring: string | undefined;
-  /** As in `Decision`. */
-  readonly odds: number | undefined;
-}
-
 /**
  * Draws by the split or by a rule, then by the rollout if the baseline was drawn and `rollout` is given. `pin`: the
  * current one, which may remember a ring.
@@ -60,9 +51,9 @@ export function drawVersion(
   stage: "rule" | "split",
   trail: Trail | undefined,
 ): Drawn {
-  const first = draw.pick(unit);
-  trail?.push({ stage, outcome: "drawn", detail: `${first} (${describeScores(draw, unit)})` });
-  if (first !== rollout?.baseline) return { version: first, ring: undefined, odds: undefined };
+  const first = draw.pickDrawn(unit);
+  trail?.push({ stage, outcome: "drawn", detail: `${first.version} (${describeScores(draw, unit)})` });
+  if (first.version !== rollout?.baseline) return first;
   const ring = rollout.ringOf(request.facts, request.nowMs, unit, pin);
   const weight = rollout.weightIn(ring);
   const version = rollout.pick(unit, weight);

@@ -87,8 +87,8 @@ export class VerifiedPins {
     const how = kinds[kind & 3] as Pin["how"];
     const firstNumber = (slot * this.#slotBytes + this.#textBytes + wordBytes) >> 3;
     return {
-      epoch: this.#numbers[firstNumber] as number,
-      issuedAtSeconds: this.#numbers[firstNumber + 1] as number,
+      epoch: plain(this.#numbers[firstNumber] as number),
+      issuedAtSeconds: plain(this.#numbers[firstNumber + 1] as number),
       version: this.#names[words[first + versionWord] as number] as string,
       how,
       rule: how === "rule" || how === "ring" ? this.#names[words[first + ruleWord] as number] : undefined,
@@ -161,6 +161,12 @@ export class VerifiedPins {
       this.#texts.set(texts.subarray(start, start + this.#slotBytes), slot * this.#slotBytes);
     }
   }
+}
+
+/** The same number. What fits into 32 bits is not allocated then. */
+function plain(number: number): number {
+  const word = number | 0;
+  return word === number ? word : number;
 }
 
 /** Excludes the last character, which carries only two bits. */

@@ -1,4 +1,4 @@
-import { type Decision, prefixTrail, type Trail } from "../decide/decision.ts";
+import { type Decision, type DecisionRequest, prefixTrail, type Trail } from "../decide/decision.ts";
 import type { Facts } from "../decide/facts.ts";
 import type { Pin, PinRejection } from "../decide/pin.ts";
 import type { Release } from "../decide/release.ts";
@@ -33,19 +33,28 @@ export function decideRequest(
   trail?: Trail,
 ): Decision {
   const { nowMs } = context;
-  return release.decide(
-    {
-      facts,
-      pin: readPin(release, head, context),
-      override: overrideVersion(release, head, facts, nowMs, trail),
-      propagated: receivedVersion(release.spec, context.service.name, head, context.caller, trail),
-      defaultVersion: context.service.defaultVersion.name,
-      nowMs,
-      random: context.random,
-    },
-    trail,
-  );
+  request.facts = facts;
+  request.pin = readPin(release, head, context);
+  request.override = overrideVersion(release, head, facts, nowMs, trail);
+  request.propagated = receivedVersion(release.spec, context.service.name, head, context.caller, trail);
+  request.defaultVersion = context.service.defaultVersion.name;
+  request.nowMs = nowMs;
+  request.random = context.random;
+  return release.decide(request, trail);
 }
+
+type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
+
+/** One for all decisions: none lasts longer than the call, or begins another. */
+const request: Mutable<DecisionRequest> = {
+  facts: undefined as unknown as Facts,
+  pin: undefined,
+  override: undefined,
+  propagated: undefined,
+  defaultVersion: "",
+  nowMs: 0,
+  random: { int32: () => 0 },
+};
 
 function readPin(release: Release, head: RequestHead, { nowMs, rejected }: DecisionContext): Pin | undefined {
   const { name } = release.spec.sticky.cookie;

@@ -47,8 +47,8 @@ export class ForwardState implements PermitWaiter {
   phase: ForwardPhase = "waiting";
   /** Whether the request is being sent in a later event than the one that received it. */
   isDeferred = false;
-  #exchange: Exchange;
-  #attempts: Attempts;
+  #exchange!: Exchange;
+  #attempts!: Attempts;
   readonly #transport: ForwardTransport;
   readonly #defect: (error: unknown) => void;
   #cancelHold: (() => void) | undefined;
@@ -56,14 +56,12 @@ export class ForwardState implements PermitWaiter {
   /** Why the response was aborted. */
   #cutError: ErrorCode | undefined;
 
-  constructor(exchange: Exchange, attempts: Attempts, transport: ForwardTransport, defect: (error: unknown) => void) {
-    this.#exchange = exchange;
-    this.#attempts = attempts;
+  constructor(transport: ForwardTransport, defect: (error: unknown) => void) {
     this.#transport = transport;
     this.#defect = defect;
   }
 
-  /** For another request, sent by the same transport. The one before must have ended. */
+  /** For a request. One that the same transport sent before must have ended. */
   restart(exchange: Exchange, attempts: Attempts): void {
     this.#exchange = exchange;
     this.#attempts = attempts;

@@ -71,7 +71,8 @@ function forwarding(more?: string, method = "GET") {
   expect(exchange.begin()).toBeUndefined();
   if (exchange.attempts === undefined) throw new Error("not to be forwarded");
   const lane = new Lane();
-  const state = new ForwardState(exchange, exchange.attempts, lane, context.defect);
+  const state = new ForwardState(lane, context.defect);
+  state.restart(exchange, exchange.attempts);
   let expireTotal = () => {};
   state.start(1_000, (_ms, callback) => {
     expireTotal = callback;

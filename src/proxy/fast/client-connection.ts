@@ -1,7 +1,6 @@
 import { STATUS_CODES } from "node:http";
 import type { Socket } from "node:net";
 import type { HandoverCause } from "../../observe/process-stats.ts";
-import type { Timeouts } from "../../upstream/service-spec.ts";
 import type { DownstreamInfo } from "../downstream.ts";
 import { Exchange } from "../exchange.ts";
 import { BodyParser } from "../http1/body-parser.ts";
@@ -307,27 +306,15 @@ export class ClientConnection implements ClientSide {
     const body =
       framing === "none" ? undefined : new BodyParser(framing === "chunked" ? "chunked" : contentLength, headerBytes);
     return reply === undefined
-      ? this.#forward(exchange, record, route.timeouts, body, bytes, to)
+      ? this.#forward(record, body, bytes, to)
       : this.#reply(exchange, record, reply, body, bytes, to);
   }
 
-  #forward(
-    exchange: Exchange,
-    record: RequestRecord,
-    timeouts: Timeouts,
-    body: BodyParser | undefined,
-    bytes: Buffer,
-    to: number,
-  ): number {
-    const { requests } = this.#context;
-    const { attempts } = exchange;
-    if (attempts === undefined) throw new TypeError("An exchange that is to be forwarded has no attempts.");
-    const { head } = record;
-    const cache = this.#forwardedHeaders;
-    const request = record.forward(this, { exchange, attempts, timeouts, head, body, cache });
+  #forward(record: RequestRecord, body: BodyParser | undefined, bytes: Buffer, to: number): number {
+    const request = record.forward(this, body, this.#forwardedHeaders);
     this.#request = request;
-    const next = request.start(bytes, requests.end, to);
-    head.keep();
+    const next = request.start(bytes, this.#context.requests.end, to);
+    record.head.keep();
     return next;
   }
 

@@ -13,12 +13,7 @@ import { writeLocalReply } from "./local-reply.ts";
 import type { RequestRecord } from "./request-record.ts";
 import { bodyReader, ResponseRelay } from "./response-writer.ts";
 import type { UpstreamConnection, UpstreamUser } from "./upstream-pool.ts";
-import { UpstreamRequest, type UpstreamRequestParts } from "./upstream-request.ts";
-
-/** One request to be forwarded. */
-export interface ForwardParts extends UpstreamRequestParts {
-  readonly timeouts: Timeouts;
-}
+import { type ForwardedHeaderCache, UpstreamRequest } from "./upstream-request.ts";
 
 /**
  * Forwards one exchange over raw sockets and relays the response, streaming both ways; the last two stages of the
@@ -29,11 +24,11 @@ export interface ForwardParts extends UpstreamRequestParts {
  * disconnected.
  */
 export class Forward implements ActiveRequest, UpstreamUser, ForwardTransport {
-  exchange: Exchange;
+  exchange!: Exchange;
   readonly #context: FastContext;
   readonly #record: RequestRecord;
-  #client: ClientSide;
-  #timeouts: Timeouts;
+  #client!: ClientSide;
+  #timeouts!: Timeouts;
   readonly #request: UpstreamRequest;
   readonly #state: ForwardState;
   /** Whether an idle connection may be used. */
@@ -46,23 +41,25 @@ export class Forward implements ActiveRequest, UpstreamUser, ForwardTransport {
   #interim: InterimRelay | undefined;
   #status = 0;
 
-  constructor(context: FastContext, client: ClientSide, parts: ForwardParts, record: RequestRecord) {
+  constructor(context: FastContext, record: RequestRecord) {
     this.#context = context;
     this.#record = record;
-    this.#client = client;
-    this.exchange = parts.exchange;
-    this.#timeouts = parts.timeouts;
-    this.#request = new UpstreamRequest(parts, context.requests);
-    this.#state = new ForwardState(parts.exchange, parts.attempts, this, context.context.defect);
+    this.#request = new UpstreamRequest(context.requests);
+    this.#state = new ForwardState(this, context.context.defect);
   }
 
-  /** Makes it the forwarding of another request, of which nothing was sent yet. */
-  restart(client: ClientSide, parts: ForwardParts): void {
+  /**
+   * Makes it the forwarding of another request, of which nothing was sent yet. `body`: undefined if the request has none.
+   */
+  restart(exchange: Exchange, client: ClientSide, body: BodyParser | undefined, cache: ForwardedHeaderCache): void {
+    const { attempts, route } = exchange;
+    if (attempts === undefined || route === undefined)
+      throw new TypeError("An exchange without a service was forwarded.");
     this.#client = client;
-    this.exchange = parts.exchange;
-    this.#timeouts = parts.timeouts;
-    this.#request.restart(parts);
-    this.#state.restart(parts.exchange, parts.attempts);
+    this.exchange = exchange;
+    this.#timeouts = route.timeouts;
+    this.#request.restart(exchange, attempts, this.#record.head, body, cache);
+    this.#state.restart(exchange, attempts);
     this.#mayReuse = true;
     this.#connection = undefined;
     this.#partialHead = undefined;

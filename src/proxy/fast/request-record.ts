@@ -1,8 +1,10 @@
 import type { Caller } from "../../http/request-head.ts";
 import { Exchange } from "../exchange.ts";
+import type { BodyParser } from "../http1/body-parser.ts";
 import type { ClientSide, FastContext } from "./fast-context.ts";
 import { FastHead } from "./fast-head.ts";
-import { Forward, type ForwardParts } from "./forward.ts";
+import { Forward } from "./forward.ts";
+import type { ForwardedHeaderCache } from "./upstream-request.ts";
 
 /**
  * The objects that one request needs. They serve one request after the other, so that requests leave nothing to the
@@ -26,9 +28,11 @@ export class RequestRecord {
     return this.#exchange;
   }
 
-  forward(client: ClientSide, parts: ForwardParts): Forward {
-    if (this.#forward === undefined) this.#forward = new Forward(this.#context, client, parts, this);
-    else this.#forward.restart(client, parts);
+  /** For the exchange that began last, if it is to be forwarded. */
+  forward(client: ClientSide, body: BodyParser | undefined, cache: ForwardedHeaderCache): Forward {
+    if (this.#exchange === undefined) throw new TypeError("A request that has not begun was forwarded.");
+    this.#forward ??= new Forward(this.#context, this);
+    this.#forward.restart(this.#exchange, client, body, cache);
     return this.#forward;
   }
 }

@@ -19,18 +19,6 @@ import type { FastHead } from "./fast-head.ts";
 import type { RequestParser } from "./request-parser.ts";
 import type { SocketWriter } from "./socket-writer.ts";
 
-/** The parts of an upstream request. */
-export interface UpstreamRequestParts {
-  readonly exchange: Exchange;
-  readonly attempts: Attempts;
-  /** The head as the client sent it. */
-  readonly head: FastHead;
-  /** Undefined if the request has no body. */
-  readonly body: BodyParser | undefined;
-  /** Of the client's connection. */
-  readonly cache: ForwardedHeaderCache;
-}
-
 /** One request to an endpoint: its head, and the part of its body received so far. */
 export class UpstreamRequest {
   /** Undefined if the request has no body. */
@@ -45,12 +33,18 @@ export class UpstreamRequest {
   #keptBytes = 0;
   #mirror: Mirror | undefined;
 
-  constructor(parts: UpstreamRequestParts, reader: RequestParser) {
+  constructor(reader: RequestParser) {
     this.#reader = reader;
-    this.restart(parts);
   }
 
-  restart({ exchange, attempts, head, body, cache }: UpstreamRequestParts): void {
+  /** For another request. `head`: as the client sent it; `cache`: of the client's connection. */
+  restart(
+    exchange: Exchange,
+    attempts: Attempts,
+    head: FastHead,
+    body: BodyParser | undefined,
+    cache: ForwardedHeaderCache,
+  ): void {
     this.#exchange = exchange;
     this.#head = head;
     this.#cache = cache;

@@ -77,7 +77,8 @@ export class Forward implements Dispatcher.DispatchHandler, ActiveRequest, Forwa
     this.#headers = upstreamHeaders(parts.exchange, parts.head.rawHeaders, parts.head.version);
     // TE is hop-by-hop, but gRPC servers require `trailers` (RFC 9113 §8.2.2 allows this value).
     if (this.#isHttp2Upstream && asksForTrailers(parts.head)) this.#headers.push("te", "trailers");
-    this.#state = new ForwardState(parts.exchange, parts.attempts, this, context.defect);
+    this.#state = new ForwardState(this, context.defect);
+    this.#state.restart(parts.exchange, parts.attempts);
     const { keptBodyBytes } = parts.attempts;
     this.#kept = parts.head.hasBody && keptBodyBytes > 0 ? new KeptBody(keptBodyBytes) : undefined;
   }

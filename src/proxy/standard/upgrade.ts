@@ -135,7 +135,8 @@ class UpgradeExchange implements HandshakeEvents, ForwardTransport {
     this.#key = keyOf(head) ?? "";
     this.#early = early.length === 0 ? [] : [early];
     this.#standIn = new UpgradeStandIn(client, exchange);
-    this.#state = new ForwardState(exchange, attempts, this, defect);
+    this.#state = new ForwardState(this, defect);
+    this.#state.restart(exchange, attempts);
   }
 
   start(): void {
