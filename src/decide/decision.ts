@@ -1,5 +1,5 @@
 import type { Facts } from "./facts.ts";
-import type { Pin } from "./pin.ts";
+import type { Pin } from "./pin-content.ts";
 import type { RandomSource, Unit } from "./unit.ts";
 
 /** Everything a decision depends on; it reads no clock and no random generator of its own. */

@@ -2,7 +2,7 @@ import { ProvisionalUnits } from "./anonymous-unit.ts";
 import type { Facts } from "./facts.ts";
 import { type FetchDestination, fetchDestination, isFrame, isOfPage, isPrefetch } from "./fetch-destination.ts";
 import { isBelow } from "./path-prefix.ts";
-import type { Pin } from "./pin.ts";
+import type { Pin } from "./pin-content.ts";
 import type { ReleaseSpec } from "./release-spec.ts";
 
 /**

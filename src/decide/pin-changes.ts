@@ -1,4 +1,4 @@
-import type { Pin } from "./pin.ts";
+import type { Pin } from "./pin-content.ts";
 import { isSameUnit, type Unit } from "./unit.ts";
 
 /** A random unit replaced by an attribute's is a login; one attribute's replaced by another's is another requester. */

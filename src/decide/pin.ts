@@ -1,23 +1,9 @@
 import { createHmac, timingSafeEqual } from "node:crypto";
 import { cookieAttributes } from "./cookie-attributes.ts";
+import type { Pin } from "./pin-content.ts";
 import type { CookieSpec } from "./release-spec.ts";
-import { formatUnit, parseUnit, type Unit, unitPattern } from "./unit.ts";
+import { formatUnit, parseUnit, unitPattern } from "./unit.ts";
 import { VerifiedPins } from "./verified-pins.ts";
-
-/**
- * The content of the sticky cookie. `how` is the step that assigned the version; a `rule` is named, so that it can be
- * remembered on requests that lack the facts it reads.
- */
-export interface Pin {
-  readonly epoch: number;
-  /** Since the Unix epoch. */
-  readonly issuedAtSeconds: number;
-  readonly version: string;
-  readonly how: "split" | "default" | "rule" | "ring";
-  /** The rule's name, or what names the rollout's ring; undefined unless `how` is one of the two. */
-  readonly rule: string | undefined;
-  readonly unit: Unit;
-}
 
 /** Why a cookie of the pin's name is rejected. */
 export type PinRejection = "forged" | "expired" | "oversized" | "malformed";

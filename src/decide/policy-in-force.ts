@@ -1,7 +1,7 @@
 import type { Rule } from "./compile-condition.ts";
 import type { DecisionRequest, Trail } from "./decision.ts";
 import { Draw, type Drawn } from "./draw.ts";
-import type { Pin } from "./pin.ts";
+import type { Pin } from "./pin-content.ts";
 import type { ReleaseSpec, Weights } from "./release-spec.ts";
 import type { ReleaseTraffic, RolloutTraffic } from "./release-traffic.ts";
 import { RolloutDraw } from "./rollout-draw.ts";

@@ -1,7 +1,7 @@
 import { type Check, compileCarriesNone, compileCondition, requesterSubjects } from "./compile-condition.ts";
 import type { Facts } from "./facts.ts";
 import { hashText, hashToFraction } from "./hash.ts";
-import type { Pin } from "./pin.ts";
+import type { Pin } from "./pin-content.ts";
 import type { ReleaseSpec } from "./release-spec.ts";
 import type { RolloutTraffic } from "./release-traffic.ts";
 import type { RingSpec } from "./rollout-spec.ts";

@@ -1,4 +1,4 @@
-import type { Pin } from "./pin.ts";
+import type { Pin } from "./pin-content.ts";
 
 /** Slots per set. */
 const ways = 8;

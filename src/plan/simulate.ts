@@ -3,7 +3,7 @@ import type { AttributeValue, Facts } from "../decide/facts.ts";
 import { hashText } from "../decide/hash.ts";
 import { type Address, parseAddress } from "../decide/ip-address.ts";
 import { PatternMeter } from "../decide/pattern.ts";
-import type { Pin } from "../decide/pin.ts";
+import type { Pin } from "../decide/pin-content.ts";
 import { Release } from "../decide/release.ts";
 import type { ReleaseSpec, StickySpec } from "../decide/release-spec.ts";
 import type { ReleaseTraffic } from "../decide/release-traffic.ts";

@@ -1,6 +1,7 @@
 import { type Decision, type DecisionRequest, prefixTrail, type Trail } from "../decide/decision.ts";
 import type { Facts } from "../decide/facts.ts";
-import type { Pin, PinRejection } from "../decide/pin.ts";
+import type { PinRejection } from "../decide/pin.ts";
+import type { Pin } from "../decide/pin-content.ts";
 import type { Release } from "../decide/release.ts";
 import { attributeUnit, type RandomSource } from "../decide/unit.ts";
 import { cookieValues } from "../http/cookies.ts";

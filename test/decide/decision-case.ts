@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Condition } from "../../src/decide/condition.ts";
 import type { DecisionRequest, Trail } from "../../src/decide/decision.ts";
-import type { Pin } from "../../src/decide/pin.ts";
+import type { Pin } from "../../src/decide/pin-content.ts";
 import { Release } from "../../src/decide/release.ts";
 import type { ReleaseSpec, RuleSpec, StickySpec } from "../../src/decide/release-spec.ts";
 import { attributeUnit, randomUnit } from "../../src/decide/unit.ts";

@@ -1,7 +1,8 @@
 import { createHmac } from "node:crypto";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { type Pin, PinCookie, type PinRejection } from "../../src/decide/pin.ts";
+import { PinCookie, type PinRejection } from "../../src/decide/pin.ts";
+import type { Pin } from "../../src/decide/pin-content.ts";
 import type { CookieSpec } from "../../src/decide/release-spec.ts";
 import { cookie, nowMs, nowSeconds, pinOf } from "./shop-release.ts";
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Decision } from "../../src/decide/decision.ts";
-import type { Pin } from "../../src/decide/pin.ts";
+import type { Pin } from "../../src/decide/pin-content.ts";
 import { Release } from "../../src/decide/release.ts";
 import { type ReleaseSpec, type RuleSpec, type StickySpec, useRollout } from "../../src/decide/release-spec.ts";
 import type { RolloutTraffic } from "../../src/decide/release-traffic.ts";

@@ -3,7 +3,7 @@ import type { DecisionRequest } from "../../src/decide/decision.ts";
 import { Draw } from "../../src/decide/draw.ts";
 import type { AttributeValue, Facts } from "../../src/decide/facts.ts";
 import { PatternMeter } from "../../src/decide/pattern.ts";
-import type { Pin } from "../../src/decide/pin.ts";
+import type { Pin } from "../../src/decide/pin-content.ts";
 import type { CookieSpec, ReleaseSpec, StickySpec, Weights } from "../../src/decide/release-spec.ts";
 import { attributeUnit, type RandomSource, type Unit } from "../../src/decide/unit.ts";
 

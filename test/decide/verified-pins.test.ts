@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { describe, expect, it } from "vitest";
-import type { Pin } from "../../src/decide/pin.ts";
+import type { Pin } from "../../src/decide/pin-content.ts";
 import { VerifiedPins } from "../../src/decide/verified-pins.ts";
 
 /** A text that ends like a signed one. */

@@ -1,5 +1,6 @@
 import type { Decision, Trail } from "../../decide/decision.ts";
-import type { Pin, PinRejection } from "../../decide/pin.ts";
+import type { PinRejection } from "../../decide/pin.ts";
+import type { Pin } from "../../decide/pin-content.ts";
 import { isPreflight } from "../../decide/preflight.ts";
 import { formatUnit, type RandomSource, randomUnit } from "../../decide/unit.ts";
 import { errorTable } from "../../errors.ts";

@@ -13,7 +13,7 @@ import type { ActiveRequest, ClientSide, FastContext } from "./fast-context.ts";
 import { LocalReplyExchange } from "./local-reply.ts";
 import { PipelinedBytes } from "./pipelined-bytes.ts";
 import { ReadTarget } from "./read-buffers.ts";
-import type { RequestRecord } from "./request-record.ts";
+import type { RequestRecord, RequestRecords } from "./request-record.ts";
 import { SocketWriter } from "./socket-writer.ts";
 import { Deadline } from "./timer-wheel.ts";
 import { ForwardedHeaderCache } from "./upstream-request.ts";
@@ -30,6 +30,7 @@ const lingerBytes = 32 * 1024 * 1024;
 export interface ConnectionOwner {
   /** True once the lane drains: each connection closes after its current response. */
   readonly isClosing: boolean;
+  readonly records: RequestRecords;
   /** Hands the connection over to the standard lane, with the bytes read but not parsed. */
   handOver(socket: Socket, downstream: DownstreamInfo): void;
   closed(connection: ClientConnection): void;
@@ -259,7 +260,7 @@ export class ClientConnection implements ClientSide {
     if (from === to) return to;
     const { requests, context } = this.#context;
     const { snapshot } = context;
-    const record = this.#context.records.next;
+    const record = this.#owner.records.next;
     const head = requests.read(bytes, from, to, snapshot, record.head);
     if (head === incomplete) {
       this.#partialHead = partial ?? new PartialHead(bytes, from, to);
@@ -278,7 +279,7 @@ export class ClientConnection implements ClientSide {
    * handover, in which case nothing was done or counted.
    */
   #begin(record: RequestRecord, snapshot: Snapshot, bytes: Buffer, to: number): HandoverCause | number {
-    const { requests, records, context } = this.#context;
+    const { requests, context } = this.#context;
     const { head } = record;
     const { framing, contentLength } = requests;
     const { headerBytes } = snapshot.config.limits;
@@ -294,7 +295,7 @@ export class ClientConnection implements ClientSide {
     if (framing === "chunked" && route.mirroring?.takes(head.method)) return "mirror-body";
     this.#closing = requests.closing;
     this.#downstream.requestStarted();
-    records.taken();
+    this.#owner.records.taken();
     let reply: LocalReply | undefined;
     try {
       reply = exchange.begin();

@@ -1,8 +1,8 @@
 import type { BodyParser } from "../http1/body-parser.ts";
 import type { ResponseParser } from "../http1/response-parser.ts";
 import type { ProxyContext } from "../proxy-context.ts";
+import type { FastHead } from "./fast-head.ts";
 import type { RequestParser } from "./request-parser.ts";
-import type { RequestRecords } from "./request-record.ts";
 import type { HttpDate } from "./response-writer.ts";
 import type { SocketWriter } from "./socket-writer.ts";
 import type { Deadline } from "./timer-wheel.ts";
@@ -15,7 +15,13 @@ export interface FastContext extends UpstreamContext {
   readonly date: HttpDate;
   readonly requests: RequestParser;
   readonly responses: ResponseParser;
-  readonly records: RequestRecords;
+}
+
+/** The objects of one request, as seen by what serves it. */
+export interface RecordInUse {
+  readonly head: FastHead;
+  /** The request has ended, and nothing refers to its objects any more: they serve another one. */
+  putBack(): void;
 }
 
 /** A connection's current request; receives the connection's events. */

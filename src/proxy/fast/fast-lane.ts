@@ -20,6 +20,7 @@ export interface OtherLane {
  * Everything else is handed over unparsed to the other lane, which treats it as if this lane did not exist.
  */
 export class FastLane implements ConnectionOwner {
+  readonly records: RequestRecords;
   readonly #context: FastContext;
   readonly #other: OtherLane;
   readonly #connections = new Set<ClientConnection>();
@@ -27,7 +28,7 @@ export class FastLane implements ConnectionOwner {
 
   constructor(context: ProxyContext, pools: FastUpstreamPools, other: OtherLane) {
     this.#other = other;
-    const shared = {
+    this.#context = {
       ...pools.context,
       context,
       pools,
@@ -35,7 +36,7 @@ export class FastLane implements ConnectionOwner {
       requests: new RequestParser(),
       responses: new ResponseParser(),
     };
-    this.#context = { ...shared, records: new RequestRecords(() => this.#context) };
+    this.records = new RequestRecords(this.#context);
   }
 
   /** Takes a connection that has not been read from, or whose bytes were put back. */

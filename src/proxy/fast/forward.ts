@@ -8,9 +8,8 @@ import { PartialHead } from "../http1/header-scanner.ts";
 import { InterimRelay } from "../http1/interim-relay.ts";
 import type { Refusal } from "../local-reply.ts";
 import type { BodyState } from "../retry-policy.ts";
-import type { ActiveRequest, ClientSide, FastContext } from "./fast-context.ts";
+import type { ActiveRequest, ClientSide, FastContext, RecordInUse } from "./fast-context.ts";
 import { writeLocalReply } from "./local-reply.ts";
-import type { RequestRecord } from "./request-record.ts";
 import { bodyReader, ResponseRelay } from "./response-writer.ts";
 import type { UpstreamConnection, UpstreamUser } from "./upstream-pool.ts";
 import { type ForwardedHeaderCache, UpstreamRequest } from "./upstream-request.ts";
@@ -26,7 +25,7 @@ import { type ForwardedHeaderCache, UpstreamRequest } from "./upstream-request.t
 export class Forward implements ActiveRequest, UpstreamUser, ForwardTransport {
   exchange!: Exchange;
   readonly #context: FastContext;
-  readonly #record: RequestRecord;
+  readonly #record: RecordInUse;
   #client!: ClientSide;
   #timeouts!: Timeouts;
   readonly #request: UpstreamRequest;
@@ -41,7 +40,7 @@ export class Forward implements ActiveRequest, UpstreamUser, ForwardTransport {
   #interim: InterimRelay | undefined;
   #status = 0;
 
-  constructor(context: FastContext, record: RequestRecord) {
+  constructor(context: FastContext, record: RecordInUse) {
     this.#context = context;
     this.#record = record;
     this.#request = new UpstreamRequest(context.requests);
@@ -391,7 +390,7 @@ export class Forward implements ActiveRequest, UpstreamUser, ForwardTransport {
     const isWhole = !this.#request.awaitsBody;
     this.#client.requestEnded(this.#request.body);
     // Last: the client's next request may have begun, and must not find the record in use.
-    if (isWhole && this.exchange.mayRestart) this.#context.records.putBack(this.#record);
+    if (isWhole && this.exchange.mayRestart) this.#record.putBack();
   }
 
   // ---- failures

@@ -2,8 +2,7 @@ import { STATUS_CODES } from "node:http";
 import type { Exchange } from "../exchange.ts";
 import { type BodyParser, nowhere } from "../http1/body-parser.ts";
 import { closesConnection, errorOf, type LocalReply, localResponseText } from "../local-reply.ts";
-import type { ActiveRequest, ClientSide, FastContext } from "./fast-context.ts";
-import type { RequestRecord } from "./request-record.ts";
+import type { ActiveRequest, ClientSide, FastContext, RecordInUse } from "./fast-context.ts";
 
 /** How long a client may take to read from a local reply. */
 const clientIdleMs = 60_000;
@@ -13,7 +12,7 @@ export class LocalReplyExchange implements ActiveRequest {
   readonly #context: FastContext;
   readonly #client: ClientSide;
   readonly #exchange: Exchange;
-  readonly #record: RequestRecord;
+  readonly #record: RecordInUse;
   readonly #body: BodyParser | undefined;
   #status = 0;
 
@@ -21,7 +20,7 @@ export class LocalReplyExchange implements ActiveRequest {
     context: FastContext,
     client: ClientSide,
     exchange: Exchange,
-    record: RequestRecord,
+    record: RecordInUse,
     body: BodyParser | undefined,
   ) {
     this.#context = context;
@@ -63,7 +62,7 @@ export class LocalReplyExchange implements ActiveRequest {
   #complete(): void {
     this.#exchange.end(this.#status, this.#exchange.error);
     this.#client.requestEnded(this.#body);
-    if (!this.awaitsBody && this.#exchange.mayRestart) this.#context.records.putBack(this.#record);
+    if (!this.awaitsBody && this.#exchange.mayRestart) this.#record.putBack();
   }
 
   onClientGone(): void {

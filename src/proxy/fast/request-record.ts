@@ -1,7 +1,7 @@
 import type { Caller } from "../../http/request-head.ts";
 import { Exchange } from "../exchange.ts";
 import type { BodyParser } from "../http1/body-parser.ts";
-import type { ClientSide, FastContext } from "./fast-context.ts";
+import type { ClientSide, FastContext, RecordInUse } from "./fast-context.ts";
 import { FastHead } from "./fast-head.ts";
 import { Forward } from "./forward.ts";
 import type { ForwardedHeaderCache } from "./upstream-request.ts";
@@ -10,14 +10,17 @@ import type { ForwardedHeaderCache } from "./upstream-request.ts";
  * The objects that one request needs. They serve one request after the other, so that requests leave nothing to the
  * garbage collector, and nothing that lives for as long as a request waits is promoted by it.
  */
-export class RequestRecord {
+export class RequestRecord implements RecordInUse {
   readonly head: FastHead;
   readonly #context: FastContext;
+  readonly #free: RequestRecord[];
   #exchange: Exchange | undefined;
   #forward: Forward | undefined;
 
-  constructor(context: FastContext) {
+  /** `free`: where it goes when no request uses it. */
+  constructor(context: FastContext, free: RequestRecord[]) {
     this.#context = context;
+    this.#free = free;
     this.head = new FastHead(context.requests);
   }
 
@@ -35,6 +38,10 @@ export class RequestRecord {
     this.#forward.restart(this.#exchange, client, body, cache);
     return this.#forward;
   }
+
+  putBack(): void {
+    if (this.#free.length < maxFree) this.#free.push(this);
+  }
 }
 
 /** Records kept for further requests; more are left to the garbage collector. */
@@ -42,28 +49,22 @@ const maxFree = 8_192;
 
 /** The records of a lane that no request uses. */
 export class RequestRecords {
-  readonly #contextOf: () => FastContext;
+  readonly #context: FastContext;
   readonly #free: RequestRecord[] = [];
   #next: RequestRecord | undefined;
 
-  /** `contextOf`: the lane's, which holds these records. */
-  constructor(contextOf: () => FastContext) {
-    this.#contextOf = contextOf;
+  constructor(context: FastContext) {
+    this.#context = context;
   }
 
   /** For the head that is read next: the same until it is taken. */
   get next(): RequestRecord {
-    this.#next ??= this.#free.pop() ?? new RequestRecord(this.#contextOf());
+    this.#next ??= this.#free.pop() ?? new RequestRecord(this.#context, this.#free);
     return this.#next;
   }
 
   /** A request uses `next` from now on. */
   taken(): void {
     this.#next = undefined;
-  }
-
-  /** The request has ended, and nothing refers to its record. A record that something may refer to is not put back. */
-  putBack(record: RequestRecord): void {
-    if (this.#free.length < maxFree) this.#free.push(record);
   }
 }

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { Pin } from "../../../src/decide/pin.ts";
+import type { Pin } from "../../../src/decide/pin-content.ts";
 import { Release } from "../../../src/decide/release.ts";
 import type { CheckSpec, RolloutSpec, StepSpec } from "../../../src/decide/rollout-spec.ts";
 import type { Move, Seen } from "../../../src/rollout/controller-parts.ts";
