@@ -202,18 +202,18 @@ export class Release {
   #oddsOf(request: DecisionRequest, pin: Pin, unit: Unit): number | undefined {
     const { split, rollout } = this.#inForce;
     const isDrawn = pin.how === "split" || pin.how === "ring";
-    if (split === undefined || rollout === undefined || !isDrawn || this.#holds) return undefined;
+    if (split === undefined || rollout === undefined || !isDrawn || this.#holds()) return undefined;
     const { version, odds } = drawVersion(split, rollout, request, unit, pin, "split", undefined);
     return version === pin.version ? odds : undefined;
   }
 
-  get #holds(): boolean {
+  #holds(): boolean {
     return this.spec.sticky.whenWeightsChange === "hold";
   }
 
   /** Under `hold`, the pinned version, which may replace a draw. */
   #heldVersion(pin: Pin, trail: Trail | undefined): string | undefined {
-    if (!this.#holds) {
+    if (!this.#holds()) {
       trail?.push({ stage: "pin", outcome: "used", detail: `names ${pin.version}, but draws follow the weights` });
       return undefined;
     }

@@ -65,11 +65,20 @@ function decode(text: string): string {
 }
 
 const beyondAscii = /[\u0080-\uffff]/;
+/** Up to this length a loop is faster than an expression. */
+const shortText = 64;
+
+function isAscii(text: string): boolean {
+  if (text.length > shortText) return !beyondAscii.test(text);
+  for (let at = 0; at < text.length; at++) if (text.charCodeAt(at) > 0x7f) return false;
+  return true;
+}
+
 const beyondLatin1 = /[\u0100-\uffff]/;
 
 /** Parsers deliver a head's bytes as Latin-1, but clients send UTF-8. Bytes that are not valid UTF-8 stay Latin-1. */
 export function decodeText(latin1: string): string {
-  if (!beyondAscii.test(latin1) || beyondLatin1.test(latin1)) return latin1;
+  if (isAscii(latin1) || beyondLatin1.test(latin1)) return latin1;
   const bytes = Buffer.from(latin1, "latin1");
   return isUtf8(bytes) ? bytes.toString("utf8") : latin1;
 }

@@ -69,7 +69,7 @@ export class RequestFacts implements Facts {
     this.#caller = caller;
     this.#trusted = trusted;
     this.#nowMs = nowMs;
-    this.#attributes.fill(undefined);
+    for (let index = 0; index < this.#attributes.length; index++) this.#attributes[index] = undefined;
     this.#headers = undefined;
     this.#cookies = undefined;
     this.#parameters = undefined;

@@ -136,10 +136,10 @@ export class ClientConnection implements ClientSide {
   resumeBody(): void {
     if (!this.#bodyPaused) return;
     this.#bodyPaused = false;
-    if (!this.#isPaused) this.#socket.resume();
+    if (!this.#isPaused()) this.#socket.resume();
   }
 
-  get #isPaused(): boolean {
+  #isPaused(): boolean {
     return this.#bodyPaused || this.#pipelined.isFull;
   }
 
@@ -186,7 +186,7 @@ export class ClientConnection implements ClientSide {
     }
     clock.unfreeze();
     if (bytes === readArea) abandon(bytes, 0, length);
-    return !this.#isPaused;
+    return !this.#isPaused();
   }
 
   readonly #onFlushed = (): void => {
@@ -233,7 +233,7 @@ export class ClientConnection implements ClientSide {
   }
 
   #takePipelined(): void {
-    const wasPaused = this.#isPaused;
+    const wasPaused = this.#isPaused();
     this.#pipelined.take((bytes) => {
       // An exception from the next request must not reach the code that ended this one.
       try {
@@ -242,7 +242,7 @@ export class ClientConnection implements ClientSide {
         this.#fail(error);
       }
     });
-    if (wasPaused && !this.#isPaused) this.#socket.resume();
+    if (wasPaused && !this.#isPaused()) this.#socket.resume();
   }
 
   #readOn(partial: PartialHead, bytes: Buffer, from: number, to: number): void {

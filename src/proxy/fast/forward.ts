@@ -81,11 +81,11 @@ export class Forward implements ActiveRequest, UpstreamUser, ForwardTransport {
   }
 
   /** Undefined before the response's head. */
-  get #relayed(): ResponseRelay | undefined {
+  #relayed(): ResponseRelay | undefined {
     return this.#isRelaying ? this.#relay : undefined;
   }
 
-  get #headLimits(): ResponseHeadLimits {
+  #headLimits(): ResponseHeadLimits {
     return this.exchange.route?.service?.responseHead ?? defaultResponseHead;
   }
 
@@ -94,7 +94,7 @@ export class Forward implements ActiveRequest, UpstreamUser, ForwardTransport {
   }
 
   get bodyState(): BodyState {
-    return this.#isSent && !this.#request.isKept ? "consumed" : "replayable";
+    return this.#isSent() && !this.#request.isKept ? "consumed" : "replayable";
   }
 
   get clientIsBehind(): boolean {
@@ -102,7 +102,7 @@ export class Forward implements ActiveRequest, UpstreamUser, ForwardTransport {
   }
 
   /** Whether the request's head was written on the current connection. */
-  get #isSent(): boolean {
+  #isSent(): boolean {
     const { phase } = this.#state;
     return phase === "sent" || phase === "responding";
   }
@@ -117,7 +117,7 @@ export class Forward implements ActiveRequest, UpstreamUser, ForwardTransport {
     const { body } = this.#request;
     if (body === undefined) return from;
     if (this.#state.phase === "ended") return body.read(bytes, from, to, nowhere);
-    if (!this.#isSent || this.#connection === undefined) return this.#gather(body, bytes, from, to);
+    if (!this.#isSent() || this.#connection === undefined) return this.#gather(body, bytes, from, to);
     const { writer } = this.#connection;
     const end = this.#request.pass(body, bytes, from, to, writer);
     if (body.failure !== undefined) {
@@ -174,31 +174,32 @@ export class Forward implements ActiveRequest, UpstreamUser, ForwardTransport {
     if (this.#state.phase === "sent") {
       if (connection.isPoisoned()) this.#attemptFailed("upstream-reset");
       else if (this.#partialHead === undefined) this.#readHeads(connection, bytes, 0, length);
-      else if (this.#partialHead.append(bytes, 0, length) || this.#partialHead.length > this.#headLimits.bytes) {
+      else if (this.#partialHead.append(bytes, 0, length) || this.#partialHead.length > this.#headLimits().bytes) {
         const { bytes: all, length: end } = this.#partialHead;
         this.#partialHead = undefined;
         this.#readHeads(connection, all, 0, end);
       }
-    } else if (this.#relayed !== undefined) {
-      this.#passOn(connection, this.#relayed, bytes, 0, length, this.#client.writer);
+    } else {
+      const relayed = this.#relayed();
+      if (relayed !== undefined) this.#passOn(connection, relayed, bytes, 0, length, this.#client.writer);
     }
     // A connection released meanwhile keeps reading, for its next request.
     return connection !== this.#connection || this.#state.phase === "ended" || !this.#client.writer.pending;
   }
 
   onUpstreamEnd(): void {
-    this.#relayed?.closed();
+    this.#relayed()?.closed();
     const connection = this.#connection;
-    if (connection !== undefined && this.#relayed?.isComplete) this.#finish(connection, "ended");
-    else this.#attemptFailed(this.#isSent ? "upstream-reset" : "connect-failed");
+    if (connection !== undefined && this.#relayed()?.isComplete) this.#finish(connection, "ended");
+    else this.#attemptFailed(this.#isSent() ? "upstream-reset" : "connect-failed");
   }
 
   onUpstreamClosed(): void {
-    const isExhausted = this.#connection?.resourcesExhausted === true && !this.#isSent;
+    const isExhausted = this.#connection?.resourcesExhausted === true && !this.#isSent();
     const error = this.#connection?.error;
     this.#connection = undefined;
     if (isExhausted) this.#state.resourcesExhausted();
-    else this.#attemptFailed(this.#isSent ? "upstream-reset" : "connect-failed", error);
+    else this.#attemptFailed(this.#isSent() ? "upstream-reset" : "connect-failed", error);
   }
 
   // ---- the request
@@ -259,7 +260,7 @@ export class Forward implements ActiveRequest, UpstreamUser, ForwardTransport {
     this.#state.begin();
     // A local reply may have ended it.
     if (this.#state.phase === "ended") return end;
-    if (isReady && !this.#isSent && !body.complete) this.#client.pauseBody();
+    if (isReady && !this.#isSent() && !body.complete) this.#client.pauseBody();
     if (isReady && this.#state.isHeld) this.#arm(0);
     return end;
   }
@@ -270,7 +271,7 @@ export class Forward implements ActiveRequest, UpstreamUser, ForwardTransport {
   #readHeads(connection: UpstreamConnection, bytes: Buffer, from: number, to: number): void {
     const { responses } = this.#context;
     for (let at = from; ; at = responses.end) {
-      const outcome = at < to ? responses.read(bytes, at, to, this.#headLimits) : "incomplete";
+      const outcome = at < to ? responses.read(bytes, at, to, this.#headLimits()) : "incomplete";
       if (outcome === "malformed") {
         this.#attemptFailed("upstream-malformed", responses.cause);
         return;
@@ -366,7 +367,7 @@ export class Forward implements ActiveRequest, UpstreamUser, ForwardTransport {
   /** The response is complete. Bytes after it are unsolicited, so their connection is not reused. */
   #finish(connection: UpstreamConnection, upstream: "ended" | "surplus bytes"): void {
     const { writer } = this.#client;
-    this.#relayed?.addEnd();
+    this.#relayed()?.addEnd();
     this.#state.phase = "ended";
     this.#connection = undefined;
     writer.flush();

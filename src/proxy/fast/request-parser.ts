@@ -58,8 +58,9 @@ export class RequestParser implements FieldReader {
   cookieField = -1;
   /** The head whose fields `scan` holds. */
   head: FastHead | undefined;
-  readonly #kinds: RequestField[] = [];
   #fields: RequestFields | undefined;
+  /** Those of the last head. */
+  #kinds: readonly RequestField[] = [];
   #lastAuthority: KnownAuthority | undefined;
   readonly #cookies = new CookieScan();
   /** The names that the cookies of `head` were scanned for. */
@@ -95,7 +96,7 @@ export class RequestParser implements FieldReader {
       if (at === to) return this.#orTooLong(at - from, snapshot);
       if (bytes[at++] !== versionEnd[i]) return irregular;
     }
-    const end = this.scan.scan(bytes, from, at, to);
+    const end = this.scan.scan(bytes, from, at, to, this.#namesOf(snapshot));
     if (end < 0) return end === incomplete ? this.#orTooLong(to - from, snapshot) : irregular;
     const { headerBytes, headerCount, uriBytes } = snapshot.config.limits;
     if (end - from > headerBytes || this.scan.count > headerCount || targetEnd - targetStart > uriBytes)
@@ -133,7 +134,7 @@ export class RequestParser implements FieldReader {
 
   /** The kind of a field of the last head. */
   kind(field: number): RequestField {
-    return this.#kinds[field] as RequestField;
+    return this.#kinds[this.scan.kindIndex(field)] as RequestField;
   }
 
   reclaim(head: FastHead): void {
@@ -141,8 +142,8 @@ export class RequestParser implements FieldReader {
     const { bytes, start, length, lineLength, snapshot } = head;
     if (snapshot === undefined) throw new TypeError("A head that was not read has no fields.");
     this.head = head;
-    this.scan.scan(bytes, start, start + lineLength, start + length);
-    this.#classify(bytes, start, snapshot);
+    this.scan.scan(bytes, start, start + lineLength, start + length, this.#namesOf(snapshot));
+    this.#findCookies();
   }
 
   cookiesOf(head: FastHead, names: CookieNames): CookieScan {
@@ -159,37 +160,39 @@ export class RequestParser implements FieldReader {
     return length > snapshot.config.limits.headerBytes ? irregular : incomplete;
   }
 
-  /** Finds the kind of each field, and the Cookie field. Returns how many Cookie fields there are. */
-  #classify(bytes: Buffer, start: number, snapshot: Snapshot): number {
+  #namesOf(snapshot: Snapshot): HeaderNameTable<RequestField> {
     if (this.#fields?.snapshot !== snapshot) this.#fields = new RequestFields(snapshot);
+    this.#kinds = this.#fields.table.kinds;
+    return this.#fields.table;
+  }
+
+  /** Finds the only Cookie field. Returns how many there are. */
+  #findCookies(): number {
     const { scan } = this;
-    const { table } = this.#fields;
-    let cookieFields = 0;
+    let count = 0;
     for (let field = 0; field < scan.count; field++) {
-      const kind = table.kind(scan, field, bytes, start);
-      this.#kinds[field] = kind;
-      if (kind === "cookie") {
-        cookieFields++;
-        this.cookieField = field;
-      }
+      if (scan.kindIndex(field) === 0 || this.kind(field) !== "cookie") continue;
+      count++;
+      this.cookieField = field;
     }
-    if (cookieFields !== 1) this.cookieField = -1;
+    if (count !== 1) this.cookieField = -1;
     this.#scannedFor = undefined;
-    return cookieFields;
+    return count;
   }
 
   /** Reads what every request needs; false if a field requires the standard lane. */
   #readFields(head: FastHead, snapshot: Snapshot): boolean {
     const { scan } = this;
     const { bytes, start } = head;
-    const cookieFields = this.#classify(bytes, start, snapshot);
+    const cookieFields = this.#findCookies();
     let hosts = 0;
     let authority: KnownAuthority | undefined;
     this.framing = "none";
     this.contentLength = 0;
     this.closing = false;
     for (let field = 0; field < scan.count; field++) {
-      switch (this.#kinds[field]) {
+      if (scan.kindIndex(field) === 0) continue;
+      switch (this.kind(field)) {
         case "host":
           hosts++;
           authority = this.#authorityAt(bytes, start + scan.valueStart(field), start + scan.valueEnd(field));
@@ -320,7 +323,7 @@ export class RequestFields {
   constructor(snapshot: Snapshot) {
     this.snapshot = snapshot;
     const rules = snapshot.requestHeaders;
-    this.table = new HeaderNameTable((name) => {
+    this.table = new HeaderNameTable<RequestField>("keep", (name) => {
       const action = rules.action(name);
       return laneKinds.get(name) ?? (action === "managed" ? "rewritten" : action);
     });

@@ -60,22 +60,22 @@ export class ResponseRelay {
   }
 
   /** Undefined if the response has no body. */
-  get #body(): BodyParser | undefined {
+  #body(): BodyParser | undefined {
     return this.#hasBody ? this.#parser : undefined;
   }
 
   get isComplete(): boolean {
-    return this.#body === undefined || this.#body.complete;
+    return !this.#hasBody || this.#parser?.complete === true;
   }
 
   /** The error in the body, if one was found so far. */
   get failure(): ErrorCode | undefined {
-    return this.#body?.failure;
+    return this.#body()?.failure;
   }
 
   /** The cause of `failure`, which is the upstream's. */
   get cause(): ErrorCause<"upstream-malformed"> | undefined {
-    const cause = this.#body?.cause;
+    const cause = this.#body()?.cause;
     return cause && responseBodyCauses[cause];
   }
 
@@ -95,7 +95,7 @@ export class ResponseRelay {
 
   /** Passes body bytes to `sink`. Returns the position after the last byte of the body. */
   pass(bytes: Buffer, from: number, to: number, sink: ChunkedSink): number {
-    const body = this.#body;
+    const body = this.#body();
     if (body === undefined) return from;
     const isChunk = this.#frame === "own chunks" && to > from;
     if (isChunk) this.#writer.addText(`${(to - from).toString(16)}\r\n`);
@@ -107,14 +107,14 @@ export class ResponseRelay {
 
   /** The upstream has closed, which ends a body without a length. */
   closed(): void {
-    this.#body?.closed();
+    this.#body()?.closed();
   }
 
   /** Writes what follows a complete body: the last chunk or the trailers. */
   addEnd(): void {
     if (this.#frame === "own chunks") this.#writer.addText("0\r\n\r\n");
     else if (this.#frame === "upstream's chunks") {
-      this.#writer.addText(`${fieldLines(responseTrailers(this.#body?.trailers ?? []).flat())}\r\n`);
+      this.#writer.addText(`${fieldLines(responseTrailers(this.#body()?.trailers ?? []).flat())}\r\n`);
     }
   }
 }
@@ -176,8 +176,8 @@ function copyFields(
   // A plain status line starts the first run that is kept.
   let keptFrom = reader.plainStatusLine ? 0 : -1;
   for (let field = 0; field < scan.count; field++) {
-    const kind = reader.kind(field);
-    if (isPassed(kind, edit, trailers)) {
+    const kind = scan.kindIndex(field) === 0 ? "keep" : reader.kind(field);
+    if (kind === "keep" || isPassed(kind, edit, trailers)) {
       if (keptFrom < 0) keptFrom = scan.start(field);
       continue;
     }

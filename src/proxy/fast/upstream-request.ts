@@ -217,7 +217,7 @@ function addHead(
   let baggage: string | undefined;
   let keptFrom = -1;
   for (let field = 0; field < scan.count; field++) {
-    const kind = reader.kind(field);
+    const kind = scan.kindIndex(field) === 0 ? "keep" : reader.kind(field);
     if (kind === "keep" || (kind === "trusted-only" && exchange.caller.trusted)) {
       if (keptFrom < 0) keptFrom = scan.start(field);
       continue;

@@ -1,5 +1,3 @@
-import { latin1Slice } from "../../node-internals.ts";
-
 /** Byte classes of a message head, as bits of one lookup table. This one: characters of a token. */
 export const tokenByte = 1;
 /** Allowed in a field value: visible, blank or obs-text (RFC 9110 §5.5). */
@@ -67,34 +65,35 @@ export class HeaderScanner {
 
   /** Start of the field's name. */
   start(field: number): number {
-    return this.#offsets[field * 5] as number;
+    return this.#offsets[field * offsetsPerField] as number;
   }
 
   /** End of the name: the position of the colon. */
   nameEnd(field: number): number {
-    return this.#offsets[field * 5 + 1] as number;
+    return this.#offsets[field * offsetsPerField + 1] as number;
   }
 
   valueStart(field: number): number {
-    return this.#offsets[field * 5 + 2] as number;
+    return this.#offsets[field * offsetsPerField + 2] as number;
   }
 
   valueEnd(field: number): number {
-    return this.#offsets[field * 5 + 3] as number;
+    return this.#offsets[field * offsetsPerField + 3] as number;
   }
 
-  /** A case-insensitive hash of the name. */
-  nameHash(field: number): number {
-    return this.#offsets[field * 5 + 4] as number;
+  /** What the table said of the name: an index of its kinds; 0 without a table. */
+  kindIndex(field: number): number {
+    return this.#offsets[field * offsetsPerField + 4] as number;
   }
 
   /**
    * Scans the fields from `from` to the empty line; `to` is the end of the input, exclusive. `origin`: start of the
-   * head. Returns the position after the empty line, `incomplete` or `irregular`.
+   * head; `names`: what sorts the fields' names into kinds. Returns the position after the empty line, `incomplete` or
+   * `irregular`.
    *
    * One long function on purpose: it loops over every byte of every head, at about 1 ns each.
    */
-  scan(bytes: Uint8Array, origin: number, from: number, to: number): number {
+  scan(bytes: Uint8Array, origin: number, from: number, to: number, names?: NameKinds): number {
     let offsets = this.#offsets;
     const words = this.#wordsIn(bytes);
     const lastWord = to - 4;
@@ -135,12 +134,12 @@ export class HeaderScanner {
       while (valueEnd > valueStart && isBlank(bytes[valueEnd - 1] as number)) valueEnd--;
       if (valueEnd !== at || valueEnd === valueStart) even = false;
       at += 2;
-      const place = count++ * 5;
+      const place = count++ * offsetsPerField;
       offsets[place] = start - origin;
       offsets[place + 1] = nameEnd - origin;
       offsets[place + 2] = valueStart - origin;
       offsets[place + 3] = valueEnd - origin;
-      offsets[place + 4] = hash;
+      offsets[place + 4] = names === undefined ? 0 : names.indexOf(bytes, start, nameEnd, hash);
     }
     return incomplete;
   }
@@ -186,48 +185,58 @@ const slots = 1024;
 /** Bounds the memory that clients can make a table use. Below half of the slots, so that probe sequences stay short. */
 const maxNames = 400;
 
-interface Entry<Kind> {
+/** Sorts names into kinds while a head is scanned. */
+export interface NameKinds {
+  /** The index of the kind of the name from `start` to `end`, whose case-insensitive hash the scan computed. */
+  indexOf(bytes: Uint8Array, start: number, end: number, hash: number): number;
+}
+
+interface Entry {
   /** Lower case. */
   readonly name: Uint8Array;
   readonly hash: number;
-  readonly kind: Kind;
+  readonly kind: number;
 }
 
 /**
  * Maps field names to kinds by the hash that the scan computed, so that known names need no string. The kind of a name
  * is cached, for a bounded number of names.
  */
-export class HeaderNameTable<Kind extends string> {
+export class HeaderNameTable<Kind extends string> implements NameKinds {
+  /** By index. The first is that of fields that pass as they are, most of all. */
+  readonly kinds: Kind[];
   readonly #kindOf: (lowerCaseName: string) => Kind;
-  readonly #entries: (Entry<Kind> | undefined)[] = new Array(slots).fill(undefined);
+  readonly #entries: (Entry | undefined)[] = new Array(slots).fill(undefined);
   #count = 0;
 
-  constructor(kindOf: (lowerCaseName: string) => Kind) {
+  constructor(usual: Kind, kindOf: (lowerCaseName: string) => Kind) {
+    this.kinds = [usual];
     this.#kindOf = kindOf;
   }
 
-  /** The kind of a scanned field; `origin`: start of the head in `bytes`. */
-  kind(scan: HeaderScanner, field: number, bytes: Buffer, origin: number): Kind {
-    const start = origin + scan.start(field);
-    const end = origin + scan.nameEnd(field);
-    const hash = scan.nameHash(field);
+  indexOf(bytes: Uint8Array, start: number, end: number, hash: number): number {
     for (let slot = hash & (slots - 1); ; slot = (slot + 1) & (slots - 1)) {
       const entry = this.#entries[slot];
-      if (entry === undefined) return this.#add(slot, hash, latin1Slice(bytes, start, end));
+      if (entry === undefined) return this.#add(slot, hash, Buffer.from(bytes.subarray(start, end)).toString("latin1"));
       if (entry.hash === hash && entry.name.length === end - start && isNameAt(bytes, start, entry.name)) {
         return entry.kind;
       }
     }
   }
 
-  #add(slot: number, hash: number, name: string): Kind {
+  #add(slot: number, hash: number, name: string): number {
     const lowerCaseName = name.toLowerCase();
-    const kind = this.#kindOf(lowerCaseName);
+    const kind = this.#indexOfKind(this.#kindOf(lowerCaseName));
     if (this.#count < maxNames) {
       this.#count++;
       this.#entries[slot] = { name: Buffer.from(lowerCaseName, "latin1"), hash, kind };
     }
     return kind;
+  }
+
+  #indexOfKind(kind: Kind): number {
+    const known = this.kinds.indexOf(kind);
+    return known >= 0 ? known : this.kinds.push(kind) - 1;
   }
 }
 

@@ -21,7 +21,7 @@ export type FastResponseField = ResponseField | "transfer-encoding" | "keep-aliv
 
 const framing: ReadonlySet<string> = new Set(["transfer-encoding", "keep-alive", "date"]);
 
-const table = new HeaderNameTable<FastResponseField>((name) =>
+const table = new HeaderNameTable<FastResponseField>("keep", (name) =>
   framing.has(name) ? (name as FastResponseField) : responseField(name),
 );
 
@@ -59,14 +59,13 @@ export class ResponseParser {
   end = 0;
   /** Why the last head is malformed. */
   cause: ErrorCause<"upstream-malformed"> = "other";
-  readonly #kinds: FastResponseField[] = [];
   #closed = false;
   #kept = true;
 
   /** A head that is `malformed` has a `cause`. */
   read(bytes: Buffer, from: number, to: number, limits: ResponseHeadLimits): "complete" | "incomplete" | "malformed" {
     const lineEnd = this.#readStatusLine(bytes, from, to);
-    const end = lineEnd < 0 ? lineEnd : this.scan.scan(bytes, from, lineEnd, to);
+    const end = lineEnd < 0 ? lineEnd : this.scan.scan(bytes, from, lineEnd, to, table);
     if (end === incomplete && to - from <= limits.bytes) return "incomplete";
     const isWithin = end > 0 && end - from <= limits.bytes && this.scan.count <= limits.fields;
     if (isWithin && this.#complete(bytes, from, end)) return "complete";
@@ -83,7 +82,7 @@ export class ResponseParser {
 
   /** The kind of a field of the last head. */
   kind(field: number): FastResponseField {
-    return this.#kinds[field] as FastResponseField;
+    return table.kinds[this.scan.kindIndex(field)] as FastResponseField;
   }
 
   name(field: number): string {
@@ -153,9 +152,8 @@ export class ResponseParser {
     this.keepAliveSeconds = undefined;
     this.keepAliveRequests = undefined;
     for (let field = 0; field < scan.count; field++) {
-      const kind = table.kind(scan, field, bytes, from);
-      this.#kinds[field] = kind;
-      if (kind === "keep") continue;
+      if (scan.kindIndex(field) === 0) continue;
+      const kind = this.kind(field);
       if (kind === "date") this.hasDate = true;
       else if (kind === "expires") this.hasExpires = true;
       else if (kind === "connection") this.#readConnection(field);
