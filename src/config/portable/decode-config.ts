@@ -48,7 +48,8 @@ export function* decodeConfig(portable: PortableConfig, parts: DecodeParts): Gen
 
 function pieceAt({ bytes, ends }: PortableConfig, number: number): unknown {
   const start = number === 0 ? 0 : (ends[number - 1] ?? 0);
-  return deserialize(new Uint8Array(bytes, start, (ends[number] ?? 0) - start));
+  // A copy: bytes in it would otherwise keep all pieces in memory.
+  return deserialize(new Uint8Array(bytes, start, (ends[number] ?? 0) - start).slice());
 }
 
 class Decoder {
@@ -76,7 +77,7 @@ class Decoder {
         values.set(replacementKey(piece.data.source, piece.data.replacement), replacementFrom(piece.data));
         break;
       case "bytes":
-        values.set(piece.digest, new Uint8Array(piece.bytes));
+        values.set(piece.digest, piece.bytes);
         break;
       case "values":
         this.#takeTexts(piece);
@@ -107,8 +108,6 @@ class Decoder {
       const [marker] = value as Map<MarkerKind, unknown>;
       if (marker !== undefined) return this.#marked(...marker);
     }
-    // Otherwise it would keep all pieces in memory.
-    if (value instanceof Uint8Array) return new Uint8Array(value);
     const prototype: unknown = Object.getPrototypeOf(value);
     if (prototype !== Object.prototype && !Array.isArray(value)) return value;
     const parts = value as Record<string, unknown>;
