@@ -24,7 +24,17 @@ import type { BoundListener } from "../workers/messages.ts";
 import { workerCount } from "../workers/worker-count.ts";
 import { adminView } from "./admin-view.ts";
 import { warnOfExpiry } from "./certificate-expiries.ts";
-import { type ConfigSource, createLoader, type Loader, sourceName, type Watcher, watch } from "./config-source.ts";
+import {
+  type ConfigSource,
+  createLoader,
+  type LoaderMemory,
+  type LoaderOptions,
+  noMemory,
+  sourceName,
+  type Watcher,
+  watch,
+} from "./config-source.ts";
+import { ConfigThread, type ReloadedConfig } from "./config-thread.ts";
 import { bound, type DataPlane, formatAddress, StartError } from "./data-plane.ts";
 import { InProcessDataPlane } from "./in-process-data-plane.ts";
 import { Live } from "./live.ts";
@@ -86,7 +96,8 @@ export class App {
     const log = createLogger({ level: options.logLevel, nowMs });
     // Watch before the first load, so that a change in between is not missed.
     const watcher = watch(options.source, log);
-    const loader = createLoader(options, nowMs);
+    // In this thread, since nothing is served yet.
+    const loader = createLoader(loaderOptions(options), nowMs, noMemory);
     const first = await loader.load();
     if (!first.ok) {
       watcher?.close();
@@ -99,7 +110,7 @@ export class App {
         throw error;
       },
     );
-    const parts = build({ options, worker, log, watcher, loader, first, size, rollouts });
+    const parts = build({ options, worker, log, watcher, memory: loader.memory(), first, size, rollouts });
     try {
       await rollouts.begin(first, parts.dataPlane);
       const adminAddress = await bindAdmin(parts.admin, first.compiled.admin);
@@ -182,7 +193,8 @@ export class App {
 interface Parts {
   readonly log: Logger;
   readonly stats: StatsRegistry;
-  readonly reloader: Reloader;
+  readonly reloader: Reloader<ReloadedConfig>;
+  readonly configThread: ConfigThread;
   readonly watcher: Watcher | undefined;
   readonly admin: FastifyInstance;
   readonly planner: PlanThread;
@@ -202,8 +214,9 @@ interface Foundation {
   readonly worker: WorkerSpec;
   readonly log: Logger;
   readonly watcher: Watcher | undefined;
-  readonly loader: Loader;
   readonly first: LoadedConfig;
+  /** Of its load. */
+  readonly memory: LoaderMemory;
   /** The number of threads that serve; 1: the main thread. */
   readonly size: number;
   readonly rollouts: RunningRollouts;
@@ -215,14 +228,20 @@ const dayMs = 86_400_000;
 const refusedAtTheDoor: ReadonlySet<number> = new Set([401, 403, 405]);
 
 function build(foundation: Foundation): Parts {
-  const { options, log, watcher, loader, first, rollouts } = foundation;
+  const { options, log, watcher, first, memory, rollouts } = foundation;
   const stats = new StatsRegistry();
   const accessLines = new LogDestination({
     to: options.accessLogTo ?? 1,
     dropped: stats.accessLog.dropped,
     onTrouble: (error) => log.error({ error: error.message }, "cannot write the access log"),
   });
-  const dataPlane = createDataPlane(foundation, stats, accessLines, (batch) => live.decided(batch));
+  const configThread = new ConfigThread({
+    options: loaderOptions(options),
+    memory,
+    active: () => dataPlane.active.current,
+  });
+  const onDecisions = (batch: DecisionBatch) => live.decided(batch);
+  const dataPlane = createDataPlane({ ...foundation, secrets: configThread.secrets }, stats, accessLines, onDecisions);
   const activity = new ActivityLog(nowMs);
   const live = new Live({
     ...{ dataPlane, stats, activity, log, nowMs },
@@ -236,7 +255,7 @@ function build(foundation: Foundation): Parts {
   const reloader = new Reloader(
     {
       file,
-      load: loader.load,
+      load: () => configThread.load(),
       prepare: async (loaded) => {
         const preparation = await dataPlane.prepare(loaded);
         if (preparation.kind === "failed") return preparation;
@@ -283,18 +302,18 @@ function build(foundation: Foundation): Parts {
   const warn = () => warnOfExpiry(dataPlane.active.current.config.listeners, nowMs(), log);
   const certificates = setInterval(warn, dayMs).unref();
   return {
-    ...{ log, stats, reloader, watcher, admin, planner, dataPlane },
+    ...{ log, stats, reloader, configThread, watcher, admin, planner, dataPlane },
     ...{ rollouts, live, accessLines, lifecycle, certificates },
   };
 }
 
 function createDataPlane(
-  foundation: Foundation,
+  foundation: Foundation & Pick<WorkerDataPlaneParts, "secrets">,
   stats: StatsRegistry,
   accessLines: LogDestination,
   onDecisions: (batch: DecisionBatch) => void,
 ): DataPlane {
-  const { options, worker, log, loader, first, size, rollouts } = foundation;
+  const { options, worker, log, secrets, first, size, rollouts } = foundation;
   const ticketKeys = randomBytes(ticketKeyBytes);
   const onRolloutReport = (report: RolloutReport) => rollouts.controller.report(report);
   if (size === 1)
@@ -309,7 +328,6 @@ function createDataPlane(
       onDecisions,
     });
   const { logLevel, env, source } = options;
-  const { secrets } = loader;
   return new WorkerDataPlane({
     size,
     first,
@@ -327,6 +345,12 @@ function createDataPlane(
   });
 }
 
+const loaderOptions = ({ source, env, stateDir }: AppOptions): LoaderOptions => ({
+  source,
+  env: { ...env },
+  hasStateDir: stateDir !== undefined,
+});
+
 /** A file that the configuration names wins. */
 function stateFileOf({ stateDir }: AppOptions, { compiled }: LoadedConfig): string | undefined {
   return compiled.stateFile ?? (stateDir === undefined ? undefined : join(stateDir, "state.json"));
@@ -343,6 +367,7 @@ const accessLogCloseMs = 1_000;
 
 async function release({
   watcher,
+  configThread,
   dataPlane,
   rollouts,
   live,
@@ -357,6 +382,7 @@ async function release({
   watcher?.close();
   clearInterval(certificates);
   live.close();
+  await configThread.close();
   await dataPlane.dispose();
   await rollouts.close();
   // The log's reader may have stopped reading, so do not wait for long.
