@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import type { LiveRelease } from "../admin/live/live-bodies.ts";
+import type { RouteSpec } from "../config/compiled-config.ts";
 import { describeCondition } from "../decide/condition.ts";
 import type { Release } from "../decide/release.ts";
 import { describeUse, type ReleaseSpec, type StickySpec, type Weights } from "../decide/release-spec.ts";
@@ -20,7 +21,9 @@ export class LiveReleases {
     // What directs a release makes other weights.
     const weights = policies.map((policy) => policy.weights);
     if (snapshot === this.#snapshot && isSameList(weights, this.#weights)) return this.#releases;
-    const releases = policies.map((policy) => liveRelease(snapshot, policy));
+    const { services } = snapshot;
+    const routes = Map.groupBy(snapshot.config.routes, ({ release }) => release);
+    const releases = policies.map((policy) => liveRelease(policy, routes.get(policy.name) ?? [], services));
     if (!isDeepStrictEqual(releases, this.#releases)) this.#releases = releases;
     this.#snapshot = snapshot;
     this.#weights = weights;
@@ -32,12 +35,15 @@ function isSameList<T>(one: readonly T[], other: readonly T[]): boolean {
   return one.length === other.length && one.every((value, at) => value === other[at]);
 }
 
-function liveRelease({ config }: Pick<Snapshot, "config">, { spec, weights, isDirected }: Release): LiveRelease {
+function liveRelease(
+  { spec, weights, isDirected }: Release,
+  routes: readonly RouteSpec[],
+  services: Snapshot["services"],
+): LiveRelease {
   const inForce = withWeightsInForce({ spec, weights });
   const shares = new Map(Array.from(weightRatios([inForce]), ({ version, ratio }) => [version, ratio]));
-  const routes = config.routes.filter(({ release }) => release === spec.name);
-  const paired = config.services.find(({ name }) => name === routes[0]?.service);
-  const compared = spec.rollout ?? comparedOf(spec, paired?.defaultVersion, shares);
+  const paired = services.get(routes[0]?.service ?? "");
+  const compared = spec.rollout ?? comparedOf(spec, paired?.defaultVersion.name, shares);
   return {
     release: spec.name,
     unit: unitText(spec.sticky),
