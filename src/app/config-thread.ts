@@ -77,10 +77,15 @@ export class ConfigThread {
     const { options, active } = this.#parts;
     const { config, hash } = active();
     const base = { hash, fingerprints: await this.#fingerprintsOf(config) };
-    const outcome = await this.#thread.ask(() => ({ options, memory: { secrets: this.secrets, database: this.#database }, base }));
+    const outcome = await this.#thread.ask(() => ({
+      options,
+      memory: { secrets: this.secrets, database: this.#database },
+      base,
+    }));
     if (outcome.kind === "given-up") return this.#rejected(this.#messageOf(outcome.cause), config);
     const { reply } = outcome;
-    if (reply.kind === "failure") return this.#rejected(`it could not be loaded (a bug in Perch): ${reply.why}`, config);
+    if (reply.kind === "failure")
+      return this.#rejected(`it could not be loaded (a bug in Perch): ${reply.why}`, config);
     this.#database = reply.memory.database;
     for (const [release, secret] of reply.memory.secrets) this.secrets.set(release, secret);
     if (reply.kind === "rejected") return reply.rejected;

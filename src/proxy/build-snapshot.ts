@@ -143,7 +143,7 @@ function* buildServices(
   const services = new Map<string, Service>();
   for (const spec of specs) {
     const known = before?.services.get(spec.name);
-    services.set(spec.name, known?.spec === spec ? keepService(known, parts) : buildService(spec, parts));
+    services.set(spec.name, known?.spec === spec ? keepService(known, parts) : yield* buildService(spec, parts));
     yield;
   }
   return services;
@@ -161,13 +161,12 @@ function keepService(service: Service, parts: SnapshotParts): Service {
   return service;
 }
 
-function buildService(spec: ServiceSpec, parts: SnapshotParts): Service {
-  const versions = new Map(
-    spec.versions.map((version, index): [string, ServiceVersion] => [
-      version.name,
-      buildVersion(spec, version, index, parts),
-    ]),
-  );
+function* buildService(spec: ServiceSpec, parts: SnapshotParts): Generator<undefined, Service> {
+  const versions = new Map<string, ServiceVersion>();
+  for (const [index, version] of spec.versions.entries()) {
+    versions.set(version.name, buildVersion(spec, version, index, parts));
+    yield;
+  }
   return Object.freeze({
     name: spec.name,
     spec,

@@ -27,8 +27,7 @@ export function* decodeConfig(portable: PortableConfig, parts: DecodeParts): Gen
   if (base !== runningHash) throw new TypeError(`the configuration was prepared for ${base}, not for ${runningHash}`);
   const decoder = new Decoder(parts);
   for (let number = 0; number < portable.valueCount; number++) {
-    decoder.take(pieceAt(portable, number) as ValuePiece);
-    yield;
+    yield* decoder.take(pieceAt(portable, number) as ValuePiece);
   }
   const config = decoder.decode(rest, "open") as Record<string, unknown>;
   for (const [name, places] of sections) {
@@ -67,7 +66,7 @@ class Decoder {
     this.#parts = parts;
   }
 
-  take(piece: ValuePiece): void {
+  *take(piece: ValuePiece): Generator<undefined, void> {
     const values = this.#values[piece.kind];
     switch (piece.kind) {
       case "pattern":
@@ -80,7 +79,7 @@ class Decoder {
         values.set(piece.digest, piece.bytes);
         break;
       case "values":
-        this.#takeTexts(piece);
+        yield* this.#takeTexts(piece);
         break;
       case "list": {
         const list = (values.get(piece.id) as unknown[] | undefined) ?? [];
@@ -89,15 +88,20 @@ class Decoder {
         break;
       }
     }
+    yield;
   }
 
-  #takeTexts({ path, key, texts, isLast }: ValuePiece & { readonly kind: "values" }): void {
+  *#takeTexts({ path, key, texts, isLast }: ValuePiece & { readonly kind: "values" }): Generator<undefined, void> {
     const name = valuesKey(path, key);
     const list =
       (this.#values.values.get(name) as ValueSet | undefined) ?? ValueSet.inUse(path, key) ?? new ValueSet(path, key);
     this.#values.values.set(name, list);
     if (Object.isFrozen(list)) return;
-    for (const text of texts) list.add(text);
+    for (const [at, text] of texts.entries()) {
+      list.add(text);
+      // Sets that grow are copied, often many at the same time.
+      if (at % 16 === 0) yield;
+    }
     if (isLast) list.complete();
   }
 
