@@ -111,8 +111,12 @@ describe("a configuration that came through a message", () => {
       .replace("userId: ada", "userId: CN")
       .replace("services:", "geo: { database: country.mmdb }\nservices:");
     const loaded = loadedOf(load(text, { readFile }));
-    const { decoded } = sent(loaded, nothing);
+    const { portable, decoded } = sent(loaded, nothing);
     expect(decoded.geo?.type).toBe(loaded.compiled.geo?.type);
+    // It is taken over in the main thread first, and then sent on.
+    const parts = { running: nothing.compiled, runningHash: nothing.hash, database: loaded.sources.database };
+    const [again, onceMore] = [1, 2].map(() => finished(decodeConfig(structuredClone(portable), parts)).geo);
+    expect([again?.type, onceMore?.type]).toEqual([decoded.geo?.type, decoded.geo?.type]);
     expect(sent(loadedOf(load(`${text}\n`, { readFile })), loaded).decoded.geo).toBe(loaded.compiled.geo);
   });
 

@@ -29,7 +29,8 @@ export function* decodeConfig(portable: PortableConfig, parts: DecodeParts): Gen
   for (let number = 0; number < portable.valueCount; number++) {
     yield* decoder.take(pieceAt(portable, number) as ValuePiece);
   }
-  const config = decoder.decode(rest, "open") as Record<string, unknown>;
+  // A copy, since it is decoded in place, and other threads are to get it as it is.
+  const config = decoder.decode(structuredClone(rest), "open") as Record<string, unknown>;
   for (const [name, places] of sections) {
     const items: unknown[] = [];
     for (const place of places) {
