@@ -316,33 +316,10 @@ function createDataPlane(
   const { options, worker, log, secrets, first, size, rollouts } = foundation;
   const ticketKeys = randomBytes(ticketKeyBytes);
   const onRolloutReport = (report: RolloutReport) => rollouts.controller.report(report);
-  if (size === 1)
-    return new InProcessDataPlane({
-      first,
-      stats,
-      accessLines,
-      log,
-      ticketKeys,
-      planes: 1,
-      onRolloutReport,
-      onDecisions,
-    });
+  const parts = { first, stats, accessLines, log, ticketKeys, onRolloutReport, onDecisions };
+  if (size === 1) return new InProcessDataPlane({ ...parts, planes: 1 });
   const { logLevel, env, source } = options;
-  return new WorkerDataPlane({
-    size,
-    first,
-    stats,
-    accessLines,
-    log,
-    logLevel,
-    env,
-    file: sourceName(source),
-    secrets,
-    ticketKeys,
-    onRolloutReport,
-    onDecisions,
-    ...worker,
-  });
+  return new WorkerDataPlane({ ...parts, size, logLevel, env, file: sourceName(source), secrets, ...worker });
 }
 
 const loaderOptions = ({ source, env, stateDir }: AppOptions): LoaderOptions => ({
