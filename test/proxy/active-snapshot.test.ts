@@ -7,6 +7,7 @@ import { requestGroup } from "../../src/observe/request-stats.ts";
 import { faultGroup, rateLimitGroup } from "../../src/observe/route-stats.ts";
 import { StatsRegistry } from "../../src/observe/stats-registry.ts";
 import { upstreamGroup } from "../../src/observe/upstream-stats.ts";
+import { EndpointRegistry, noopEndpointEvents } from "../../src/upstream/endpoint-registry.ts";
 import { shopYaml } from "../kit/one-service.ts";
 import { activeSnapshot } from "../kit/snapshot.ts";
 import { finished } from "../kit/steps.ts";
@@ -70,7 +71,8 @@ routes:
 
   function built(change: (config: CompiledConfig) => CompiledConfig) {
     const stats = new StatsRegistry();
-    const active = activeSnapshot(several, { stats });
+    const endpoints = new EndpointRegistry(noopEndpointEvents);
+    const active = activeSnapshot(several, { stats, endpoints });
     const before = active.current;
     const targets = () => active.current.routes.entries.map(({ target }) => target);
     const routesBefore = targets();
@@ -82,11 +84,11 @@ routes:
     const keysBefore = keysOf();
     const after = commit(new Map());
     const isSame = () => targets().map((route, at) => route === routesBefore[at]);
-    return { before, after, isSame, keysBefore, keysOf };
+    return { before, after, isSame, keysBefore, keysOf, endpoints: [...endpoints.all()] };
   }
 
   it("keeps everything if nothing has changed, with what it counts", () => {
-    const { before, after, isSame, keysBefore, keysOf } = built((config) => ({ ...config }));
+    const { before, after, isSame, keysBefore, keysOf, endpoints } = built((config) => ({ ...config }));
     expect(after).not.toBe(before);
     expect([after.routes === before.routes, isSame()]).toEqual([true, [true, true, true]]);
     expect(after.services.get("shop")).toBe(before.services.get("shop"));
@@ -94,6 +96,11 @@ routes:
     expect(keysOf()).toEqual(keysBefore);
     expect(keysBefore.map(({ length }) => length)).toEqual([7, 3, 1, 1, 1, 1]);
     expect(after.services.get("shop")?.versions.get("stable")?.endpoints.current).toMatchObject([{ maxInFlight: 7 }]);
+    expect(endpoints.map(({ origin, retired }) => [origin, retired])).toEqual([
+      ["http://127.0.0.1:1", false],
+      ["http://127.0.0.1:2", false],
+      ["http://127.0.0.1:3", false],
+    ]);
   });
 
   const changes: readonly (readonly [string, (config: CompiledConfig) => CompiledConfig, readonly boolean[]])[] = [
