@@ -90,11 +90,12 @@ class PacedRequests {
   wrong = 0;
   longestMs = 0;
   readonly #port: number;
-  readonly #isOver = new AbortController();
+  readonly #runs: readonly Promise<void>[];
+  #isOver = false;
 
   constructor(port: number) {
     this.#port = port;
-    for (let index = 0; index < connections; index++) void this.#run(index);
+    this.#runs = Array.from({ length: connections }, (_, index) => this.#run(index));
   }
 
   /** The longest wait since the last call. */
@@ -104,15 +105,16 @@ class PacedRequests {
     return longest;
   }
 
-  stop(): void {
-    this.#isOver.abort();
+  async stop(): Promise<void> {
+    this.#isOver = true;
+    await Promise.all(this.#runs);
   }
 
   async #run(index: number): Promise<void> {
     const socket = connect(this.#port, "127.0.0.1").setNoDelay(true).setEncoding("latin1");
     await once(socket, "connect");
     const head = `GET /service-${index}/api/x HTTP/1.1\r\nhost: shop-${index}.example.com\r\n\r\n`;
-    while (!this.#isOver.signal.aborted) {
+    while (!this.#isOver) {
       const beganMs = performance.now();
       if (!(await answered(socket, head)).startsWith("HTTP/1.1 200 ")) this.wrong++;
       this.longestMs = Math.max(this.longestMs, performance.now() - beganMs);
@@ -170,7 +172,7 @@ async function measure(
     measured.quiet.push(quiet);
     measured.reload.push({ ...reload, tookMs: performance.now() - beganMs - liveLookMs });
   }
-  requests.stop();
+  await requests.stop();
   if (requests.wrong > 0) throw new Error(`${requests.wrong} requests failed`);
   await plane.stop();
   return measured;
