@@ -34,7 +34,7 @@ export interface ConfigThreadParts {
   readonly memory: LoaderMemory;
   /** What all threads that serve run. */
   readonly active: () => { readonly config: CompiledConfig; readonly hash: string };
-  /** How long the thread waits for another load. Default: 30 s. */
+  /** How long the thread waits for another load, which an editor or a rollout of files may bring. Default: 5 s. */
   readonly idleMs?: number;
   /** How long a load may take. Default: 30 s. */
   readonly timeLimitMs?: number;
@@ -60,7 +60,7 @@ export class ConfigThread {
   #database: LoaderMemory["database"];
 
   constructor(parts: ConfigThreadParts) {
-    const { entry = defaultEntry, idleMs = 30_000, timeLimitMs = defaultTimeLimitMs, memory } = parts;
+    const { entry = defaultEntry, idleMs = 5_000, timeLimitMs = defaultTimeLimitMs, memory } = parts;
     this.#parts = parts;
     this.secrets = new Map(memory.secrets);
     this.#database = memory.database;
