@@ -181,7 +181,7 @@ it("a new configuration may be followed in steps, with requests between them", (
   }
   expect(follows()).toBe(true);
   // A step for each route: `b` had three requests by the last of them, and none is lost.
-  expect(requestsOf(counts())).toEqual({ shop: { stable: [3, 0], canary: [3, 0] } });
+  expect(requestsOf(counts())).toEqual({ shop: { stable: [3, 0], canary: [3, 0] }, blog: {} });
   request("b", "canary");
   expect(requestsOf(counts())).toEqual({ shop: { stable: [3, 0], canary: [3, 0] }, blog: { canary: [1, 0] } });
 });
