@@ -28,12 +28,17 @@ export type ConfigReply =
 /** A configuration that was loaded in place of the active one, also in the form in which workers get it. */
 export type ReloadedConfig = RunnableConfig & { readonly portable: PortableConfig };
 
+interface ActiveConfig {
+  readonly config: CompiledConfig;
+  readonly hash: string;
+}
+
 export interface ConfigThreadParts {
   readonly options: LoaderOptions;
   /** Of the first load. */
   readonly memory: LoaderMemory;
   /** What all threads that serve run. */
-  readonly active: () => { readonly config: CompiledConfig; readonly hash: string };
+  readonly active: () => ActiveConfig;
   /** How long the thread waits for another load, which an editor or a rollout of files may bring. Default: 5 s. */
   readonly idleMs?: number;
   /** How long a load may take. Default: 30 s. */
@@ -74,18 +79,31 @@ export class ConfigThread {
 
   /** Never rejects: problems are in the result, that of the thread itself too. */
   async load(): Promise<ReloadedConfig | RejectedConfig> {
-    const { options, active } = this.#parts;
-    const { config, hash } = active();
+    const active = this.#parts.active();
+    try {
+      return await this.#load(active);
+    } catch (error) {
+      return this.#failed(error instanceof Error ? String(error.stack) : String(error), active);
+    }
+  }
+
+  /** Ends the thread at once. */
+  async close(): Promise<void> {
+    await this.#thread.close();
+  }
+
+  async #load(active: ActiveConfig): Promise<ReloadedConfig | RejectedConfig> {
+    const { options } = this.#parts;
+    const { config, hash } = active;
     const base = { hash, fingerprints: await this.#fingerprintsOf(config) };
     const outcome = await this.#thread.ask(() => ({
       options,
       memory: { secrets: this.secrets, database: this.#database },
       base,
     }));
-    if (outcome.kind === "given-up") return this.#rejected(this.#messageOf(outcome.cause), config);
+    if (outcome.kind === "given-up") return this.#rejected(this.#messageOf(outcome.cause), active);
     const { reply } = outcome;
-    if (reply.kind === "failure")
-      return this.#rejected(`it could not be loaded (a bug in Perch): ${reply.why}`, config);
+    if (reply.kind === "failure") return this.#failed(reply.why, active);
     this.#database = reply.memory.database;
     for (const [release, secret] of reply.memory.secrets) this.secrets.set(release, secret);
     if (reply.kind === "rejected") return reply.rejected;
@@ -96,11 +114,6 @@ export class ConfigThread {
     return { ...reply.loaded, compiled, portable };
   }
 
-  /** Ends the thread at once. */
-  async close(): Promise<void> {
-    await this.#thread.close();
-  }
-
   /** Known of all configurations but the first. */
   async #fingerprintsOf(config: CompiledConfig): Promise<Fingerprints> {
     const known = this.#fingerprints.get(config) ?? (await inSlices(fingerprintsOf(config)));
@@ -109,8 +122,13 @@ export class ConfigThread {
   }
 
   /** The files of the active configuration stay watched. */
-  #rejected(message: string, { files }: CompiledConfig): RejectedConfig {
-    return { ok: false, problems: [diagnoseFile(sourceName(this.#parts.options.source), message)], files };
+  #rejected(message: string, { config }: ActiveConfig): RejectedConfig {
+    const problem = diagnoseFile(sourceName(this.#parts.options.source), message);
+    return { ok: false, problems: [problem], files: config.files };
+  }
+
+  #failed(why: string, active: ActiveConfig): RejectedConfig {
+    return this.#rejected(`it could not be loaded (a bug in Perch): ${why}`, active);
   }
 
   #messageOf(cause: GivenUpCause): string {
