@@ -12,13 +12,13 @@ import { type Explanation, explainRequest } from "../proxy/explain/explain.ts";
 import type { RolloutStatus } from "../rollout/rollouts-api.ts";
 import { certificateExpiries } from "./certificate-expiries.ts";
 import type { DataPlane } from "./data-plane.ts";
-import type { Reloader } from "./reloader.ts";
+import type { ConfigStatus } from "./reloader.ts";
 import type { RunningRollouts } from "./rollouts.ts";
 
 export interface AdminSources {
   readonly stats: StatsRegistry;
   readonly dataPlane: DataPlane;
-  readonly reloader: Reloader;
+  readonly reloader: { readonly status: ConfigStatus };
   readonly lifecycle: { readonly draining: boolean };
   readonly nowMs: () => number;
   readonly random: RandomSource;

@@ -25,7 +25,17 @@ import type { BoundListener, WarmUpSpec } from "../workers/messages.ts";
 import { workerCount } from "../workers/worker-count.ts";
 import { adminView } from "./admin-view.ts";
 import { warnOfExpiry } from "./certificate-expiries.ts";
-import { type ConfigSource, createLoader, type Loader, sourceName, type Watcher, watch } from "./config-source.ts";
+import {
+  type ConfigSource,
+  createLoader,
+  type LoaderMemory,
+  type LoaderOptions,
+  noMemory,
+  sourceName,
+  type Watcher,
+  watch,
+} from "./config-source.ts";
+import { ConfigThread, type ReloadedConfig } from "./config-thread.ts";
 import { bound, type DataPlane, formatAddress, StartError } from "./data-plane.ts";
 import { InProcessDataPlane } from "./in-process-data-plane.ts";
 import { Live } from "./live.ts";
@@ -90,7 +100,8 @@ export class App {
     const log = createLogger({ level: options.logLevel, nowMs });
     // Watch before the first load, so that a change in between is not missed.
     const watcher = watch(options.source, log);
-    const loader = createLoader(options, nowMs);
+    // In this thread, since nothing is served yet.
+    const loader = createLoader(loaderOptions(options), nowMs, noMemory);
     const first = await loader.load();
     if (!first.ok) {
       watcher?.close();
@@ -103,7 +114,7 @@ export class App {
         throw error;
       },
     );
-    const parts = build({ options, worker, log, watcher, loader, first, size, rollouts });
+    const parts = build({ options, worker, log, watcher, memory: loader.memory(), first, size, rollouts });
     try {
       await rollouts.begin(first, parts.dataPlane);
       const adminAddress = await bindAdmin(parts.admin, first.compiled.admin);
@@ -187,7 +198,8 @@ export class App {
 interface Parts {
   readonly log: Logger;
   readonly stats: StatsRegistry;
-  readonly reloader: Reloader;
+  readonly reloader: Reloader<ReloadedConfig>;
+  readonly configThread: ConfigThread;
   readonly watcher: Watcher | undefined;
   readonly admin: FastifyInstance;
   readonly planner: PlanThread;
@@ -207,8 +219,9 @@ interface Foundation {
   readonly worker: WorkerSpec;
   readonly log: Logger;
   readonly watcher: Watcher | undefined;
-  readonly loader: Loader;
   readonly first: LoadedConfig;
+  /** Of its load. */
+  readonly memory: LoaderMemory;
   /** The number of threads that serve; 1: the main thread. */
   readonly size: number;
   readonly rollouts: RunningRollouts;
@@ -220,14 +233,20 @@ const dayMs = 86_400_000;
 const refusedAtTheDoor: ReadonlySet<number> = new Set([401, 403, 405]);
 
 function build(foundation: Foundation): Parts {
-  const { options, log, watcher, loader, first, rollouts } = foundation;
+  const { options, log, watcher, first, memory, rollouts } = foundation;
   const stats = new StatsRegistry();
   const accessLines = new LogDestination({
     to: options.accessLogTo ?? 1,
     dropped: stats.accessLog.dropped,
     onTrouble: (error) => log.error({ error: error.message }, "cannot write the access log"),
   });
-  const dataPlane = createDataPlane(foundation, stats, accessLines, (batch) => live.decided(batch));
+  const configThread = new ConfigThread({
+    options: loaderOptions(options),
+    memory,
+    active: () => dataPlane.active.current,
+  });
+  const onDecisions = (batch: DecisionBatch) => live.decided(batch);
+  const dataPlane = createDataPlane({ ...foundation, secrets: configThread.secrets }, stats, accessLines, onDecisions);
   const activity = new ActivityLog(nowMs);
   const live = new Live({
     ...{ dataPlane, stats, activity, log, nowMs },
@@ -241,7 +260,7 @@ function build(foundation: Foundation): Parts {
   const reloader = new Reloader(
     {
       file,
-      load: loader.load,
+      load: () => configThread.load(),
       prepare: async (loaded) => {
         const preparation = await dataPlane.prepare(loaded);
         if (preparation.kind === "failed") return preparation;
@@ -288,54 +307,35 @@ function build(foundation: Foundation): Parts {
   const warn = () => warnOfExpiry(dataPlane.active.current.config.listeners, nowMs(), log);
   const certificates = setInterval(warn, dayMs).unref();
   return {
-    ...{ log, stats, reloader, watcher, admin, planner, dataPlane },
+    ...{ log, stats, reloader, configThread, watcher, admin, planner, dataPlane },
     ...{ rollouts, live, accessLines, lifecycle, certificates },
   };
 }
 
 function createDataPlane(
-  foundation: Foundation,
+  foundation: Foundation & Pick<WorkerDataPlaneParts, "secrets">,
   stats: StatsRegistry,
   accessLines: LogDestination,
   onDecisions: (batch: DecisionBatch) => void,
 ): DataPlane {
-  const { options, worker, log, loader, first, size, rollouts } = foundation;
+  const { options, worker, log, secrets, first, size, rollouts } = foundation;
   const ticketKeys = randomBytes(ticketKeyBytes);
   const onRolloutReport = (report: RolloutReport) => rollouts.controller.report(report);
-  if (size === 1)
-    return new InProcessDataPlane({
-      first,
-      stats,
-      accessLines,
-      log,
-      ticketKeys,
-      planes: 1,
-      onRolloutReport,
-      onDecisions,
-    });
+  const parts = { first, stats, accessLines, log, ticketKeys, onRolloutReport, onDecisions };
+  if (size === 1) return new InProcessDataPlane({ ...parts, planes: 1 });
   const { logLevel, env, source, warmUp } = options;
-  const { secrets } = loader;
-  return new WorkerDataPlane({
-    size,
-    first,
-    stats,
-    accessLines,
-    log,
-    logLevel,
-    env,
-    file: sourceName(source),
-    secrets,
-    ticketKeys,
-    warmUp,
-    onRolloutReport,
-    onDecisions,
-    ...worker,
-  });
+  return new WorkerDataPlane({ ...parts, size, logLevel, env, file: sourceName(source), secrets, warmUp, ...worker });
 }
 
 function toNowhere(): LogDestination {
   return new LogDestination({ to: devNull, dropped: { value: 0 }, onTrouble() {} });
 }
+
+const loaderOptions = ({ source, env, stateDir }: AppOptions): LoaderOptions => ({
+  source,
+  env: { ...env },
+  hasStateDir: stateDir !== undefined,
+});
 
 /** A file that the configuration names wins. */
 function stateFileOf({ stateDir }: AppOptions, { compiled }: LoadedConfig): string | undefined {
@@ -353,6 +353,7 @@ const accessLogCloseMs = 1_000;
 
 async function release({
   watcher,
+  configThread,
   dataPlane,
   rollouts,
   live,
@@ -367,6 +368,7 @@ async function release({
   watcher?.close();
   clearInterval(certificates);
   live.close();
+  await configThread.close();
   await dataPlane.dispose();
   await rollouts.close();
   // The log's reader may have stopped reading, so do not wait for long.

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { DatabaseFile } from "../config/database-file.ts";
+import { DatabaseFile, type KnownDatabase } from "../config/database-file.ts";
 import { type LoadResult, loadConfigFile, loadConfigText } from "../config/load.ts";
 import { FileWatcher } from "../config/watch.ts";
 import type { Logger } from "../observe/log.ts";
@@ -13,32 +13,48 @@ export function sourceName(source: ConfigSource): string {
   return source.kind === "file" ? source.path : source.name;
 }
 
-interface LoaderOptions {
+export interface LoaderOptions {
   readonly source: ConfigSource;
   readonly env: Readonly<Record<string, string | undefined>>;
-  readonly stateDir?: string | undefined;
+  /** Whether the command line says where state is kept. */
+  readonly hasStateDir: boolean;
+}
+
+/** What outlives a load, and is sent to the thread that makes the next one. */
+export interface LoaderMemory {
+  /** One random secret per release for the life of the process: a reload must not invalidate its pins. */
+  readonly secrets: ReadonlyMap<string, Uint8Array>;
+  readonly database: KnownDatabase | undefined;
 }
 
 export interface Loader {
   readonly load: () => Promise<LoadResult>;
-  /** One random secret per release for the life of the process: a reload must not invalidate its pins. */
-  readonly secrets: ReadonlyMap<string, Uint8Array>;
+  readonly memory: () => LoaderMemory;
 }
 
-export function createLoader({ source, env, stateDir }: LoaderOptions, nowMs: () => number): Loader {
-  const secrets = new Map<string, Uint8Array>();
+export const noMemory: LoaderMemory = { secrets: new Map(), database: undefined };
+
+export function createLoader(
+  { source, env, hasStateDir }: LoaderOptions,
+  nowMs: () => number,
+  memory: LoaderMemory,
+): Loader {
+  const secrets = new Map(memory.secrets);
   const randomSecret = (release: string): Uint8Array => {
     const secret = secrets.get(release) ?? randomBytes(32);
     secrets.set(release, secret);
     return secret;
   };
-  const database = new DatabaseFile();
-  const options = { env, randomSecret, nowMs, openDatabase: database.open, hasStateDir: stateDir !== undefined };
+  const database = new DatabaseFile(memory.database);
+  const options = { env, randomSecret, nowMs, openDatabase: database.open, hasStateDir };
   const load = () =>
     source.kind === "file"
       ? loadConfigFile(source.path, options)
       : loadConfigText(source.text, { ...options, file: source.name });
-  return { secrets, load: () => loadWithDatabase(load, database) };
+  return {
+    load: () => loadWithDatabase(load, database),
+    memory: () => ({ secrets, database: database.known }),
+  };
 }
 
 /** Limits retries while the database file keeps changing. */

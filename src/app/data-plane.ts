@@ -1,6 +1,5 @@
 import type { AddressInfo } from "node:net";
 import type { ListenerSpec } from "../config/compiled-config.ts";
-import type { LoadedConfig } from "../config/load.ts";
 import { addressText } from "../config/sections/listener.ts";
 import type { TrafficCounts } from "../observe/live/traffic-counts.ts";
 import type { Logger } from "../observe/log.ts";
@@ -9,6 +8,7 @@ import type { Directions } from "../observe/rollout/rollout-taps.ts";
 import type { ActiveSnapshot } from "../proxy/active-snapshot.ts";
 import type { EndpointRegistry } from "../upstream/endpoint-registry.ts";
 import type { BoundListener } from "../workers/messages.ts";
+import type { ReloadedConfig } from "./config-thread.ts";
 
 /**
  * A configuration that the whole data plane has built and can activate, or why it could not. What it does for rollouts
@@ -31,7 +31,8 @@ export interface DataPlane {
   readonly acceptance: Acceptance;
   /** Rejects with a `StartError`. */
   listen(): Promise<readonly BoundListener[]>;
-  prepare(loaded: LoadedConfig): Promise<Preparation>;
+  /** Builds the next snapshot in slices, without activating it. */
+  prepare(loaded: ReloadedConfig): Promise<Preparation>;
   /**
    * Replaces what is done for rollouts: who gets which version, and what is asked of the answers. It applies to the next
    * decision in the main thread before this returns, and in every worker once the promise resolves.

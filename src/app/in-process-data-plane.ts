@@ -38,6 +38,7 @@ import { createDnsResolver, firstAnswersMs, loggingDnsEvents } from "./dns.ts";
 import { JwksFetcher } from "./jwks-fetcher.ts";
 import { MinorGc } from "./minor-gc.ts";
 import { batchedRandom, batchedUuids } from "./random.ts";
+import { inSlices } from "./slices.ts";
 
 export interface DataPlaneParts {
   readonly first: Pick<LoadedConfig, "compiled" | "hash">;
@@ -88,6 +89,7 @@ export class InProcessDataPlane implements DataPlane {
   /** By name, in the order of the configuration. */
   readonly #listeners: ReadonlyMap<string, Listener>;
   #namesResolved: Promise<void> | undefined;
+  #trafficFollowed: Promise<void> | undefined;
   #listening = false;
   #aborted = false;
 
@@ -179,8 +181,8 @@ export class InProcessDataPlane implements DataPlane {
     return listening;
   }
 
-  async prepare({ compiled, hash }: LoadedConfig): Promise<Preparation> {
-    const commit = this.#build(compiled, hash);
+  async prepare({ compiled, hash }: DataPlaneParts["first"]): Promise<Preparation> {
+    const commit = await inSlices(this.#building(compiled, hash));
     await this.#resolve(compiled);
     return { kind: "prepared", commit: async (directions) => commit(directions) };
   }
@@ -193,6 +195,10 @@ export class InProcessDataPlane implements DataPlane {
   async refresh(): Promise<void> {}
 
   async traffic(): Promise<TrafficCounts> {
+    this.#trafficFollowed ??= this.#followTraffic().finally(() => {
+      this.#trafficFollowed = undefined;
+    });
+    await this.#trafficFollowed;
     return this.#traffic.counts(this.active.current.config);
   }
 
@@ -232,6 +238,13 @@ export class InProcessDataPlane implements DataPlane {
     await this.#spans.destroy();
   }
 
+  async #followTraffic(): Promise<void> {
+    // Another configuration may become active meanwhile.
+    while (!this.#traffic.follows(this.active.current.config)) {
+      await inSlices(this.#traffic.following(this.active.current.config));
+    }
+  }
+
   async #close(): Promise<void> {
     await Promise.all(Array.from(this.#listeners.values(), (listener) => listener.close()));
   }
@@ -240,10 +253,14 @@ export class InProcessDataPlane implements DataPlane {
     return this.#names.prepare(questionsOf(services), dns, firstAnswersMs);
   }
 
-  #build(compiled: CompiledConfig, hash: string): (directions: Directions) => void {
+  *#building(compiled: CompiledConfig, hash: string): Generator<undefined, (directions: Directions) => void> {
     const specs = new Map(compiled.listeners.map((spec) => [spec.name, spec]));
-    const prepared = Array.from(this.#listeners, ([name, listener]) => listener.prepare(specs.get(name)));
-    const swap = this.active.prepare(compiled, hash);
+    const prepared: ReturnType<Listener["prepare"]>[] = [];
+    for (const [name, listener] of this.#listeners) {
+      prepared.push(listener.prepare(specs.get(name)));
+      yield;
+    }
+    const swap = yield* this.active.building(compiled, hash);
     return (directions) => {
       const snapshot = swap(directions.traffic);
       this.#taps.direct(directions);

@@ -1,10 +1,10 @@
 import { extname } from "node:path";
-import { Worker } from "node:worker_threads";
 import type { PlanAnswer, Planner, PreviewAnswer } from "../admin/plan-bodies.ts";
 import { diagnoseFile, formatDiagnostic } from "../config/schema-kit/diagnostics.ts";
 import type { ReleaseSpec, Weights } from "../decide/release-spec.ts";
 import type { ReleaseTraffic } from "../decide/release-traffic.ts";
 import { splitProblem } from "../rollout/world.ts";
+import { type GivenUpCause, JobThread } from "./job-thread.ts";
 import type { ActiveInput } from "./planned-config.ts";
 
 export interface PlanJob {
@@ -26,9 +26,6 @@ export type PlanReply =
   | { readonly kind: "answer"; readonly answer: PlanAnswer | PreviewAnswer }
   | { readonly kind: "failure"; readonly why: string };
 
-/** `given-up`: the thread has ended; the message is for whoever asked. */
-type Outcome = PlanReply | { readonly kind: "given-up"; readonly message: string };
-
 export interface PlanThreadParts {
   readonly active: () => ActiveInput;
   /** A release of the active configuration. */
@@ -49,28 +46,27 @@ const defaultEntry = new URL(`./plan-main${extname(import.meta.url)}`, import.me
 const maxTextBytes = 1024 * 1024;
 const resourceLimits = { maxOldGenerationSizeMb: 256 };
 const busy = { kind: "busy", message: "Another plan is being made; try again in a moment." } as const;
-const stopping = "Perch is stopping.";
+const defaultTimeLimitMs = 10_000;
 
 /**
  * Answers in a thread of its own what configurations and splits would do: that takes long, and what takes long must not
- * run in a thread that serves. The thread starts with a question, and ends a while after the last. One question at a time.
+ * run in a thread that serves. One question at a time.
  */
 export class PlanThread implements Planner {
   readonly #parts: PlanThreadParts;
-  #worker: Worker | undefined;
+  readonly #thread: JobThread<PlanJob, PlanReply>;
   /** Of the configuration that the thread has. */
   #sentHash: string | undefined;
-  #end: ((outcome: Outcome) => void) | undefined;
-  #idle: NodeJS.Timeout | undefined;
-  #closed = false;
 
   constructor(parts: PlanThreadParts) {
+    const { entry = defaultEntry, idleMs = 30_000, timeLimitMs = defaultTimeLimitMs } = parts;
     this.#parts = parts;
+    this.#thread = new JobThread({ name: "plan", entry, idleMs, timeLimitMs, resourceLimits });
   }
 
   /** Whether there is a thread now. */
   get isRunning(): boolean {
-    return this.#worker !== undefined;
+    return this.#thread.isRunning;
   }
 
   async plan(text: string): Promise<PlanAnswer> {
@@ -92,75 +88,38 @@ export class PlanThread implements Planner {
 
   /** Ends the thread at once; a question that waits is answered. */
   async close(): Promise<void> {
-    this.#closed = true;
-    await this.#giveUp(stopping);
+    await this.#thread.close();
   }
 
   /** The type of the answer is that of the question. Rejects if it failed by a bug. */
   async #ask(question: PlanQuestion): Promise<PlanAnswer | PreviewAnswer> {
-    if (this.#closed) return { kind: "busy", message: stopping };
-    if (this.#end !== undefined) return busy;
-    const { timeLimitMs = 10_000, idleMs = 30_000 } = this.#parts;
-    const { promise, resolve } = Promise.withResolvers<Outcome>();
-    this.#end = resolve;
-    clearTimeout(this.#idle);
-    const tooLong = `It took longer than ${timeLimitMs / 1_000} s, so it was given up.`;
-    const limit = setTimeout(() => void this.#giveUp(tooLong), timeLimitMs).unref();
-    try {
-      this.#post(question);
-      const outcome = await promise;
-      return this.#answerIn(outcome);
-    } finally {
-      clearTimeout(limit);
-      this.#end = undefined;
-      this.#idle = setTimeout(() => void this.#endThread(), idleMs).unref();
-    }
-  }
-
-  #answerIn(outcome: Outcome): PlanAnswer | PreviewAnswer {
-    if (outcome.kind === "given-up") return { kind: "busy", message: outcome.message };
-    if (outcome.kind === "answer") return outcome.answer;
+    if (this.#thread.isBusy) return busy;
+    const outcome = await this.#thread.ask((thread) => this.#jobOf(question, thread));
+    if (outcome.kind === "given-up") return { kind: "busy", message: this.#messageOf(outcome.cause) };
+    const { reply } = outcome;
+    if (reply.kind === "answer") return reply.answer;
     // The thread has dropped the configuration.
     this.#sentHash = undefined;
-    throw new Error(`a plan could not be made: ${outcome.why}`);
+    throw new Error(`a plan could not be made: ${reply.why}`);
   }
 
-  #post(question: PlanQuestion): void {
-    this.#worker ??= this.#start();
+  #jobOf(question: PlanQuestion, thread: "new" | "known"): PlanJob {
     const active = this.#parts.active();
-    const job: PlanJob = { question, active: active.hash === this.#sentHash ? undefined : active };
+    const isSent = thread === "known" && active.hash === this.#sentHash;
     this.#sentHash = active.hash;
-    this.#worker.postMessage(job);
+    return { question, active: isSent ? undefined : active };
   }
 
-  #start(): Worker {
-    const worker = new Worker(this.#parts.entry ?? defaultEntry, { name: "plan", resourceLimits });
-    worker.unref();
-    worker.on("message", (reply: PlanReply) => {
-      if (this.#worker === worker) this.#end?.(reply);
-    });
-    let message = "The thread that works it out ended, so it was given up.";
-    worker.on("error", (error: unknown) => {
-      if (error instanceof Error && "code" in error && error.code === "ERR_WORKER_OUT_OF_MEMORY") {
-        message = "It took more memory than a plan may take, so it was given up.";
-      }
-    });
-    worker.on("exit", () => {
-      if (this.#worker === worker) void this.#giveUp(message);
-    });
-    return worker;
-  }
-
-  async #giveUp(message: string): Promise<void> {
-    this.#end?.({ kind: "given-up", message });
-    await this.#endThread();
-  }
-
-  async #endThread(): Promise<void> {
-    clearTimeout(this.#idle);
-    const worker = this.#worker;
-    this.#worker = undefined;
-    this.#sentHash = undefined;
-    await worker?.terminate();
+  #messageOf(cause: GivenUpCause): string {
+    switch (cause) {
+      case "too-long":
+        return `It took longer than ${(this.#parts.timeLimitMs ?? defaultTimeLimitMs) / 1_000} s, so it was given up.`;
+      case "out-of-memory":
+        return "It took more memory than a plan may take, so it was given up.";
+      case "ended":
+        return "The thread that works it out ended, so it was given up.";
+      case "closed":
+        return "Perch is stopping.";
+    }
   }
 }

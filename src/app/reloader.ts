@@ -1,5 +1,5 @@
 import type { StaticConfig } from "../config/compiled-config.ts";
-import type { LoadedConfig, LoadResult } from "../config/load.ts";
+import type { RejectedConfig, RunnableConfig } from "../config/load.ts";
 import { type Diagnostic, diagnoseFile, formatDiagnostic } from "../config/schema-kit/diagnostics.ts";
 import { addressText } from "../config/sections/listener.ts";
 import type { Logger } from "../observe/log.ts";
@@ -23,15 +23,15 @@ export interface ConfigStatus {
   readonly restartNeeded: readonly string[];
 }
 
-export type ActiveSources = Pick<LoadedConfig, "hash" | "sources">;
+export type ActiveSources = Pick<RunnableConfig, "hash" | "sources">;
 
-export interface ReloaderParts {
+export interface ReloaderParts<Loaded extends RunnableConfig> {
   readonly file: string;
-  readonly load: () => Promise<LoadResult>;
+  readonly load: () => Promise<Loaded | RejectedConfig>;
   /** Builds the new snapshot in the data plane without activating it. */
-  readonly prepare: (loaded: LoadedConfig) => Promise<ReloadPreparation>;
+  readonly prepare: (loaded: Loaded) => Promise<ReloadPreparation>;
   /** Asks whether the rollouts can go on with it; `commit` comes right before the data plane's. */
-  readonly prepareRollouts: (loaded: LoadedConfig) => RolloutPreparation;
+  readonly prepareRollouts: (loaded: Loaded) => RolloutPreparation;
   readonly stats: ReloadStats;
   readonly log: Logger;
   readonly nowMs: () => number;
@@ -47,15 +47,15 @@ export interface ReloaderParts {
 const noContents: ReadonlyMap<string, Uint8Array> = new Map();
 
 /** Reloads the configuration, as a whole or not at all. */
-export class Reloader {
-  readonly #parts: ReloaderParts;
+export class Reloader<Loaded extends RunnableConfig> {
+  readonly #parts: ReloaderParts<Loaded>;
   readonly #started: StaticConfig;
   #status: ConfigStatus;
   #active: ActiveSources;
   #requested = false;
   #running: Promise<void> | undefined;
 
-  constructor(parts: ReloaderParts, first: LoadedConfig) {
+  constructor(parts: ReloaderParts<Loaded>, first: RunnableConfig) {
     this.#parts = parts;
     this.#started = first.compiled;
     this.#status = this.#statusOf(first);
@@ -147,7 +147,7 @@ export class Reloader {
     for (const warning of warnings) log.warn({ problem: formatDiagnostic(warning) }, "configuration warning");
   }
 
-  #statusOf(loaded: LoadedConfig): ConfigStatus {
+  #statusOf(loaded: RunnableConfig): ConfigStatus {
     return {
       file: this.#parts.file,
       hash: loaded.hash,
@@ -160,7 +160,7 @@ export class Reloader {
 }
 
 /** Without what was compiled from them. */
-function sourcesOf({ hash, sources }: LoadedConfig): ActiveSources {
+function sourcesOf({ hash, sources }: RunnableConfig): ActiveSources {
   return { hash, sources };
 }
 

@@ -1,7 +1,7 @@
 import { extname } from "node:path";
 import { getHeapStatistics } from "node:v8";
 import { Worker } from "node:worker_threads";
-import type { LoadedConfig } from "../config/load.ts";
+import type { RunnableConfig } from "../config/load.ts";
 import type { TrafficByRelease } from "../decide/release-traffic.ts";
 import { PublishedKeyRegistry } from "../identify/published-keys.ts";
 import type { DecisionBatch } from "../observe/live/decision-tail.ts";
@@ -19,13 +19,15 @@ import type { WarmUpSpec } from "../workers/messages.ts";
 import { type BoundListener, type ConfigInput, endpointKey } from "../workers/messages.ts";
 import { probeExclusiveBind } from "../workers/worker-count.ts";
 import { WorkerPool } from "../workers/worker-pool.ts";
+import type { ReloadedConfig } from "./config-thread.ts";
 import { type Acceptance, bound, type DataPlane, judgedSafely, type Preparation, StartError } from "./data-plane.ts";
 import { createDnsResolver, noopDnsEvents } from "./dns.ts";
 import { JwksFetcher } from "./jwks-fetcher.ts";
+import { inSlices } from "./slices.ts";
 
 export interface WorkerDataPlaneParts {
   readonly size: number;
-  readonly first: LoadedConfig;
+  readonly first: RunnableConfig;
   readonly stats: StatsRegistry;
   readonly accessLines: LogDestination;
   readonly log: Logger;
@@ -114,9 +116,12 @@ export class WorkerDataPlane implements DataPlane {
     return started.listeners;
   }
 
-  async prepare(loaded: LoadedConfig): Promise<Preparation> {
-    const swap = this.active.prepare(loaded.compiled, loaded.hash);
-    const preparation = await this.#pool.prepare(this.#inputOf(loaded));
+  async prepare(loaded: ReloadedConfig): Promise<Preparation> {
+    const { compiled, hash, portable, sources } = loaded;
+    const [swap, preparation] = await Promise.all([
+      inSlices(this.active.building(compiled, hash)),
+      this.#pool.prepare(this.#inputOf(loaded), { portable, hash, database: sources.database }),
+    ]);
     if (preparation.kind === "failed") return preparation;
     return {
       kind: "prepared",
@@ -173,7 +178,7 @@ export class WorkerDataPlane implements DataPlane {
     await this.#pool.stop();
   }
 
-  #inputOf({ sources, hash }: LoadedConfig): ConfigInput {
+  #inputOf({ sources, hash }: RunnableConfig): ConfigInput {
     const { file, secrets } = this.#parts;
     return { ...sources, file, hash, secrets: new Map(secrets) };
   }

@@ -1,4 +1,5 @@
 import { isMainThread, parentPort } from "node:worker_threads";
+import { decodeConfig } from "../config/portable/decode-config.ts";
 import { createLogger } from "../observe/log.ts";
 import { StatsRegistry } from "../observe/stats-registry.ts";
 import {
@@ -17,6 +18,7 @@ import {
 import { PostedLines } from "../workers/worker-thread.ts";
 import { type Preparation, StartError } from "./data-plane.ts";
 import { InProcessDataPlane } from "./in-process-data-plane.ts";
+import { inSlices } from "./slices.ts";
 import { warmUp } from "./warm-up.ts";
 
 type Handlers = { readonly [C in WorkerCall]: (input: Input<C>) => Promise<Answer<C>> | Answer<C> };
@@ -26,9 +28,11 @@ class WorkerMain {
   readonly handlers: Handlers = {
     start: (input) => this.#start(input),
     listen: (input) => this.#listen(input),
-    prepare: async (config) => {
-      const { plane, env } = this.#running();
-      this.#prepared = await plane.prepare(compileInput(config, env));
+    prepare: async ({ portable, hash, database }) => {
+      const { plane } = this.#running();
+      const { config: running, hash: runningHash } = plane.active.current;
+      const compiled = await inSlices(decodeConfig(portable, { running, runningHash, database }));
+      this.#prepared = await plane.prepare({ compiled, hash });
       return undefined;
     },
     commit: async (directions) => {

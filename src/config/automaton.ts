@@ -1,6 +1,8 @@
 import {
   beginLine,
   beginText,
+  CharacterClasses,
+  type ClassIntervals,
   endLine,
   endText,
   Neighbour,
@@ -14,8 +16,40 @@ import {
 export interface Automaton {
   /** The most steps that a character (a UTF-16 code unit) of the text takes. */
   readonly stepsPerCharacter: number;
+  /** What it was made of: another thread gets it, and has the work of compiling saved. */
+  readonly data: AutomatonData;
   /** Takes its steps from those left. Undefined if there were too few, which only a slow automaton finds on the way. */
   test(text: string, meter: { stepsLeft: number }): boolean | undefined;
+}
+
+/** An automaton as plain data, which may be sent to another thread. */
+export type AutomatonData =
+  | { readonly kind: "table"; readonly intervals: ClassIntervals; readonly table: Uint16Array; readonly start: number }
+  | {
+      readonly kind: "stepping";
+      readonly program: Omit<Program, "classes">;
+      readonly intervals: ClassIntervals;
+    }
+  | { readonly kind: "lines"; readonly several: AutomatonData; readonly one: AutomatonData };
+
+export function automatonFrom(data: AutomatonData): Automaton {
+  switch (data.kind) {
+    case "table":
+      return new TableAutomaton(new CharacterClasses(data.intervals), data.table, data.start);
+    case "stepping":
+      return new SteppingAutomaton({ ...data.program, classes: new CharacterClasses(data.intervals) });
+    case "lines":
+      return byLines(automatonFrom(data.several), automatonFrom(data.one));
+  }
+}
+
+/** Patterns match anywhere, so in texts of one line a begin that takes any changes nothing but the cost. */
+export function byLines(several: Automaton, one: Automaton): Automaton {
+  return {
+    stepsPerCharacter: one.stepsPerCharacter,
+    data: { kind: "lines", several: several.data, one: one.data },
+    test: (text, meter) => (text.includes("\n") ? several : one).test(text, meter),
+  };
 }
 
 /**
@@ -78,7 +112,7 @@ function buildTable(program: Program): Automaton | undefined {
     }
     table.push(stepper.end(set, set.length, before) ? accepted : dead);
   }
-  return new TableAutomaton(program, Uint16Array.from(table), start);
+  return new TableAutomaton(program.classes, Uint16Array.from(table), start);
 }
 
 class TableAutomaton implements Automaton {
@@ -88,11 +122,15 @@ class TableAutomaton implements Automaton {
   readonly #width: number;
   readonly #start: number;
 
-  constructor({ classes }: Program, table: Uint16Array, start: number) {
+  constructor(classes: CharacterClasses, table: Uint16Array, start: number) {
     this.#classes = classes;
     this.#table = table;
     this.#width = classes.count + 1;
     this.#start = start;
+  }
+
+  get data(): AutomatonData {
+    return { kind: "table", intervals: this.#classes.intervals, table: this.#table, start: this.#start };
   }
 
   test(text: string, meter: { stepsLeft: number }): boolean {
@@ -119,13 +157,20 @@ class TableAutomaton implements Automaton {
 
 class SteppingAutomaton implements Automaton {
   readonly stepsPerCharacter: number;
+  readonly #program: Program;
   readonly #stepper: Stepper;
   readonly #classes: Program["classes"];
 
   constructor(program: Program) {
     this.stepsPerCharacter = idleSteps + 2 * program.op.length;
+    this.#program = program;
     this.#stepper = new Stepper(program);
     this.#classes = program.classes;
+  }
+
+  get data(): AutomatonData {
+    const { classes, ...program } = this.#program;
+    return { kind: "stepping", program, intervals: classes.intervals };
   }
 
   test(text: string, meter: { stepsLeft: number }): boolean | undefined {

@@ -21,10 +21,11 @@ export function readDatabase(path: string, readFile: ReadFile | undefined): Open
   }
 }
 
-interface KnownDatabase {
+/** What was read, or why it cannot be used, of the file as the stamp tells it. Cloneable; its bytes are shared memory. */
+export interface KnownDatabase {
   readonly path: string;
   readonly stamp: string;
-  readonly opened: OpenedDatabase;
+  readonly read: DatabaseContents | { readonly problem: string };
 }
 
 /**
@@ -33,8 +34,19 @@ interface KnownDatabase {
  * `readMissing` then reads it, and the load can be repeated.
  */
 export class DatabaseFile {
-  #known: KnownDatabase | undefined;
+  #known: (KnownDatabase & { readonly opened: OpenedDatabase }) | undefined;
   #requested: string | undefined;
+
+  /** `known`: what another thread has read. */
+  constructor(known?: KnownDatabase) {
+    if (known !== undefined) this.#known = { ...known, opened: opened(known.read) };
+  }
+
+  get known(): KnownDatabase | undefined {
+    if (this.#known === undefined) return undefined;
+    const { path, stamp, read } = this.#known;
+    return { path, stamp, read };
+  }
 
   readonly open = (path: string): OpenedDatabase => {
     this.#requested = path;
@@ -49,11 +61,12 @@ export class DatabaseFile {
     this.#known = undefined;
     if (path === undefined) return false;
     const stamp = stampOf(path);
-    this.#known = { path, stamp, opened: await readInPieces(path) };
+    const read = await readInPieces(path);
+    this.#known = { path, stamp, read, opened: opened(read) };
     return true;
   }
 
-  #current(path: string): KnownDatabase | undefined {
+  #current(path: string): { readonly opened: OpenedDatabase } | undefined {
     return this.#known?.path === path && this.#known.stamp === stampOf(path) ? this.#known : undefined;
   }
 }
@@ -68,12 +81,14 @@ function stampOf(path: string): string {
   }
 }
 
-async function readInPieces(path: string): Promise<OpenedDatabase> {
+const opened = (read: KnownDatabase["read"]): OpenedDatabase => ("problem" in read ? read : GeoDatabase.open(read));
+
+async function readInPieces(path: string): Promise<KnownDatabase["read"]> {
   try {
     if (!statSync(path).isFile()) throw new UnfitFileError("not-regular");
     const file = await open(path);
     try {
-      return GeoDatabase.open(await contentsOf(file));
+      return await contentsOf(file);
     } finally {
       await file.close();
     }

@@ -40,6 +40,9 @@ export type LoadResult =
     };
 
 export type LoadedConfig = Extract<LoadResult, { ok: true }>;
+export type RejectedConfig = Extract<LoadResult, { ok: false }>;
+/** What a process needs of a loaded configuration to run it. */
+export type RunnableConfig = Omit<LoadedConfig, "config">;
 
 export interface LoadOptions extends Omit<CompileOptions, "openDatabase"> {
   /** Variables that `${NAME}` may refer to. */

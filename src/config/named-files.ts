@@ -1,9 +1,11 @@
+import { hash } from "node:crypto";
 import { closeSync, constants, fstatSync, openSync, readSync, statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import type { ValueList } from "../decide/condition.ts";
-import { type AttributeType, type AttributeValue, canonicalText, parseValue } from "../decide/facts.ts";
+import { type AttributeType, canonicalText, parseValue } from "../decide/facts.ts";
 import type { TimeZone } from "../decide/time-zone.ts";
 import { quote } from "./schema-kit/tree.ts";
+import { ValueSet } from "./value-set.ts";
 
 /** Reads a whole file, or throws as `fs` does. */
 export type ReadFile = (path: string) => Uint8Array;
@@ -193,7 +195,7 @@ export function parseValueList(
   } catch {
     return { problem: "it is not valid UTF-8" };
   }
-  const texts = new Set<string>();
+  const list = new ValueSet(path, `${type} ${zone?.name} ${hash("sha256", bytes)}`);
   let lineNumber = 0;
   for (const line of text.split("\n")) {
     lineNumber++;
@@ -201,26 +203,7 @@ export function parseValueList(
     if (written === "" || written.startsWith("#")) continue;
     const value = parseValue(type, written, zone);
     if (value === undefined) return { problem: `line ${lineNumber}: ${quote(written)} is not a value of type ${type}` };
-    texts.add(canonicalText(value));
+    list.add(canonicalText(value));
   }
-  return Object.freeze(new ValueSet(path, texts));
-}
-
-/** Compares canonical forms, so that `v4.2` in the file matches a client's `4.2.0`. */
-class ValueSet implements ValueList {
-  readonly path: string;
-  readonly #texts: ReadonlySet<string>;
-
-  constructor(path: string, texts: ReadonlySet<string>) {
-    this.path = path;
-    this.#texts = texts;
-  }
-
-  has(value: AttributeValue): boolean {
-    return this.#texts.has(canonicalText(value));
-  }
-
-  values(): Iterable<string> {
-    return this.#texts;
-  }
+  return list.complete();
 }

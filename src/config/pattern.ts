@@ -2,7 +2,7 @@ import { RE2JS, RE2JSException } from "re2js";
 import { BoundedCache } from "../decide/bounded-cache.ts";
 import { type Pattern, PatternMeter, type PatternScope, stepsOfRequest } from "../decide/pattern.ts";
 import type { PathPattern } from "../route/route-spec.ts";
-import { type Automaton, automatonOf } from "./automaton.ts";
+import { type Automaton, type AutomatonData, automatonFrom, automatonOf, byLines } from "./automaton.ts";
 import { programOf } from "./regex-program.ts";
 import type { ParseContext } from "./schema-kit/schema.ts";
 import { quote, type Span } from "./schema-kit/tree.ts";
@@ -38,7 +38,13 @@ export function warnOfShortLimit(
   parsing.warn(span, "risky", message, "make its repetitions smaller");
 }
 
-class LinearPattern implements Pattern {
+/** A pattern that another thread has compiled. */
+export function patternFrom(source: string, automaton: AutomatonData): Pattern {
+  return Object.freeze(new LinearPattern(source, automatonFrom(automaton)));
+}
+
+/** Made by `compilePattern` and `patternFrom`. */
+export class LinearPattern implements Pattern {
   readonly source: string;
   readonly sureLength: number;
   readonly #automaton: Automaton;
@@ -50,6 +56,10 @@ class LinearPattern implements Pattern {
     this.sureLength = sureLengthOf(automaton);
     this.#automaton = automaton;
     this.#freeLength = this.sureLength === maxLength ? longLength : 0;
+  }
+
+  get automaton(): AutomatonData {
+    return this.#automaton.data;
   }
 
   test(text: string, scope?: PatternScope): boolean | undefined {
@@ -100,23 +110,68 @@ export function compileReplacement(
   if (highest > groups.groupCount()) {
     return { problem: `the pattern ${quote(source)} has no group ${highest}`, of: "replacement" };
   }
-  const replaced = (...match: unknown[]): string =>
-    replacement.replace(replacementPart, (_, group?: string) =>
-      group === undefined ? "$" : textOf(match[Number(group)]),
-    ) + (tail === undefined ? "" : textOf(match[tail]));
-  const replace = (path: string): string | undefined => {
-    const found = automaton.test(path, new PatternMeter());
+  return Object.freeze(
+    new Replacement({ source, replacement, sureLength, automaton: automaton.data }, automaton, { finder, tail }),
+  );
+}
+
+/** What a replacement is made of. */
+export interface ReplacementData {
+  readonly source: string;
+  readonly replacement: string;
+  readonly sureLength: number;
+  readonly automaton: AutomatonData;
+}
+
+/** A replacement that another thread has compiled. Its groups, of a bounded size, are compiled here once more. */
+export function replacementFrom(data: ReplacementData): PathPattern {
+  const finder = finderOf(data.source, RE2JS.compile(data.source));
+  return Object.freeze(new Replacement(data, automatonFrom(data.automaton), finder));
+}
+
+/** Made by `compileReplacement` and `replacementFrom`. */
+export class Replacement implements PathPattern {
+  readonly source: string;
+  readonly sureLength: number;
+  readonly data: ReplacementData;
+  readonly #automaton: Automaton;
+  readonly #finder: Finder;
+
+  constructor(data: ReplacementData, automaton: Automaton, finder: Finder) {
+    this.source = data.source;
+    this.sureLength = data.sureLength;
+    this.data = data;
+    this.#automaton = automaton;
+    this.#finder = finder;
+  }
+
+  replace(path: string): string | undefined {
+    const found = this.#automaton.test(path, new PatternMeter());
     if (found === false) return path;
-    return found === undefined || path.length > sureLength ? undefined : finder.matcher(path).replaceFirst(replaced);
-  };
-  return Object.freeze({ source, sureLength, replace });
+    if (found === undefined || path.length > this.sureLength) return undefined;
+    return this.#finder.finder.matcher(path).replaceFirst((...match: unknown[]) => this.#replaced(match));
+  }
+
+  #replaced(match: readonly unknown[]): string {
+    const { tail } = this.#finder;
+    const written = this.data.replacement.replace(replacementPart, (_, group?: string) =>
+      group === undefined ? "$" : textOf(match[Number(group)]),
+    );
+    return written + (tail === undefined ? "" : textOf(match[tail]));
+  }
+}
+
+interface Finder {
+  readonly finder: RE2JS;
+  /** The group that has the rest of the path; undefined if the match is all. */
+  readonly tail: number | undefined;
 }
 
 /**
  * Finds the same groups as the pattern does. re2js is fastest with patterns that end at the text's end and have one way
  * to match, as most have with `$`, or with a group `tail` for the rest of the path. A path has one line.
  */
-function finderOf(source: string, groups: RE2JS): { readonly finder: RE2JS; readonly tail: number | undefined } {
+function finderOf(source: string, groups: RE2JS): Finder {
   const plain = { finder: groups, tail: undefined };
   if (groups.re2().onepass !== null || !/^(?:\(\?i\))?\^/.test(source)) return plain;
   const anyEnd = /(?:^|[^\\])\.\*\)?$/.test(source) && !/\(\?[a-zA-Z]*[Um]/.test(source);
@@ -195,14 +250,6 @@ const anyBegin = /^(\(\?[a-zA-Z]+\))?\^?\.\*\??/;
 function ofCompiled(compiled: RE2JS): Automaton | undefined {
   const program = programOf(compiled);
   return program && automatonOf(program);
-}
-
-/** Patterns match anywhere, so in texts of one line a begin that takes any changes nothing but the cost. */
-function byLines(several: Automaton, one: Automaton): Automaton {
-  return {
-    stepsPerCharacter: one.stepsPerCharacter,
-    test: (text, meter) => (text.includes("\n") ? several : one).test(text, meter),
-  };
 }
 
 function compileAnew(source: string): Compiled | { readonly problem: string } {

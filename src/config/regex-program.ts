@@ -27,6 +27,15 @@ export interface Program {
   readonly accepts: Uint8Array;
 }
 
+/** Classes as plain data, which may be sent to another thread. Interval i begins at `starts[i]`, the first at 0. */
+export interface ClassIntervals {
+  readonly starts: Int32Array;
+  /** By interval: its class. */
+  readonly classes: Uint16Array;
+  /** By class: a value of `Neighbour`. */
+  readonly neighbour: Uint8Array;
+}
+
 /** Characters that no instruction of a program tells apart are of one class. */
 export class CharacterClasses {
   readonly count: number;
@@ -40,13 +49,17 @@ export class CharacterClasses {
   readonly #starts: Int32Array;
   readonly #classes: Uint16Array;
 
-  /** Interval i begins at `starts[i]`, the first at 0, and has class `classes[i]`. */
-  constructor(starts: Int32Array, classes: Uint16Array, neighbour: Uint8Array) {
+  constructor({ starts, classes, neighbour }: ClassIntervals) {
     this.count = neighbour.length;
     this.neighbour = neighbour;
     this.#starts = starts;
     this.#classes = classes;
     this.latin1 = this.#pageOf(0);
+  }
+
+  /** What it is made of. */
+  get intervals(): ClassIntervals {
+    return { starts: this.#starts, classes: this.#classes, neighbour: this.neighbour };
   }
 
   /** The class of a code point. */
@@ -262,7 +275,7 @@ class CharacterSets {
       if (accepts[(sets.length - 2) * count + one] === 1) neighbour[one] = Neighbour.newline;
       if (accepts[(sets.length - 1) * count + one] === 1) neighbour[one] = Neighbour.word;
     }
-    return { classes: new CharacterClasses(sorted, intervals, neighbour), accepts };
+    return { classes: new CharacterClasses({ starts: sorted, classes: intervals, neighbour }), accepts };
   }
 }
 

@@ -69,6 +69,11 @@ export class ReleaseStats {
     this.pinFlips = before?.pinFlips ?? new Counter();
   }
 
+  /** Whether these are all that it counts, in this order. */
+  isOf(versions: readonly string[], rules: readonly string[]): boolean {
+    return isSame([...this.versions.keys()], versions) && isSame([...this.ruleHits.keys()], rules);
+  }
+
   /**
    * Counts the version assigned; one that the release does not name as `other`. `odds`: as in `Decision`. `nowMs`: see
    * `SlidingWindow`.
@@ -92,11 +97,15 @@ export class ReleaseStats {
   }
 }
 
+const isSame = (one: readonly string[], other: readonly string[]): boolean =>
+  one.length === other.length && one.every((name, at) => name === other[at]);
+
 type ReleaseArguments = [release: string, versions: readonly string[], rules: readonly string[]];
 
 export const releaseGroup = new StatsGroup<ReleaseStats, ReleaseArguments>({
   labels: ["release"],
-  make: (before, _release, versions, rules) => new ReleaseStats(versions, rules, before),
+  make: (before, _release, versions, rules) =>
+    before?.isOf(versions, rules) === true ? before : new ReleaseStats(versions, rules, before),
   metrics: [
     {
       name: "perch_decisions_total",

@@ -58,17 +58,35 @@ export class ActiveSnapshot {
     directAll(this.#current, traffic);
   }
 
-  /**
-   * Builds the next snapshot without using it. The function returned makes it current, with this traffic; if that is never
-   * called, nothing changes. Of several prepared snapshots, only the last may be made current.
-   */
+  /** `building` in one go. */
   prepare(config: CompiledConfig, hash: string): (traffic: TrafficByRelease) => Snapshot {
+    const steps = this.#building(config, hash, undefined);
+    let step = steps.next();
+    while (step.done !== true) step = steps.next();
+    return step.value;
+  }
+
+  /**
+   * Builds the next snapshot without using it, in steps of less than a millisecond each, and keeps what has not changed of
+   * the current one. The function returned makes it current, with this traffic; if that is never called, nothing changes.
+   * Of several prepared snapshots, only the last may be made current.
+   */
+  building(config: CompiledConfig, hash: string): Generator<undefined, (traffic: TrafficByRelease) => Snapshot> {
+    return this.#building(config, hash, this.#current);
+  }
+
+  *#building(
+    config: CompiledConfig,
+    hash: string,
+    before: Snapshot | undefined,
+  ): Generator<undefined, (traffic: TrafficByRelease) => Snapshot> {
     const stats = this.#stats.begin();
     const endpoints = this.#endpoints.next(config.dns);
     const keys = this.#keys.next();
     const services = this.#services.next();
     const limits = this.#limits.next();
-    const snapshot = buildSnapshot(config, hash, { stats, endpoints, keys, services, limits, taps: this.#taps });
+    const parts = { stats, endpoints, keys, services, limits, taps: this.#taps };
+    const snapshot = yield* buildSnapshot(config, hash, parts, before);
     return (traffic) => {
       directAll(snapshot, traffic);
       stats.commit();

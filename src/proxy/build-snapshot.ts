@@ -10,7 +10,7 @@ import type { PublishedKeyGeneration } from "../identify/published-keys.ts";
 import { otherVersion } from "../observe/release-stats.ts";
 import type { RolloutTaps } from "../observe/rollout/rollout-taps.ts";
 import type { AttributeStats, StatsGeneration } from "../observe/stats-registry.ts";
-import { RouteTable } from "../route/route-table.ts";
+import { type RouteEntry, RouteTable } from "../route/route-table.ts";
 import { createBalancer } from "../upstream/balancers.ts";
 import type { EndpointGeneration } from "../upstream/endpoint-registry.ts";
 import type { ServiceGeneration } from "../upstream/service-registry.ts";
@@ -37,39 +37,25 @@ export interface SnapshotParts {
   readonly taps: RolloutTaps;
 }
 
-export function buildSnapshot(config: CompiledConfig, hash: string, parts: SnapshotParts): Snapshot {
+/**
+ * Builds a snapshot in steps, so that a thread that serves can do other things between them. Of `before`, the active
+ * snapshot, it keeps every service, release and route whose spec is the same object, with all that it depends on.
+ */
+export function* buildSnapshot(
+  config: CompiledConfig,
+  hash: string,
+  parts: SnapshotParts,
+  before: Snapshot | undefined,
+): Generator<undefined, Snapshot> {
   for (const { name } of questionsOf(config.services)) parts.stats.name(name);
-  const services = new Map(config.services.map((spec) => [spec.name, buildService(spec, parts)]));
-  const releases = new Map(
-    config.releases.map((spec): [string, ActiveRelease] => [
-      spec.name,
-      Object.freeze({
-        policy: new Release(spec),
-        stats: parts.stats.release(
-          spec.name,
-          assignable(spec),
-          spec.rules.map((rule) => rule.name),
-        ),
-        tap: parts.taps.slot(spec.name),
-      }),
-    ]),
-  );
-  const attributeStats: AttributeStats[] = config.attributes.map((spec) =>
-    parts.stats.attribute(spec.name, unusableCauses(spec)),
-  );
-  const patternStats = parts.stats.pattern();
-  const attributes = new AttributeTable(
-    config.attributes,
-    {
-      attributeError: (index, cause) => attributeStats[index]?.error(cause),
-      patternSkipped: () => patternStats.skipped.value++,
-    },
-    lookupsOf(config, parts),
-  );
-  const routes = config.routes.map((spec) => ({
-    match: spec.match,
-    target: buildRoute(spec, config, services, releases, parts),
-  }));
+  yield;
+  const services = yield* buildServices(config.services, parts, before);
+  const releases = yield* buildReleases(config.releases, parts, before);
+  const attributes = buildAttributes(config, parts);
+  yield;
+  const routes = yield* buildRoutes(config, services, releases, parts, before);
+  const requestHeaders = new RequestHeaderRules(config);
+  yield;
   const ownCookies = config.releases.flatMap(({ sticky, override }) => [sticky.cookie.name, override?.cookie ?? ""]);
   const ownParameters = new Set(config.releases.flatMap(({ override }) => override?.query ?? []));
   return Object.freeze({
@@ -77,10 +63,10 @@ export function buildSnapshot(config: CompiledConfig, hash: string, parts: Snaps
     hash,
     trustedProxies: config.trustedProxies,
     attributes,
-    routes: new RouteTable(routes),
+    routes,
     services,
     releases,
-    requestHeaders: new RequestHeaderRules(config),
+    requestHeaders,
     propagation: new Propagation(config.releases),
     ownCookies: new CookieNames(ownCookies),
     untrustedCookies: new CookieNames([...ownCookies, ...attributes.untrustedCookies]),
@@ -96,6 +82,41 @@ export function buildSnapshot(config: CompiledConfig, hash: string, parts: Snaps
       ]),
     ),
   });
+}
+
+function buildAttributes(config: CompiledConfig, parts: SnapshotParts): AttributeTable {
+  const attributeStats: AttributeStats[] = config.attributes.map((spec) =>
+    parts.stats.attribute(spec.name, unusableCauses(spec)),
+  );
+  const patternStats = parts.stats.pattern();
+  return new AttributeTable(
+    config.attributes,
+    {
+      attributeError: (index, cause) => attributeStats[index]?.error(cause),
+      patternSkipped: () => patternStats.skipped.value++,
+    },
+    lookupsOf(config, parts),
+  );
+}
+
+function* buildReleases(
+  specs: CompiledConfig["releases"],
+  parts: SnapshotParts,
+  before: Snapshot | undefined,
+): Generator<undefined, ReadonlyMap<string, ActiveRelease>> {
+  const releases = new Map<string, ActiveRelease>();
+  for (const spec of specs) {
+    releases.set(spec.name, buildRelease(spec, parts, before?.releases.get(spec.name)));
+    yield;
+  }
+  return releases;
+}
+
+function buildRelease(spec: ReleaseSpec, parts: SnapshotParts, before: ActiveRelease | undefined): ActiveRelease {
+  const rules = spec.rules.map((rule) => rule.name);
+  const stats = parts.stats.release(spec.name, assignable(spec), rules);
+  if (before?.policy.spec === spec && before.stats === stats) return before;
+  return Object.freeze({ policy: new Release(spec), stats, tap: parts.taps.slot(spec.name) });
 }
 
 /** The versions that a release's stats count. Callers may propagate versions that it does not name. */
@@ -114,13 +135,38 @@ function lookupsOf({ jwt, geo }: CompiledConfig, { keys }: SnapshotParts): Looku
   return { jwt: jwt && new JwtVerifier(jwt, published), geo };
 }
 
-function buildService(spec: ServiceSpec, parts: SnapshotParts): Service {
-  const versions = new Map(
-    spec.versions.map((version, index): [string, ServiceVersion] => [
-      version.name,
-      buildVersion(spec, version, index, parts),
-    ]),
-  );
+function* buildServices(
+  specs: readonly ServiceSpec[],
+  parts: SnapshotParts,
+  before: Snapshot | undefined,
+): Generator<undefined, ReadonlyMap<string, Service>> {
+  const services = new Map<string, Service>();
+  for (const spec of specs) {
+    const known = before?.services.get(spec.name);
+    services.set(spec.name, known?.spec === spec ? keepService(known, parts) : yield* buildService(spec, parts));
+    yield;
+  }
+  return services;
+}
+
+/** The same service, for which the new generations give the same objects. */
+function keepService(service: Service, parts: SnapshotParts): Service {
+  const { name, spec, versions } = service;
+  for (const version of versions.values()) {
+    parts.endpoints.keep(version.endpoints);
+    parts.stats.upstream(name, version.name);
+    if (spec.limits !== undefined) parts.services.limiter(name, version.name, spec.limits, version.endpoints);
+  }
+  retryPolicy(spec, parts.services);
+  return service;
+}
+
+function* buildService(spec: ServiceSpec, parts: SnapshotParts): Generator<undefined, Service> {
+  const versions = new Map<string, ServiceVersion>();
+  for (const [index, version] of spec.versions.entries()) {
+    versions.set(version.name, buildVersion(spec, version, index, parts));
+    yield;
+  }
   return Object.freeze({
     name: spec.name,
     spec,
@@ -146,6 +192,69 @@ function buildVersion(service: ServiceSpec, spec: VersionSpec, index: number, pa
     stats: parts.stats.upstream(service.name, spec.name),
     limiter: limits && parts.services.limiter(service.name, spec.name, limits, endpoints),
   });
+}
+
+function* buildRoutes(
+  config: CompiledConfig,
+  services: ReadonlyMap<string, Service>,
+  releases: ReadonlyMap<string, ActiveRelease>,
+  parts: SnapshotParts,
+  before: Snapshot | undefined,
+): Generator<undefined, RouteTable<Route>> {
+  const known = new Map<RouteSpec, RouteEntry<Route>>();
+  const usual = before !== undefined && isAlikeForRoutes(config, before.config) ? before : undefined;
+  for (const [at, spec] of (usual?.config.routes ?? []).entries()) {
+    const entry = usual?.routes.entries[at];
+    if (entry !== undefined) known.set(spec, entry);
+  }
+  yield;
+  const entries: RouteEntry<Route>[] = [];
+  for (const spec of config.routes) {
+    const entry = known.get(spec);
+    const isKept = entry !== undefined && isOf(entry.target, spec, services, releases);
+    if (isKept) keepRoute(entry.target, spec, parts);
+    entries.push(isKept ? entry : { match: spec.match, target: buildRoute(spec, config, services, releases, parts) });
+    yield;
+  }
+  if (usual !== undefined && isSameList(entries, usual.routes.entries)) return usual.routes;
+  return yield* RouteTable.building(entries);
+}
+
+const isSameList = (one: readonly unknown[], other: readonly unknown[]): boolean =>
+  one.length === other.length && one.every((item, at) => item === other[at]);
+
+/** Whether what routes read of the configuration, besides their own spec, service and release, is the same in both. */
+function isAlikeForRoutes(one: CompiledConfig, other: CompiledConfig): boolean {
+  return (
+    one.limits.bodyBytes === other.limits.bodyBytes &&
+    one.pathNormalisation === other.pathNormalisation &&
+    one.pathParameters === other.pathParameters &&
+    isSameList(one.versionEdits, other.versionEdits) &&
+    isSameList(one.mirrors, other.mirrors)
+  );
+}
+
+/** Whether the route was built from this service and this release. */
+function isOf(
+  { service, release }: Route,
+  spec: RouteSpec,
+  services: ReadonlyMap<string, Service>,
+  releases: ReadonlyMap<string, ActiveRelease>,
+): boolean {
+  return service === services.get(spec.service ?? "") && release === releases.get(spec.release ?? "");
+}
+
+/** What a route counts and limits by goes on: the new generations give the same objects. */
+function keepRoute({ service, mirroring }: Route, spec: RouteSpec, parts: SnapshotParts): void {
+  const { name, rateLimit, fault } = spec;
+  if (rateLimit !== undefined) {
+    parts.limits.buckets(name, rateLimit);
+    parts.stats.rateLimit(name);
+  }
+  if (fault !== undefined) parts.stats.fault(name);
+  if (mirroring !== undefined) parts.stats.mirror(mirroring.spec.release, mirroring.spec.version);
+  parts.stats.request(name, service?.name ?? "none", "none");
+  for (const version of service?.versions.keys() ?? []) parts.stats.request(name, service?.name ?? "none", version);
 }
 
 function buildRoute(

@@ -3,6 +3,11 @@ import type { RouteMatch } from "./route-spec.ts";
 
 const dot = 0x2e;
 
+export interface RouteEntry<T> {
+  readonly match: RouteMatch;
+  readonly target: T;
+}
+
 /**
  * Finds the route of a request: the first in file order that matches. Routes are indexed by host and path, so look-up
  * time does not grow with routes of other hosts, exact paths or prefixes. Routes of one host with a regex or without a
@@ -13,18 +18,38 @@ const dot = 0x2e;
  * whose regex or exact path matches that text.
  */
 export class RouteTable<T> {
+  readonly #entries: RouteEntry<T>[] = [];
   readonly #hosts = new Map<string, PathIndex<T>>();
   /** By the part of `*.example.com` after the `*`. */
   readonly #wildcards = new PartIndex<PathIndex<T>>("backwards");
   readonly #anyHost = new PathIndex<T>();
 
-  constructor(routes: readonly { readonly match: RouteMatch; readonly target: T }[]) {
-    routes.forEach(({ match, target }, order) => {
-      const candidate = new Candidate(match, target, order);
-      const hosts = new Set(match.hosts.map((host) => host.toLowerCase()));
-      if (hosts.size === 0) this.#anyHost.add(candidate);
-      for (const host of hosts) this.#indexOf(host).add(candidate);
-    });
+  constructor(entries: readonly RouteEntry<T>[]) {
+    for (const entry of entries) this.#add(entry);
+  }
+
+  /** The same as the constructor, but yields after each route. */
+  static *building<T>(entries: readonly RouteEntry<T>[]): Generator<undefined, RouteTable<T>> {
+    const table = new RouteTable<T>([]);
+    for (const entry of entries) {
+      table.#add(entry);
+      yield;
+    }
+    return table;
+  }
+
+  /** In file order. */
+  get entries(): readonly RouteEntry<T>[] {
+    return this.#entries;
+  }
+
+  #add(entry: RouteEntry<T>): void {
+    const { match, target } = entry;
+    const order = this.#entries.push(entry) - 1;
+    const candidate = new Candidate(match, target, order);
+    const hosts = new Set(match.hosts.map((host) => host.toLowerCase()));
+    if (hosts.size === 0) this.#anyHost.add(candidate);
+    for (const host of hosts) this.#indexOf(host).add(candidate);
   }
 
   #indexOf(host: string): PathIndex<T> {

@@ -39,6 +39,8 @@ export class EndpointRegistry {
   readonly #names: EndpointResolver;
   #sets: readonly LiveSet[] = [];
   #endpoints: ReadonlyMap<string, Endpoint> = new Map();
+  /** How often the endpoints have changed. */
+  #changes = 0;
 
   constructor(events: EndpointEvents, names: EndpointResolver = unresolved) {
     this.#events = events;
@@ -50,18 +52,23 @@ export class EndpointRegistry {
    * that is never committed has no effect.
    */
   next(dns: DnsSpec): EndpointGeneration {
-    const sets: LiveSet[] = [];
+    const aside = new NextEndpoints(this.#endpoints, this.#names, (set, address) => this.#create(set, address));
+    const changes = this.#changes;
     return {
       set(service, version, specs, maxConnections = Number.POSITIVE_INFINITY, reuse = defaultReuse) {
         const set = new LiveSet(service, version, specs, maxConnections, reuse);
-        sets.push(set);
+        aside.add(set);
         return set;
       },
+      keep: (set) => {
+        if (set instanceof LiveSet) aside.add(set);
+      },
       commit: () => {
+        const { sets, questions } = aside;
         this.#sets = sets;
-        const questions = sets.flatMap((set) => set.questions);
         this.#names.follow(questions, dns, () => this.#renew());
-        this.#renew();
+        if (changes === this.#changes || aside.fits(this.#endpoints)) this.#take(aside.complete());
+        else this.#renew();
       },
     };
   }
@@ -82,25 +89,98 @@ export class EndpointRegistry {
 
   /** Fills the sets with the current addresses of their specs. */
   #renew(): void {
+    const next = new NextEndpoints(this.#endpoints, this.#names, (set, address) => this.#create(set, address));
+    for (const set of this.#sets) next.add(set);
+    this.#take(next.complete());
+  }
+
+  #take({ endpoints, created }: Completed): void {
     const before = this.#endpoints;
-    const kept = new Map<string, Endpoint>();
-    for (const set of this.#sets) {
-      set.fill(this.#names, (address) => {
-        const key = keyOf(set, address);
-        const endpoint = kept.get(key) ?? before.get(key) ?? this.#create(set, address);
-        endpoint.maxInFlight = set.maxConnections;
-        endpoint.reuse = set.reuse;
-        kept.set(key, endpoint);
-        return endpoint;
-      });
-    }
-    this.#endpoints = kept;
-    for (const [key, endpoint] of kept) if (!before.has(key)) this.#events.added(endpoint);
+    this.#endpoints = endpoints;
+    this.#changes++;
+    for (const endpoint of created) this.#events.added(endpoint);
+    if (endpoints.size - created.length === before.size) return;
     for (const [key, endpoint] of before) {
-      if (kept.has(key)) continue;
+      if (endpoints.has(key)) continue;
       endpoint.retired = true;
       this.#events.retired(endpoint);
     }
+  }
+}
+
+interface Completed {
+  readonly endpoints: ReadonlyMap<string, Endpoint>;
+  /** Those that were not there before. */
+  readonly created: readonly Endpoint[];
+}
+
+/**
+ * The endpoints of sets that are not used yet. They are found set by set, so that `complete`, which must not be
+ * interrupted, has little to do: only names are looked up by then, since their addresses change.
+ */
+class NextEndpoints {
+  readonly sets: LiveSet[] = [];
+  readonly questions: DnsQuestion[] = [];
+  readonly #before: ReadonlyMap<string, Endpoint>;
+  readonly #names: EndpointResolver;
+  readonly #create: (set: LiveSet, address: EndpointAddress) => Endpoint;
+  readonly #endpoints = new Map<string, Endpoint>();
+  readonly #created = new Map<string, Endpoint>();
+  readonly #filled: { readonly set: LiveSet; readonly endpoints: readonly Endpoint[] }[] = [];
+  readonly #named: LiveSet[] = [];
+  readonly #changed: { readonly endpoint: Endpoint; readonly set: LiveSet }[] = [];
+
+  constructor(
+    before: ReadonlyMap<string, Endpoint>,
+    names: EndpointResolver,
+    create: (set: LiveSet, address: EndpointAddress) => Endpoint,
+  ) {
+    this.#before = before;
+    this.#names = names;
+    this.#create = create;
+  }
+
+  add(set: LiveSet): void {
+    this.sets.push(set);
+    const { questions } = set;
+    this.questions.push(...questions);
+    if (questions.length > 0) this.#named.push(set);
+    else this.#fill(set);
+  }
+
+  /** Whether what was found still holds with these endpoints in place of those before. */
+  fits(endpoints: ReadonlyMap<string, Endpoint>): boolean {
+    for (const [key, endpoint] of this.#endpoints) {
+      if (endpoints.get(key) !== (this.#created.has(key) ? undefined : endpoint)) return false;
+    }
+    return true;
+  }
+
+  complete(): Completed {
+    for (const set of this.#named) this.#fill(set);
+    for (const { set, endpoints } of this.#filled) set.current = endpoints;
+    for (const { endpoint, set } of this.#changed) {
+      endpoint.maxInFlight = set.maxConnections;
+      endpoint.reuse = set.reuse;
+    }
+    return { endpoints: this.#endpoints, created: [...this.#created.values()] };
+  }
+
+  #fill(set: LiveSet): void {
+    const endpoints = set.addresses(this.#names).map((address) => this.#endpointAt(set, address));
+    this.#filled.push({ set, endpoints: Object.freeze(endpoints) });
+  }
+
+  #endpointAt(set: LiveSet, address: EndpointAddress): Endpoint {
+    const key = keyOf(set, address);
+    const known = this.#endpoints.get(key) ?? this.#before.get(key);
+    const endpoint = known ?? this.#create(set, address);
+    if (known === undefined) this.#created.set(key, endpoint);
+    if (endpoint.maxInFlight !== set.maxConnections || endpoint.reuse !== set.reuse) {
+      this.#changed.push({ endpoint, set });
+    }
+    this.#endpoints.set(key, endpoint);
+    return endpoint;
   }
 }
 
@@ -116,6 +196,8 @@ export interface EndpointGeneration {
     maxConnections?: number,
     reuse?: ReuseSpec,
   ): EndpointSet;
+  /** The same for a version of the generation before that has not changed, with the set that it has. */
+  keep(set: EndpointSet): void;
   commit(): void;
 }
 
@@ -145,8 +227,8 @@ class LiveSet implements EndpointSet {
     return this.#specs.flatMap((spec) => (spec.kind === "dns" ? [spec.question] : []));
   }
 
-  /** Contains each address once, even if two names resolve to it. */
-  fill(names: EndpointResolver, endpointAt: (address: EndpointAddress) => Endpoint): void {
+  /** Each once, even if two names resolve to it. */
+  addresses(names: EndpointResolver): EndpointAddress[] {
     const addresses = this.#specs.flatMap((spec) =>
       spec.kind === "address"
         ? [spec.address]
@@ -154,7 +236,7 @@ class LiveSet implements EndpointSet {
     );
     const byOrigin = new Map<string, EndpointAddress>();
     for (const address of addresses) if (!byOrigin.has(address.origin)) byOrigin.set(address.origin, address);
-    this.current = Object.freeze(Array.from(byOrigin.values(), endpointAt));
+    return [...byOrigin.values()];
   }
 }
 

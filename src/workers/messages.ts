@@ -1,7 +1,8 @@
 import type { AddressInfo } from "node:net";
 import { type ConfigSources, type LoadedConfig, loadConfigText } from "../config/load.ts";
+import type { PortableConfig } from "../config/portable/portable-config.ts";
 import type { Environment } from "../config/schema-kit/yaml-tree.ts";
-import { GeoDatabase } from "../identify/geo-database.ts";
+import { type DatabaseContents, GeoDatabase } from "../identify/geo-database.ts";
 import type { DecisionBatch } from "../observe/live/decision-tail.ts";
 import type { TrafficCounts } from "../observe/live/traffic-counts.ts";
 import type { LogLevel } from "../observe/log.ts";
@@ -67,8 +68,8 @@ export interface WorkerCalls {
   /** Compiles the configuration, warms up, and waits for the first DNS answers. */
   start: [StartInput, undefined];
   listen: [ListenInput, StartAnswer];
-  /** Compiles the configuration and builds its snapshot without activating it. */
-  prepare: [ConfigInput, undefined];
+  /** Takes over what has changed, and builds its snapshot without activating it. */
+  prepare: [PrepareInput, undefined];
   /** Activates the snapshot prepared last. */
   commit: [Directions, undefined];
   /** Replaces what is done for rollouts, from the next decision on. */
@@ -120,9 +121,16 @@ export const endpointKey = (endpoint: {
   readonly origin: string;
 }): string => `${endpoint.service} ${endpoint.version} ${endpoint.origin}`;
 
+/** A configuration in place of the one that a worker runs, as the main thread's was made, and in shared memory. */
+export interface PrepareInput {
+  readonly portable: PortableConfig;
+  readonly hash: string;
+  readonly database: DatabaseContents | undefined;
+}
+
 /**
- * A configuration for a worker. A compiled one contains functions, which cannot be cloned, so each worker compiles the
- * same input. No file is read again, since it may have changed.
+ * The configuration that a worker starts with, which it compiles by itself. No file is read again, since it may have
+ * changed.
  */
 export interface ConfigInput extends ConfigSources {
   /** The file's name in messages, and the base of relative paths. */

@@ -4,14 +4,23 @@ import type { Logger } from "../observe/log.ts";
 import { type Directions, noDirections } from "../observe/rollout/rollout-taps.ts";
 import { noCounts, pastCounts, type StatsCounts, sumCounts } from "../observe/stats-transfer.ts";
 import type { HealthState } from "../upstream/endpoint-health.ts";
-import type { Answer, ConfigInput, Input, StartAnswer, StartInput, WorkerCall, WorkerCounts } from "./messages.ts";
+import type {
+  Answer,
+  ConfigInput,
+  Input,
+  PrepareInput,
+  StartAnswer,
+  StartInput,
+  WorkerCall,
+  WorkerCounts,
+} from "./messages.ts";
 import { WorkerFailure, type WorkerListener, WorkerThread } from "./worker-thread.ts";
 
 /** A worker that does not respond in time is included with its last counts. */
 const countsTimeoutMs = 500;
 /** The same, where the main thread tells of the last second. */
 const trafficTimeoutMs = 300;
-/** Compiling a very large configuration takes seconds, and longer on a busy machine. */
+/** A very large configuration takes a second in slices, and longer on a busy machine. */
 const prepareTimeoutMs = 30_000;
 const commitTimeoutMs = 10_000;
 const disposeTimeoutMs = 1_000;
@@ -104,11 +113,14 @@ export class WorkerPool {
     return answer;
   }
 
-  /** Prepares every worker, so that the following commit cannot fail in any. After a failure nothing has changed. */
-  async prepare(config: ConfigInput): Promise<Preparation> {
+  /**
+   * Prepares every worker, so that the following commit cannot fail in any. After a failure nothing has changed. `config`
+   * is the same configuration, for workers that start later.
+   */
+  async prepare(config: ConfigInput, input: PrepareInput): Promise<Preparation> {
     const { promise: finished, resolve } = Promise.withResolvers<void>();
     this.#preparing = finished;
-    const failures = await Promise.all(this.#threads().map((thread) => prepareOne(thread, config)));
+    const failures = await Promise.all(this.#threads().map((thread) => prepareOne(thread, input)));
     const why = failures.filter((failure) => failure !== undefined).join("; ");
     const finish = () => {
       this.#preparing = undefined;
@@ -275,10 +287,10 @@ export class WorkerPool {
 }
 
 /** The reason of a failure; undefined on success, or if the worker exited before it served. */
-async function prepareOne(thread: WorkerThread, config: ConfigInput): Promise<string | undefined> {
+async function prepareOne(thread: WorkerThread, input: PrepareInput): Promise<string | undefined> {
   const wasServing = thread.state === "serving";
   try {
-    await thread.ask("prepare", config, prepareTimeoutMs);
+    await thread.ask("prepare", input, prepareTimeoutMs);
     return undefined;
   } catch (failure) {
     return wasServing || thread.state !== "ended" ? `worker ${thread.number}: ${reasonOf(failure)}` : undefined;

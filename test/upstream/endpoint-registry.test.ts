@@ -75,4 +75,55 @@ describe("EndpointRegistry", () => {
     expect(active.current.map(({ origin, retired }) => [origin, retired])).toEqual([["http://10.0.0.1:1", false]]);
     expect(log.lines).toEqual(["+ stable http://10.0.0.1:1"]);
   });
+
+  it("keeps the set of a version that has not changed", () => {
+    const log = new EventLog();
+    const registry = new EndpointRegistry(log);
+    const first = registry.next(noDns);
+    const kept = first.set("shop", "stable", at(1, 2), 7);
+    first.commit();
+    const before = kept.current;
+    const next = registry.next(noDns);
+    next.keep(kept);
+    next.set("shop", "canary", at(3), 5);
+    next.commit();
+    expect(kept.current).toEqual(before);
+    expect(Array.from(registry.all(), ({ origin, maxInFlight }) => [origin, maxInFlight])).toEqual([
+      ["http://10.0.0.1:1", 7],
+      ["http://10.0.0.1:2", 7],
+      ["http://10.0.0.1:3", 5],
+    ]);
+    expect(log.lines.slice(2)).toEqual(["+ canary http://10.0.0.1:3"]);
+  });
+
+  it("finds an endpoint that came while the generation was made, and none that went", () => {
+    const name: EndpointSpec = {
+      kind: "dns",
+      question: { name: "shop", wanted: "addresses" },
+      scheme: "http",
+      port: 1,
+    };
+    const answers = { records: [] as string[], changed: () => {} };
+    const log = new EventLog();
+    const registry = new EndpointRegistry(log, {
+      records: () => answers.records.map((address) => ({ address, port: undefined })),
+      follow: (_questions, _spec, changed) => {
+        answers.changed = changed;
+      },
+    });
+    const first = registry.next(noDns);
+    first.set("shop", "stable", [name]);
+    first.commit();
+    // The same endpoint, now by its address: `host` tells them apart otherwise.
+    const address = { ...addressOf("http://10.0.0.1:1"), host: "shop" };
+    const next = registry.next(noDns);
+    const after = next.set("shop", "stable", [{ kind: "address", address }]);
+    answers.records = ["10.0.0.1"];
+    answers.changed();
+    const [known] = registry.all();
+    next.commit();
+    expect(after.current).toEqual([known]);
+    expect(after.current[0]).toBe(known);
+    expect([known?.retired, log.lines]).toEqual([false, ["+ stable http://10.0.0.1:1"]]);
+  });
 });

@@ -18,6 +18,15 @@ it("the back-off starts over after a worker has served for a minute", () => {
 
 const config = { text: "", files: new Map(), database: undefined, file: "perch.yaml", secrets: new Map(), hash: "" };
 
+const portable = {
+  base: "",
+  bytes: new SharedArrayBuffer(0),
+  ends: new Int32Array(),
+  sections: new Map(),
+  valueCount: 0,
+  rest: {},
+};
+
 /** What the rollouts want, told apart by the rollout's id. */
 const directions = (id: string): Directions => ({
   traffic: new Map([
@@ -67,7 +76,7 @@ describe("the workers' rollouts", () => {
   it("change together with the configuration, and not before", async () => {
     const { pool, heard } = await echoingPool();
     heard();
-    const preparation = await pool.prepare(config);
+    const preparation = await pool.prepare(config, { portable, hash: "", database: undefined });
     expect(heard()).toEqual([]);
     if (preparation.kind === "failed") throw new Error(preparation.why);
     const committed = preparation.commit(directions("new"));

@@ -49,6 +49,8 @@ function counted() {
     },
     hit: (rule: string) => stats.all(releaseGroup).get("shop")?.ruleHit(rule),
     counts: () => counter.counts(config),
+    following: () => counter.following(config),
+    follows: () => counter.follows(config),
   };
 }
 
@@ -163,4 +165,23 @@ it("several data planes are summed, and none is changed", () => {
   expect(requestsOf(sum)).toEqual({ shop: { stable: [2, 2], canary: [1, 0] } });
   expect([...(sum.get("shop")?.ruleHits ?? [])]).toEqual([["qa", 2]]);
   expect(all.map(requestsOf)).toEqual([one.counts(), two.counts()].map(requestsOf));
+});
+
+it("a new configuration may be followed in steps, with requests between them", () => {
+  const { reload, request, counts, following, follows } = counted();
+  reload({ name: "a", release: "shop" }, { name: "b", release: "shop" });
+  request("a", "stable");
+  request("b", "canary");
+  counts();
+  reload({ name: "a", release: "shop" }, { name: "b", release: "blog" });
+  expect(follows()).toBe(false);
+  for (const _step of following()) {
+    request("a", "stable");
+    request("b", "canary");
+  }
+  expect(follows()).toBe(true);
+  // A step for each route: `b` had three requests by the last of them, and none is lost.
+  expect(requestsOf(counts())).toEqual({ shop: { stable: [3, 0], canary: [3, 0] }, blog: {} });
+  request("b", "canary");
+  expect(requestsOf(counts())).toEqual({ shop: { stable: [3, 0], canary: [3, 0] }, blog: { canary: [1, 0] } });
 });
