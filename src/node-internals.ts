@@ -11,49 +11,134 @@ import { TLSSocket } from "node:tls";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 
-// ---- net.Socket: _handle, and the `onread` option for a connection that was accepted
+// ---- net.Socket: reads and writes on _handle, past the stream
+
+/** A write in progress, as libuv keeps it. */
+interface WriteRequest {
+  oncomplete: (status: number) => void;
+}
 
 /** The connection below a socket. */
 interface Handle {
   /** Negative for none; missing on Windows. */
   readonly fd?: number;
-  readonly useUserBuffer?: unknown;
+  /** Whether Node has started it. */
+  reading: boolean;
+  /** Node's: called after each read, and for its end and errors. Returns the buffer to read into next, if another. */
+  onread: (...parts: unknown[]) => unknown;
+  readonly useUserBuffer: (buffer: Uint8Array) => void;
+  readStart(): number;
+  readStop(): number;
+  readonly writeQueueSize: number;
+  /** What TLS is spoken on. */
+  readonly _parent?: { readonly writeQueueSize?: number };
+  /** Returns zero or the negative number of a system error. */
+  writeBuffer(request: WriteRequest, bytes: Uint8Array): number;
 }
 type SocketWithHandle = Socket & { _handle?: Handle | null };
 
-/** What `onread` of `net.connect` takes. */
-export interface ReadInto {
-  readonly buffer: () => Uint8Array;
-  /** False: no further read until the socket is resumed. */
-  readonly callback: (length: number, bytes: Buffer) => boolean;
+interface StreamWrap {
+  readonly WriteWrap: new () => WriteRequest;
+  readonly streamBaseState: Int32Array;
+  readonly kReadBytesOrError: number;
+  readonly kLastWriteWasAsync: number;
+}
+
+const streamWrap = loadStreamWrap();
+/** A request that no write has kept: one serves all writes that the kernel takes at once. */
+let unusedRequest = streamWrap && new streamWrap.WriteWrap();
+
+function loadStreamWrap(): StreamWrap | undefined {
+  try {
+    const wrap = (process as unknown as { binding(name: string): Partial<StreamWrap> }).binding("stream_wrap");
+    const { WriteWrap, streamBaseState, kReadBytesOrError, kLastWriteWasAsync } = wrap;
+    if (typeof WriteWrap !== "function" || streamBaseState === undefined) return undefined;
+    if (kReadBytesOrError === undefined || kLastWriteWasAsync === undefined) return undefined;
+    return { WriteWrap, streamBaseState, kReadBytesOrError, kLastWriteWasAsync };
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whether `readDirectly` works for this connection. */
+export function canReadDirectly(socket: Socket): boolean {
+  const handle = handleOf(socket);
+  return streamWrap !== undefined && typeof handle?.useUserBuffer === "function" && typeof handle.onread === "function";
 }
 
 /**
- * Whether `moveToReadInto` works for this connection. False where the handle is not as expected, and for TLS, whose handle
- * reports errors to the socket that it was made for; then the socket's own buffers have to serve.
+ * Reads a connected socket into the caller's buffer, without its stream, and starts reading. `read` gets the number of
+ * bytes, and returns the buffer for the next reads, or undefined for the same. The end and errors reach the stream.
  */
-export function canMoveToReadInto(accepted: Socket): boolean {
-  return (
-    !(accepted instanceof TLSSocket) && typeof (accepted as SocketWithHandle)._handle?.useUserBuffer === "function"
-  );
+export function readDirectly(socket: Socket, buffer: Buffer, read: (length: number) => Buffer | undefined): void {
+  const handle = handleOf(socket);
+  if (handle === undefined || streamWrap === undefined) throw new TypeError("Node cannot read this connection directly.");
+  const { streamBaseState, kReadBytesOrError } = streamWrap;
+  const { onread } = handle;
+  handle.useUserBuffer(buffer);
+  handle.onread = (...parts) => {
+    const length = streamBaseState[kReadBytesOrError] as number;
+    return length > 0 ? read(length) : onread.apply(handle, parts);
+  };
+  resumeDirectReads(socket);
+}
+
+export function pauseDirectReads(socket: Socket): void {
+  const handle = handleOf(socket);
+  if (handle === undefined || !handle.reading) return;
+  handle.reading = false;
+  handle.readStop();
+}
+
+export function resumeDirectReads(socket: Socket): void {
+  const handle = handleOf(socket);
+  if (handle === undefined || handle.reading) return;
+  handle.reading = true;
+  if (handle.readStart() !== 0) socket.destroy();
 }
 
 /**
- * Moves an accepted connection to a new socket that reads into the caller's buffer. Node offers `onread` for connections
- * that it opens, not for those that it accepts. The accepted socket is destroyed, as its server counts it until then.
+ * What became of a write: `pending` ends with a call of `done`, and the bytes must not change before; anything else has
+ * ended, and an error is the negative number of a system error.
  */
-export function moveToReadInto(accepted: Socket, onread: ReadInto): Socket {
-  const handle = (accepted as SocketWithHandle)._handle;
-  (accepted as SocketWithHandle)._handle = null;
-  const options = { handle, allowHalfOpen: true, onread };
-  const socket = new Socket(options as unknown as ConstructorParameters<typeof Socket>[0]);
-  accepted.destroy();
-  return socket;
+export type WriteOutcome = "taken" | "pending" | number;
+
+/**
+ * Writes bytes to a connected socket without its stream, which costs as much as the rest of the write. Nothing else may
+ * write to the socket while a write is pending. `done` gets zero or a negative system error. Where Node lacks the
+ * interface the stream writes a copy.
+ */
+export function writeBytes(socket: Socket, bytes: Uint8Array, done: (status: number) => void): WriteOutcome {
+  const handle = handleOf(socket);
+  if (handle === undefined) return -constants.errno.EPIPE;
+  if (streamWrap === undefined || unusedRequest === undefined) return writeThroughStream(socket, bytes, done);
+  unusedRequest.oncomplete = done;
+  const error = handle.writeBuffer(unusedRequest, bytes);
+  if (streamWrap.streamBaseState[streamWrap.kLastWriteWasAsync] === 0) return error === 0 ? "taken" : error;
+  unusedRequest = new streamWrap.WriteWrap();
+  return error === 0 ? "pending" : error;
+}
+
+function writeThroughStream(socket: Socket, bytes: Uint8Array, done: (status: number) => void): WriteOutcome {
+  socket.write(Buffer.from(bytes), (error) => done((error as { readonly errno?: number } | null)?.errno ?? 0));
+  return "pending";
+}
+
+/** Bytes that wait for the peer to read, in this process. They are fewer whenever the peer has taken some. */
+export function unsentBytes(socket: Socket): number {
+  const handle = handleOf(socket);
+  return handle === undefined
+    ? socket.writableLength
+    : handle.writeQueueSize + (handle._parent?.writeQueueSize ?? 0);
+}
+
+function handleOf(socket: Socket): Handle | undefined {
+  return (socket as SocketWithHandle)._handle ?? undefined;
 }
 
 /** The number of the file descriptor of an accepted connection; undefined where Node does not tell. */
 export function descriptorOf(socket: Socket): number | undefined {
-  const fd = (socket as SocketWithHandle)._handle?.fd;
+  const fd = handleOf(socket)?.fd;
   return fd === undefined || fd < 0 ? undefined : fd;
 }
 
@@ -83,80 +168,6 @@ export class ReadOnSocket extends Socket {
 
 function isResetOfWrite(error: (Error & { readonly code?: unknown; readonly syscall?: unknown }) | undefined): boolean {
   return error?.syscall === "write" && (error.code === "EPIPE" || error.code === "ECONNRESET");
-}
-
-// ---- net.Socket: writes on _handle, past the stream
-
-/** A write in progress, as libuv keeps it. */
-interface WriteRequest {
-  oncomplete: (status: number) => void;
-}
-
-interface WriteHandle {
-  readonly writeQueueSize: number;
-  /** What TLS is spoken on. */
-  readonly _parent?: { readonly writeQueueSize?: number };
-  /** Returns zero or the negative number of a system error. */
-  writeBuffer(request: WriteRequest, bytes: Uint8Array): number;
-}
-
-interface StreamWrap {
-  readonly WriteWrap: new () => WriteRequest;
-  readonly streamBaseState: Int32Array;
-  readonly kLastWriteWasAsync: number;
-}
-
-const streamWrap = loadStreamWrap();
-/** A request that no write has kept: one serves all writes that the kernel takes at once. */
-let unusedRequest = streamWrap && new streamWrap.WriteWrap();
-
-function loadStreamWrap(): StreamWrap | undefined {
-  try {
-    const wrap = (process as unknown as { binding(name: string): Partial<StreamWrap> }).binding("stream_wrap");
-    const { WriteWrap, streamBaseState, kLastWriteWasAsync } = wrap;
-    const isWhole =
-      typeof WriteWrap === "function" && streamBaseState !== undefined && kLastWriteWasAsync !== undefined;
-    return isWhole ? { WriteWrap, streamBaseState, kLastWriteWasAsync } : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-/**
- * What became of a write: `pending` ends with a call of `done`, and the bytes must not change before; anything else has
- * ended, and an error is the negative number of a system error.
- */
-export type WriteOutcome = "taken" | "pending" | number;
-
-/**
- * Writes bytes to a connected socket without its stream, which costs as much as the rest of the write. Nothing else may
- * write to the socket while a write is pending. `done` gets zero or a negative system error. Where Node lacks the
- * interface the stream writes a copy.
- */
-export function writeBytes(socket: Socket, bytes: Uint8Array, done: (status: number) => void): WriteOutcome {
-  const handle = writeHandleOf(socket);
-  if (handle === undefined) return -constants.errno.EPIPE;
-  if (streamWrap === undefined || unusedRequest === undefined) return writeThroughStream(socket, bytes, done);
-  unusedRequest.oncomplete = done;
-  const error = handle.writeBuffer(unusedRequest, bytes);
-  if (streamWrap.streamBaseState[streamWrap.kLastWriteWasAsync] === 0) return error === 0 ? "taken" : error;
-  unusedRequest = new streamWrap.WriteWrap();
-  return error === 0 ? "pending" : error;
-}
-
-function writeThroughStream(socket: Socket, bytes: Uint8Array, done: (status: number) => void): WriteOutcome {
-  socket.write(Buffer.from(bytes), (error) => done((error as { readonly errno?: number } | null)?.errno ?? 0));
-  return "pending";
-}
-
-/** Bytes that wait for the peer to read, in this process. They are fewer whenever the peer has taken some. */
-export function unsentBytes(socket: Socket): number {
-  const handle = writeHandleOf(socket);
-  return handle === undefined ? socket.writableLength : handle.writeQueueSize + (handle._parent?.writeQueueSize ?? 0);
-}
-
-function writeHandleOf(socket: Socket): WriteHandle | undefined {
-  return ((socket as SocketWithHandle)._handle ?? undefined) as WriteHandle | undefined;
 }
 
 // ---- net.Socket: the methods that bytes and errors pass
@@ -260,7 +271,7 @@ export async function missingNodeInternals(): Promise<readonly string[]> {
     client = connect(port, "127.0.0.1").on("error", () => {});
   });
   const checks: readonly (readonly [missing: boolean, consequence: string])[] = [
-    [!canMoveToReadInto(accepted), "net.Socket._handle: the fast lane allocates a buffer for each read"],
+    [!canReadDirectly(accepted), "net.Socket._handle: the fast lane allocates a buffer for each read"],
     [
       process.platform === "linux" && descriptorOf(accepted) === undefined,
       "net.Socket._handle.fd: no file descriptors are kept for the admin server",

@@ -7,13 +7,13 @@ import { BodyParser } from "../http1/body-parser.ts";
 import { incomplete, irregular, PartialHead } from "../http1/header-scanner.ts";
 import { type LocalReply, localResponseText, type Refusal, refusal, unreadableRequestHead } from "../local-reply.ts";
 import type { Snapshot } from "../snapshot.ts";
-import { type AcceptedSocket, readAccepted } from "./adopted-socket.ts";
 import { abandon, readArea } from "./arena.ts";
 import type { ActiveRequest, ClientSide, FastContext } from "./fast-context.ts";
 import { LocalReplyExchange } from "./local-reply.ts";
 import { PipelinedBytes } from "./pipelined-bytes.ts";
 import { ReadTarget } from "./read-buffers.ts";
 import type { RequestRecord, RequestRecords } from "./request-record.ts";
+import { type ReadSocket, readSocket } from "./socket-reader.ts";
 import { SocketWriter } from "./socket-writer.ts";
 import { Deadline } from "./timer-wheel.ts";
 import { ForwardedHeaderCache } from "./upstream-request.ts";
@@ -46,7 +46,7 @@ export class ClientConnection implements ClientSide {
   readonly deadline: Deadline = new Deadline(this);
   readonly #context: FastContext;
   readonly #owner: ConnectionOwner;
-  readonly #accepted: AcceptedSocket;
+  readonly #reads: ReadSocket;
   readonly #socket: Socket;
   readonly #downstream: DownstreamInfo;
   readonly #forwardedHeaders = new ForwardedHeaderCache();
@@ -71,8 +71,8 @@ export class ClientConnection implements ClientSide {
   constructor(context: FastContext, owner: ConnectionOwner, accepted: Socket, downstream: DownstreamInfo) {
     this.#context = context;
     this.#owner = owner;
-    this.#accepted = readAccepted(accepted, { buffer: this.#target.next, onRead: this.#onRead });
-    this.#socket = this.#accepted.socket;
+    this.#socket = accepted;
+    this.#reads = readSocket(accepted, { buffer: this.#target.next, onRead: this.#onRead });
     this.#downstream = downstream;
     this.writer = new SocketWriter(this.#socket, this.#onFlushed);
     // Errors are handled in `close`, which follows.
@@ -85,8 +85,8 @@ export class ClientConnection implements ClientSide {
    * over.
    */
   begin(): void {
-    const { early } = this.#accepted;
-    if (early !== undefined && !this.#read(early.length, early)) this.#socket.pause();
+    const { early } = this.#reads;
+    if (early !== undefined && !this.#read(early.length, early)) this.#reads.pause();
   }
 
   /** Whether no request is being read or in progress. */
@@ -136,7 +136,7 @@ export class ClientConnection implements ClientSide {
   resumeBody(): void {
     if (!this.#bodyPaused) return;
     this.#bodyPaused = false;
-    if (!this.#isPaused()) this.#socket.resume();
+    if (!this.#isPaused()) this.#reads.resume();
   }
 
   #isPaused(): boolean {
@@ -242,7 +242,7 @@ export class ClientConnection implements ClientSide {
         this.#fail(error);
       }
     });
-    if (wasPaused && !this.#isPaused()) this.#socket.resume();
+    if (wasPaused && !this.#isPaused()) this.#reads.resume();
   }
 
   #readOn(partial: PartialHead, bytes: Buffer, from: number, to: number): void {
@@ -338,7 +338,7 @@ export class ClientConnection implements ClientSide {
     this.#context.context.handedOver(cause);
     this.deadline.cancel();
     this.#socket.off("error", ignore).off("end", this.#onEnd).off("close", this.#onClose);
-    this.#accepted.giveBack(Buffer.from(bytes.subarray(from, to)));
+    this.#reads.giveBack(Buffer.from(bytes.subarray(from, to)));
     this.#owner.handOver(this.#socket, this.#downstream);
     this.#owner.closed(this);
   }

@@ -6,9 +6,6 @@ const bufferBytes = readAreaBytes + slotBytes;
 /** Maximum unused buffers kept. */
 const maxFree = 32;
 
-/** Any value that is not a buffer makes Node keep the current one; its types allow only buffers. */
-const keepCurrent = undefined as unknown as Buffer;
-
 /** A buffer of its own for one purpose: a message whose body streams reads into it, or a large write refers to it. */
 export class LargeBuffer implements Lease {
   readonly bytes: Buffer = Buffer.allocUnsafeSlow(bufferBytes);
@@ -57,10 +54,10 @@ export class ReadTarget {
   }
 
   /**
-   * Called by Node first and after each read. An unchanged buffer is not returned again, which saves Node an inspection
-   * of the buffer.
+   * Called first and after each read. An unchanged buffer is not returned again, which saves Node an inspection of the
+   * buffer.
    */
-  readonly next = (): Buffer => {
+  readonly next = (): Buffer | undefined => {
     this.#reading = false;
     if (this.#wanted === "own") this.#own ??= takeLargeBuffer();
     else if (this.#own !== undefined) {
@@ -68,7 +65,7 @@ export class ReadTarget {
       this.#own = undefined;
     }
     const buffer = this.#own?.bytes ?? readArea;
-    if (buffer === this.#given) return keepCurrent;
+    if (buffer === this.#given) return undefined;
     this.#given = buffer;
     return buffer;
   };

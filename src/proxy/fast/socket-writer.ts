@@ -144,7 +144,7 @@ export class SocketWriter implements ChunkedSink, Composer {
 
   /** Returns whether the write is pending. */
   #begin(bytes: Uint8Array): boolean {
-    if (this.broken) return false;
+    if (this.#failed) return false;
     this.#state = "writing";
     const outcome = writeBytes(this.#socket, bytes, this.#onWritten);
     // Node may call back within the call.

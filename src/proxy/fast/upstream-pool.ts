@@ -6,6 +6,7 @@ import { isResourceExhaustion } from "../attempt-failure.ts";
 import { abandon, readArea } from "./arena.ts";
 import type { CachedClock } from "./cached-clock.ts";
 import { ReadTarget } from "./read-buffers.ts";
+import { type ReadSocket, readSocket } from "./socket-reader.ts";
 import { SocketWriter } from "./socket-writer.ts";
 import { Deadline, LoopTicks, TimerWheel } from "./timer-wheel.ts";
 
@@ -163,6 +164,8 @@ export class UpstreamConnection {
   #writtenInTick = -1;
   #user: UpstreamUser | undefined;
   readonly #target = new ReadTarget();
+  /** Undefined until it is connected. */
+  #reads: ReadSocket | undefined;
 
   constructor(
     context: UpstreamContext,
@@ -178,13 +181,10 @@ export class UpstreamConnection {
     this.deadline = new Deadline(this);
     this.socket =
       descriptorReserve.socketWithoutDescriptor() ??
-      new ReadOnSocket({
-        noDelay: true,
-        onread: { buffer: this.#target.next, callback: (length, bytes) => this.#onRead(length, bytes as Buffer) },
-      } as ConstructorParameters<typeof Socket>[0]).connect(endpoint.address.place);
+      new ReadOnSocket({ noDelay: true } as ConstructorParameters<typeof Socket>[0]).connect(endpoint.address.place);
     this.writer = new SocketWriter(this.socket, () => this.#notify((user) => user.onUpstreamFlushed()));
     this.socket
-      .on("connect", () => this.#notify((user) => user.onUpstreamConnected()))
+      .on("connect", () => this.#onConnect())
       .on("end", () => this.#onEnd())
       // `close` follows and notifies the user.
       .on("error", (error) => {
@@ -248,7 +248,7 @@ export class UpstreamConnection {
 
   /** Resumes reading after `onUpstreamData` returned false. */
   resume(): void {
-    this.socket.resume();
+    this.#reads?.resume();
   }
 
   /** From the next read on, reads into a buffer that no other connection uses. */
@@ -272,7 +272,12 @@ export class UpstreamConnection {
     this.destroy();
   }
 
-  #onRead(length: number, bytes: Buffer): boolean {
+  #onConnect(): void {
+    this.#reads = readSocket(this.socket, { buffer: this.#target.next, onRead: this.#onRead });
+    this.#notify((user) => user.onUpstreamConnected());
+  }
+
+  readonly #onRead = (length: number, bytes: Buffer): boolean => {
     const { clock, ticks } = this.#context;
     clock.freeze();
     ticks.eventHandled();
@@ -281,7 +286,7 @@ export class UpstreamConnection {
     clock.unfreeze();
     if (bytes === readArea) abandon(bytes, 0, length);
     return continueReading;
-  }
+  };
 
   #take(length: number, bytes: Buffer): boolean {
     const user = this.#user;

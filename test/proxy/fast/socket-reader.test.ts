@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { createServer as createHttpServer } from "node:http";
 import { createServer, type Socket } from "node:net";
 import { describe, expect, it } from "vitest";
-import { type AcceptedSocket, readAccepted } from "../../../src/proxy/fast/adopted-socket.ts";
+import { type ReadSocket, readSocket } from "../../../src/proxy/fast/socket-reader.ts";
 import { freeAfterTest, listening, rawClient } from "../../kit/freed.ts";
 import type { RawClient } from "../../kit/raw-client.ts";
 
@@ -24,7 +24,7 @@ async function accepted(way: (typeof ways)[number]["way"]): Promise<{ client: Ra
 function reading(socket: Socket, more: (received: string) => boolean = () => true) {
   const own = Buffer.alloc(16);
   const seen = { received: "", buffers: new Set<Buffer>(), own };
-  const taken = readAccepted(socket, {
+  const taken = readSocket(socket, {
     buffer: () => own,
     onRead: (length, bytes) => {
       seen.received += bytes.toString("latin1", 0, length);
@@ -32,7 +32,7 @@ function reading(socket: Socket, more: (received: string) => boolean = () => tru
       return more(seen.received);
     },
   });
-  freeAfterTest(async () => taken.socket.destroy());
+  freeAfterTest(async () => socket.destroy());
   return { taken, seen };
 }
 
@@ -48,11 +48,11 @@ describe.each(ways)("an accepted socket, read $way", ({ way }) => {
 
   it("sends what is written, and has both addresses", async () => {
     const { client, socket } = await accepted(way);
-    const { taken } = reading(socket);
-    taken.socket.write("hello");
+    reading(socket);
+    socket.write("hello");
     expect(await client.read((received) => received === "hello")).toBe("hello");
-    expect(taken.socket.remoteAddress).toBe("127.0.0.1");
-    expect(taken.socket.remotePort).toBe(client.socket.localPort);
+    expect(socket.remoteAddress).toBe("127.0.0.1");
+    expect(socket.remotePort).toBe(client.socket.localPort);
   });
 
   it("brings no more after the reader returned false, until it is resumed", async () => {
@@ -62,20 +62,20 @@ describe.each(ways)("an accepted socket, read $way", ({ way }) => {
     client.send("a");
     await expect.poll(() => seen.received).toBe("a");
     client.send("b");
-    taken.socket.write("answered");
+    socket.write("answered");
     await client.read((received) => received === "answered");
     expect(seen.received).toBe("a");
     open = true;
-    taken.socket.resume();
+    taken.resume();
     await expect.poll(() => seen.received).toBe("ab");
   });
 
   it("emits the client's end and its reset", async () => {
     for (const leave of ["end", "resetAndDestroy"] as const) {
       const { client, socket } = await accepted(way);
-      const { taken } = reading(socket);
-      taken.socket.on("error", () => {});
-      const left = new Promise((resolve) => taken.socket.once(leave === "end" ? "end" : "close", resolve));
+      reading(socket);
+      socket.on("error", () => {});
+      const left = new Promise((resolve) => socket.once(leave === "end" ? "end" : "close", resolve));
       client.socket[leave]();
       await left;
     }
@@ -94,18 +94,18 @@ describe.each(ways)("an accepted socket, read $way", ({ way }) => {
         response.end(`${request.url} ${body.length}`);
       });
     });
-    const owner: { taken?: AcceptedSocket } = {};
+    const owner: { taken?: ReadSocket } = {};
     const own = Buffer.alloc(64);
-    owner.taken = readAccepted(socket, {
+    owner.taken = readSocket(socket, {
       buffer: () => own,
       onRead: (length, bytes) => {
         owner.taken?.giveBack(Buffer.from(bytes.subarray(0, length)));
-        http.emit("connection", owner.taken?.socket);
+        http.emit("connection", socket);
         bytes.fill(0x21, 0, length);
         return true;
       },
     });
-    freeAfterTest(async () => owner.taken?.socket.destroy());
+    freeAfterTest(async () => socket.destroy());
     return { bodies, http };
   }
 
