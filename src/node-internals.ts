@@ -72,7 +72,8 @@ export function canReadDirectly(socket: Socket): boolean {
  */
 export function readDirectly(socket: Socket, buffer: Buffer, read: (length: number) => Buffer | undefined): void {
   const handle = handleOf(socket);
-  if (handle === undefined || streamWrap === undefined) throw new TypeError("Node cannot read this connection directly.");
+  if (handle === undefined || streamWrap === undefined)
+    throw new TypeError("Node cannot read this connection directly.");
   const { streamBaseState, kReadBytesOrError } = streamWrap;
   const { onread } = handle;
   handle.useUserBuffer(buffer);
@@ -127,9 +128,7 @@ function writeThroughStream(socket: Socket, bytes: Uint8Array, done: (status: nu
 /** Bytes that wait for the peer to read, in this process. They are fewer whenever the peer has taken some. */
 export function unsentBytes(socket: Socket): number {
   const handle = handleOf(socket);
-  return handle === undefined
-    ? socket.writableLength
-    : handle.writeQueueSize + (handle._parent?.writeQueueSize ?? 0);
+  return handle === undefined ? socket.writableLength : handle.writeQueueSize + (handle._parent?.writeQueueSize ?? 0);
 }
 
 function handleOf(socket: Socket): Handle | undefined {
