@@ -44,7 +44,7 @@ export class Attempts implements PickContext {
   /** Why the last attempt failed, if known. */
   cause: string | undefined;
   trace: Trace | undefined;
-  nowMs = 0;
+  nowMs: number = Number.NaN;
   /** Endpoints that refused a connection or failed this request. */
   tried: readonly Endpoint[] = noEndpoints;
   affinity: Affinity | undefined;
@@ -59,7 +59,7 @@ export class Attempts implements PickContext {
   #retries = 0;
   /** Stats of the version that failed first, until the outcome of the retries is counted. */
   #retriedAt: UpstreamStats | undefined;
-  #startedMs = 0;
+  #startedMs: number = Number.NaN;
   #open = false;
   /** Whether the next attempt is the free retry. */
   #isFree = false;

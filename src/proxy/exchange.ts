@@ -64,10 +64,12 @@ export class Exchange implements Outcome {
   failure: Refusal | undefined;
   bytesReceived = 0;
   bytesSent = 0;
-  durationMs = 0;
+  /** Not a number before the end. */
+  durationMs: number = Number.NaN;
   readonly #context: ProxyContext;
-  #startedMs = 0;
-  #nowMs = 0;
+  // Doubles from the start: V8 would give the first exchanges another shape.
+  #startedMs: number = Number.NaN;
+  #nowMs: number = Number.NaN;
   #received!: RequestHead;
   /** Servers may read the path differently (path confusion). */
   #isAmbiguous = false;
@@ -120,7 +122,7 @@ export class Exchange implements Outcome {
     this.failure = undefined;
     this.bytesReceived = 0;
     this.bytesSent = 0;
-    this.durationMs = 0;
+    this.durationMs = Number.NaN;
     this.#ended = false;
     this.#isAdmitted = false;
     this.#mirror = undefined;

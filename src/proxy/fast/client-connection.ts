@@ -261,14 +261,14 @@ export class ClientConnection implements ClientSide {
     const { requests, context } = this.#context;
     const { snapshot } = context;
     const record = this.#owner.records.next;
-    const head = requests.read(bytes, from, to, snapshot, record.head);
-    if (head === incomplete) {
+    const end = requests.read(bytes, from, to, snapshot, record.head);
+    if (end === incomplete) {
       this.#partialHead = partial ?? new PartialHead(bytes, from, to);
       // The timeout for a head starts with its first byte.
       if (partial === undefined) this.#context.deadlines.arm(this.deadline, headTimeoutMs);
       return to;
     }
-    const next = head === irregular ? "head" : this.#begin(record, snapshot, bytes, to);
+    const next = end === irregular ? "head" : this.#begin(record, snapshot, bytes, to);
     if (typeof next === "number") return next;
     this.#handOver(next, bytes, from, to);
     return to;
@@ -314,9 +314,11 @@ export class ClientConnection implements ClientSide {
   #forward(record: RequestRecord, body: BodyParser | undefined, bytes: Buffer, to: number): number {
     const request = record.forward(this, body, this.#forwardedHeaders);
     this.#request = request;
-    const next = request.start(bytes, this.#context.requests.end, to);
-    record.head.keep();
-    return next;
+    try {
+      return request.start(bytes, this.#context.requests.end, to);
+    } finally {
+      record.head.keep();
+    }
   }
 
   #reply(
@@ -329,9 +331,11 @@ export class ClientConnection implements ClientSide {
   ): number {
     const request = new LocalReplyExchange(this.#context, this, exchange, record, body);
     this.#request = request;
-    const next = request.start(reply, bytes, this.#context.requests.end, to);
-    if (this.#request === request) record.head.keep();
-    return next;
+    try {
+      return request.start(reply, bytes, this.#context.requests.end, to);
+    } finally {
+      if (this.#request === request) record.head.keep();
+    }
   }
 
   #handOver(cause: HandoverCause, bytes: Buffer, from: number, to: number): void {

@@ -20,7 +20,7 @@ import {
 } from "../http1/header-scanner.ts";
 import type { RequestHeaderAction } from "../request-header-rules.ts";
 import type { Snapshot } from "../snapshot.ts";
-import { FastHead, type FieldReader } from "./fast-head.ts";
+import type { FastHead, FieldReader } from "./fast-head.ts";
 
 /** How a request's body is framed. */
 export type BodyFraming = "none" | "length" | "chunked";
@@ -68,16 +68,10 @@ export class RequestParser implements FieldReader {
   #pathIsPlain = true;
 
   /**
-   * Parses the head that starts at `from`; `to` is the end of the input, exclusive. Returns `into`, filled, if that is a
-   * whole request.
+   * Parses the head that starts at `from` into `into`; `to` is the end of the input, exclusive. Returns the position after
+   * the head, `incomplete` or `irregular`.
    */
-  read(
-    bytes: Buffer,
-    from: number,
-    to: number,
-    snapshot: Snapshot,
-    into: FastHead = new FastHead(this),
-  ): FastHead | typeof incomplete | typeof irregular {
+  read(bytes: Buffer, from: number, to: number, snapshot: Snapshot, into: FastHead): number {
     this.head = undefined;
     const method = methodAt(bytes, from, to);
     if (typeof method === "number") return method;
@@ -113,7 +107,7 @@ export class RequestParser implements FieldReader {
     if (!this.#readFields(into, snapshot)) return irregular;
     if (this.framing !== "none" && method.body === "unserved") return irregular;
     this.end = end;
-    return into;
+    return end;
   }
 
   /** Returns the end of the path, and records whether it may need normalising (see `normalPath`). */
@@ -156,7 +150,7 @@ export class RequestParser implements FieldReader {
     return this.#cookies;
   }
 
-  #orTooLong(length: number, snapshot: Snapshot): typeof incomplete | typeof irregular {
+  #orTooLong(length: number, snapshot: Snapshot): number {
     return length > snapshot.config.limits.headerBytes ? irregular : incomplete;
   }
 

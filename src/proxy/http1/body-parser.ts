@@ -19,7 +19,7 @@ export class BodyParser {
   /** The body's length in bytes, or how else its end is found. */
   framing: number | "chunked" | "until close" = 0;
   #chunks: ChunkedParser | undefined;
-  #length = 0;
+  #length: number = Number.POSITIVE_INFINITY;
   #bytes = 0;
   #ended = false;
 
