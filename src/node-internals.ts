@@ -16,6 +16,8 @@ import { runInNewContext } from "node:vm";
 /** A write in progress, as libuv keeps it. */
 interface WriteRequest {
   oncomplete: (status: number) => void;
+  /** Holds the bytes, whose memory libuv reads until the write has ended: nothing else keeps them from collection. */
+  buffer?: Uint8Array;
 }
 
 /** The connection below a socket. */
@@ -116,6 +118,7 @@ export function writeBytes(socket: Socket, bytes: Uint8Array, done: (status: num
   unusedRequest.oncomplete = done;
   const error = handle.writeBuffer(unusedRequest, bytes);
   if (streamWrap.streamBaseState[streamWrap.kLastWriteWasAsync] === 0) return error === 0 ? "taken" : error;
+  unusedRequest.buffer = bytes;
   unusedRequest = new streamWrap.WriteWrap();
   return error === 0 ? "pending" : error;
 }
