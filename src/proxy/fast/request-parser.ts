@@ -63,8 +63,9 @@ export class RequestParser implements FieldReader {
   #kinds: readonly RequestField[] = [];
   #lastAuthority: KnownAuthority | undefined;
   readonly #cookies = new CookieScan();
-  /** The names that the cookies of `head` were scanned for. */
+  /** The names that the cookies of `head` were scanned for, and in which bytes: those of a head change once it is kept. */
   #scannedFor: CookieNames | undefined;
+  #scannedBytes: Buffer | undefined;
   #pathIsPlain = true;
 
   /**
@@ -142,10 +143,11 @@ export class RequestParser implements FieldReader {
 
   cookiesOf(head: FastHead, names: CookieNames): CookieScan {
     this.reclaim(head);
-    if (this.#scannedFor !== names) {
+    if (this.#scannedFor !== names || this.#scannedBytes !== head.bytes) {
       const from = head.start + this.scan.valueStart(this.cookieField);
       this.#cookies.scan(names, head.bytes, from, head.start + this.scan.valueEnd(this.cookieField));
       this.#scannedFor = names;
+      this.#scannedBytes = head.bytes;
     }
     return this.#cookies;
   }
