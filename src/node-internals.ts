@@ -149,7 +149,7 @@ export function descriptorOf(socket: Socket): number | undefined {
 /**
  * A socket that reads on after a write failed because the peer has reset the connection, and is destroyed with that error
  * once it has read everything. Node destroys a socket at once, and with it a response that the peer sent before the reset
- * and the kernel still holds. Use it with `onread`. Where Node no longer calls `destroy` and `push`, it is a plain socket.
+ * and the kernel still holds. Read it with `readDirectly`. Where Node no longer calls `destroy` and `push`, it is a plain socket.
  */
 export class ReadOnSocket extends Socket {
   #writeError: Error | undefined;

@@ -15,8 +15,6 @@ const maxFound = 64;
 export class CookieScan {
   /** What is left, as ranges of the scanned bytes. None: nothing. */
   rangeCount = 0;
-  /** Whether everything is left, in one range. */
-  isWhole = true;
   /** Whether what was found is all that `cookieValues` returns for the names; not if that is more than 64 cookies. */
   foundAll = true;
   #ranges = new Int32Array(64);
@@ -68,7 +66,6 @@ export class CookieScan {
       }
       start = at + 1;
     }
-    this.isWhole = kept === from;
     if (kept <= to) {
       if (kept < to) this.#keep(kept, to);
     } else this.#dropSeparator();
