@@ -16,6 +16,8 @@ import { runInNewContext } from "node:vm";
 /** A write in progress, as libuv keeps it. */
 interface WriteRequest {
   oncomplete: (status: number) => void;
+  /** Holds the bytes, whose memory libuv reads until the write has ended: nothing else keeps them from collection. */
+  buffer?: Uint8Array;
 }
 
 /** The connection below a socket. */
@@ -116,6 +118,7 @@ export function writeBytes(socket: Socket, bytes: Uint8Array, done: (status: num
   unusedRequest.oncomplete = done;
   const error = handle.writeBuffer(unusedRequest, bytes);
   if (streamWrap.streamBaseState[streamWrap.kLastWriteWasAsync] === 0) return error === 0 ? "taken" : error;
+  unusedRequest.buffer = bytes;
   unusedRequest = new streamWrap.WriteWrap();
   return error === 0 ? "pending" : error;
 }
@@ -146,7 +149,7 @@ export function descriptorOf(socket: Socket): number | undefined {
 /**
  * A socket that reads on after a write failed because the peer has reset the connection, and is destroyed with that error
  * once it has read everything. Node destroys a socket at once, and with it a response that the peer sent before the reset
- * and the kernel still holds. Use it with `onread`. Where Node no longer calls `destroy` and `push`, it is a plain socket.
+ * and the kernel still holds. Read it with `readDirectly`. Where Node no longer calls `destroy` and `push`, it is a plain socket.
  */
 export class ReadOnSocket extends Socket {
   #writeError: Error | undefined;

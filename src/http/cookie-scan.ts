@@ -15,8 +15,8 @@ const maxFound = 64;
 export class CookieScan {
   /** What is left, as ranges of the scanned bytes. None: nothing. */
   rangeCount = 0;
-  /** Whether everything is left, in one range. */
-  isWhole = true;
+  /** Whether what was found is all that `cookieValues` returns for the names; not if that is more than 64 cookies. */
+  foundAll = true;
   #ranges = new Int32Array(64);
   readonly #found = new Int32Array(maxFound * 3);
   #foundCount = 0;
@@ -51,6 +51,7 @@ export class CookieScan {
   scan(names: CookieNames, bytes: Uint8Array, from: number, to: number): void {
     this.rangeCount = 0;
     this.#foundCount = 0;
+    this.foundAll = true;
     let kept = from;
     for (let start = from; start <= to; ) {
       let at = start;
@@ -65,7 +66,6 @@ export class CookieScan {
       }
       start = at + 1;
     }
-    this.isWhole = kept === from;
     if (kept <= to) {
       if (kept < to) this.#keep(kept, to);
     } else this.#dropSeparator();
@@ -84,7 +84,9 @@ export class CookieScan {
   }
 
   #record(name: number, bytes: Uint8Array, from: number, to: number): void {
-    if (this.#foundCount === maxFound || this.#count(name) === maxOccurrences) return;
+    if (this.#count(name) === maxOccurrences) return;
+    this.foundAll = this.#foundCount < maxFound;
+    if (!this.foundAll) return;
     let start = from;
     while (start < to && isBlank(bytes[start] as number)) start++;
     let end = start;

@@ -122,7 +122,7 @@ export class FastHead implements RequestHead {
   cookieBytes(name: string): CookieBytes | undefined {
     const scan = this.scanCookies();
     const names = this.cookieNames?.list;
-    if (scan === undefined || names === undefined) return undefined;
+    if (scan === undefined || names === undefined || !scan.foundAll) return undefined;
     found.bytes = this.bytes;
     found.count = 0;
     for (let cookie = 0; cookie < scan.foundCount; cookie++) {

@@ -57,14 +57,15 @@ export class RequestParser implements FieldReader {
   /** The only Cookie field of the head, or -1. */
   cookieField = -1;
   /** The head whose fields `scan` holds. */
-  head: FastHead | undefined;
+  #head: FastHead | undefined;
   #fields: RequestFields | undefined;
   /** Those of the last head. */
   #kinds: readonly RequestField[] = [];
   #lastAuthority: KnownAuthority | undefined;
   readonly #cookies = new CookieScan();
-  /** The names that the cookies of `head` were scanned for. */
+  /** The names that the cookies of that head were scanned for, and in which bytes: those of a head change once it is kept. */
   #scannedFor: CookieNames | undefined;
+  #scannedBytes: Buffer | undefined;
   #pathIsPlain = true;
 
   /**
@@ -72,7 +73,7 @@ export class RequestParser implements FieldReader {
    * the head, `incomplete` or `irregular`.
    */
   read(bytes: Buffer, from: number, to: number, snapshot: Snapshot, into: FastHead): number {
-    this.head = undefined;
+    this.#head = undefined;
     const method = methodAt(bytes, from, to);
     if (typeof method === "number") return method;
     const targetStart = from + method.bytes.length;
@@ -103,7 +104,7 @@ export class RequestParser implements FieldReader {
     into.pathIsPlain = this.#pathIsPlain;
     into.queryIsPlain = queryIsPlain;
     into.setLine(method.name, targetStart, pathEnd, targetEnd, at);
-    this.head = into;
+    this.#head = into;
     if (!this.#readFields(into, snapshot)) return irregular;
     if (this.framing !== "none" && method.body === "unserved") return irregular;
     this.end = end;
@@ -132,20 +133,21 @@ export class RequestParser implements FieldReader {
   }
 
   reclaim(head: FastHead): void {
-    if (this.head === head) return;
+    if (this.#head === head) return;
     const { bytes, start, length, lineLength, snapshot } = head;
     if (snapshot === undefined) throw new TypeError("A head that was not read has no fields.");
-    this.head = head;
+    this.#head = head;
     this.scan.scan(bytes, start, start + lineLength, start + length, this.#namesOf(snapshot));
     this.#findCookies();
   }
 
   cookiesOf(head: FastHead, names: CookieNames): CookieScan {
     this.reclaim(head);
-    if (this.#scannedFor !== names) {
+    if (this.#scannedFor !== names || this.#scannedBytes !== head.bytes) {
       const from = head.start + this.scan.valueStart(this.cookieField);
       this.#cookies.scan(names, head.bytes, from, head.start + this.scan.valueEnd(this.cookieField));
       this.#scannedFor = names;
+      this.#scannedBytes = head.bytes;
     }
     return this.#cookies;
   }

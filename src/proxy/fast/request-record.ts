@@ -1,6 +1,7 @@
 import type { Caller } from "../../http/request-head.ts";
 import { Exchange } from "../exchange.ts";
 import type { BodyParser } from "../http1/body-parser.ts";
+import type { Snapshot } from "../snapshot.ts";
 import type { ClientSide, FastContext, RecordInUse } from "./fast-context.ts";
 import { FastHead } from "./fast-head.ts";
 import { Forward } from "./forward.ts";
@@ -40,18 +41,21 @@ export class RequestRecord implements RecordInUse {
   }
 
   putBack(): void {
-    if (this.#free.length < maxFree) this.#free.push(this);
+    const isCurrent = this.head.snapshot === this.#context.context.snapshot;
+    if (isCurrent && this.#free.length < maxFree) this.#free.push(this);
   }
 }
 
 /** Records kept for further requests; more are left to the garbage collector. */
 const maxFree = 8_192;
 
-/** The records of a lane that no request uses. */
+/** The records of a lane that no request uses. After a reload they are new ones: the old refer to the replaced snapshot. */
 export class RequestRecords {
   readonly #context: FastContext;
   readonly #free: RequestRecord[] = [];
   #next: RequestRecord | undefined;
+  /** That of the free records. */
+  #snapshot: Snapshot | undefined;
 
   constructor(context: FastContext) {
     this.#context = context;
@@ -59,7 +63,13 @@ export class RequestRecords {
 
   /** For the head that is read next: the same until it is taken. */
   get next(): RequestRecord {
-    this.#next ??= this.#free.pop() ?? new RequestRecord(this.#context, this.#free);
+    if (this.#next !== undefined) return this.#next;
+    const { snapshot } = this.#context.context;
+    if (snapshot !== this.#snapshot) {
+      this.#snapshot = snapshot;
+      this.#free.length = 0;
+    }
+    this.#next = this.#free.pop() ?? new RequestRecord(this.#context, this.#free);
     return this.#next;
   }
 

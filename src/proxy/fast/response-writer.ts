@@ -18,7 +18,6 @@ import type { SocketWriter } from "./socket-writer.ts";
 
 /** Relays an upstream's final response to the client, reframed if necessary. */
 export class ResponseRelay {
-  status = 0;
   /**
    * Whether the upstream connection cannot be reused. Neither after HEAD, nor after a 204 or 304 that announces a body:
    * misbehaving upstreams send one.
@@ -44,7 +43,6 @@ export class ResponseRelay {
     const { method } = exchange.head;
     const bodiless = isBodiless(status, method);
     const announcesBody = chunked || (contentLength ?? 0) > 0;
-    this.status = status;
     this.#exchange = exchange;
     this.#writer = writer;
     this.#hasBody = !bodiless;

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { stalled } from "../../kit/bell.ts";
 import { perch, rawClient, rawUpstream } from "../../kit/freed.ts";
-import { lanes, shopAt } from "../../kit/one-service.ts";
+import { lanes, shopAt, shopYaml } from "../../kit/one-service.ts";
 import { portClosed } from "../../kit/raw-client.ts";
 import { LaneWithClock } from "./lane-with-clock.ts";
 
@@ -57,6 +57,29 @@ describe("listeners that share connections to upstreams", () => {
     const all = await b.read((received) => received.length > responses * bytes && received.endsWith("v"));
     const foreign = all.indexOf("SECRET");
     expect(foreign < 0 ? "" : all.slice(foreign, foreign + 40)).toBe("");
+  });
+});
+
+describe("a request in the same read behind one that is answered at once", () => {
+  it("sends the cookies of its own head, though its connection is established only later", async () => {
+    let sent = "";
+    const stable = await rawUpstream((socket, received) => {
+      sent = received;
+      if (received.endsWith("\r\n\r\n")) socket.write("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndone");
+    });
+    const { port } = await perch(
+      shopYaml({
+        stable: stable.origin,
+        release: "split: { stable: 1 }",
+        route: "cors: { allowOrigins: ['https://a.example'] }",
+      }),
+    );
+    const client = await rawClient(port);
+    const preflight =
+      "OPTIONS / HTTP/1.1\r\nHost: x\r\nOrigin: https://a.example\r\nAccess-Control-Request-Method: GET\r\n\r\n";
+    client.send(`${preflight}GET / HTTP/1.1\r\nHost: x\r\nCookie: a=1; perch-shop=forged; b=2\r\nX-Last: y\r\n\r\n`);
+    await expect.poll(() => client.received).toMatch(/done$/);
+    expect(sent).toContain("\r\nCookie: a=1; b=2\r\n");
   });
 });
 

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { CookieNames } from "../../../src/http/cookies.ts";
 import { normalPath } from "../../../src/http/path.ts";
 import { FastHead } from "../../../src/proxy/fast/fast-head.ts";
 import { RequestParser } from "../../../src/proxy/fast/request-parser.ts";
@@ -20,6 +21,23 @@ function read(text: string) {
   const end = reader.read(bytes, from, from + Buffer.byteLength(text, "latin1"), snapshot, head);
   return { reader, from, head: end < 0 ? end : head };
 }
+
+describe("the cookies of a name as bytes", () => {
+  const names = Array.from({ length: 70 }, (_, at) => `pin-${at}`);
+
+  it.each([
+    [64, 63, "value-63"],
+    [70, 69, "undefined"],
+  ])("of %i cookies of Perch, number %i: %s; undefined leaves it to the text", (count, at, wanted) => {
+    const cookies = names.slice(0, count).map((name, value) => `${name}=value-${value}`);
+    const { head } = read(`GET / HTTP/1.1\r\nHost: x\r\nCookie: ${cookies.join("; ")}\r\n\r\n`);
+    if (typeof head === "number") throw new Error("irregular");
+    head.cookieNames = new CookieNames(names);
+    const found = head.cookieBytes(`pin-${at}`);
+    const value = found && Buffer.from(found.bytes).toString("latin1", found.places[0], found.places[1]);
+    expect([String(value), found?.count ?? 1]).toEqual([wanted, 1]);
+  });
+});
 
 describe("a path's form", () => {
   const paths: readonly [path: string, plain: boolean][] = [

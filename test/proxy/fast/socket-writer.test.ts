@@ -6,6 +6,7 @@ import { ReadTarget, takeLargeBuffer } from "../../../src/proxy/fast/read-buffer
 import { SocketWriter } from "../../../src/proxy/fast/socket-writer.ts";
 import { turn } from "../../kit/bell.ts";
 import { freeAfterTest, listening, rawClient, rawUpstream } from "../../kit/freed.ts";
+import { collectGarbage } from "../../kit/garbage.ts";
 import { shopAt } from "../../kit/one-service.ts";
 import { Pouring } from "../../kit/pouring.ts";
 import { LaneWithClock } from "./lane-with-clock.ts";
@@ -121,6 +122,29 @@ describe("a socket writer", () => {
     expect(writer.pending).toBe(false);
   });
 });
+
+describe("a write in progress", () => {
+  it("keeps its bytes alive, which nobody else may refer to", async () => {
+    const { client, writer, seen } = await writerToClient();
+    client.socket.pause();
+    // The last one waits for the one before it.
+    while (!writer.pending) writer.passBytes(large(), 0, largeBytes);
+    writer.passBytes(large(), 0, largeBytes);
+    await collectGarbage();
+    const others = Array.from({ length: 300 }, () => Buffer.allocUnsafeSlow(largeBytes).fill("y"));
+    client.socket.resume();
+    await expect.poll(() => seen.flushes, { timeout: 10_000 }).toBe(1);
+    await client.read((received) => received.length % largeBytes === 0);
+    expect(/^x*$/.test(client.received)).toBe(true);
+    expect(others).toHaveLength(300);
+  });
+});
+
+const largeBytes = 100 * 1024;
+
+function large(): Buffer {
+  return Buffer.allocUnsafeSlow(largeBytes).fill("x");
+}
 
 describe("read buffers", () => {
   it("are taken again once given back, of which 32 are kept", () => {
