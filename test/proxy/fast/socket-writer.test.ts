@@ -6,6 +6,7 @@ import { ReadTarget, takeLargeBuffer } from "../../../src/proxy/fast/read-buffer
 import { SocketWriter } from "../../../src/proxy/fast/socket-writer.ts";
 import { turn } from "../../kit/bell.ts";
 import { freeAfterTest, listening, rawClient, rawUpstream } from "../../kit/freed.ts";
+import { collectGarbage } from "../../kit/garbage.ts";
 import { shopAt } from "../../kit/one-service.ts";
 import { Pouring } from "../../kit/pouring.ts";
 import { LaneWithClock } from "./lane-with-clock.ts";
@@ -66,6 +67,23 @@ describe("a socket writer", () => {
     client.socket.resume();
     await expect.poll(() => seen.flushes, { timeout: 10_000 }).toBe(1);
     expect(writer.pending).toBe(false);
+  });
+
+  it("keeps bytes from the garbage collector while it is pending", async () => {
+    const { client, writer } = await writerToClient();
+    client.socket.pause();
+    const size = 16 * 1024 * 1024;
+    const written = (() => {
+      const piece = Buffer.allocUnsafeSlow(size).fill("x");
+      writer.passBytes(piece, 0, size);
+      return new WeakRef(piece.buffer);
+    })();
+    expect(writer.pending).toBe(true);
+    await collectGarbage();
+    expect(written.deref()).toBeDefined();
+    client.socket.resume();
+    await client.read((received) => received.length === size);
+    expect(client.received === "x".repeat(size)).toBe(true);
   });
 
   it("is broken once its peer is gone", async () => {
