@@ -282,10 +282,7 @@ export async function missingNodeInternals(): Promise<readonly string[]> {
     [!startsTimeoutChecks(), "http.Server's listening event: the standard lane does not time out slow request heads"],
     [streamWrap === undefined, "stream_wrap: the fast lane copies what it writes"],
     [(Buffer.prototype as SlicedBuffer).latin1Slice === undefined, "Buffer.latin1Slice: header fields are read slower"],
-    [
-      (Buffer.prototype as SlicedBuffer).latin1Write === undefined,
-      "Buffer.latin1Write: header fields are written slower",
-    ],
+    [(Buffer.prototype as SlicedBuffer).latin1Write === undefined, "Buffer.latin1Write: fields are written slower"],
     [minorCollection() === undefined, "gc: streamed bodies hold more memory"],
     [
       !(await readsOnAfterReset()),

@@ -17,6 +17,7 @@ import { latin1Write } from "../../node-internals.ts";
 
 /** Most bytes of one read: a head and 64 KiB of body fit in one, which costs 20 % less than two reads. */
 export const readAreaBytes: number = 128 * 1024;
+/** At least a record of TLS: after a pause Node still delivers those that it has, which then fit beside nothing else. */
 export const slotBytes: number = 16 * 1024;
 export const slotCount = 64;
 

@@ -192,6 +192,7 @@ export class ClientConnection implements ClientSide {
   readonly #onFlushed = (): void => {
     // Node also calls back for writes that a destroyed socket never sent; `close` handles that.
     if (this.#socket.destroyed) return;
+    this.#context.ticks.eventHandled();
     this.#flushMs = 0;
     try {
       this.#request?.onClientFlushed();

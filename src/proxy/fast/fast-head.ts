@@ -83,6 +83,12 @@ export class FastHead implements RequestHead {
     this.start = 0;
   }
 
+  /** Its request has ended: lets go of what a usual head does not need. */
+  release(): void {
+    if (this.#own !== undefined && this.#own.length > firstBytes) this.#own = undefined;
+    this.bytes = this.#own ?? noBytes;
+  }
+
   get target(): string {
     this.#target ??= this.text(this.#targetStart, this.#targetStart + this.#targetLength);
     return this.#target;

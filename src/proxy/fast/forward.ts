@@ -373,7 +373,7 @@ export class Forward implements ActiveRequest, UpstreamUser, ForwardTransport {
     writer.flush();
     connection.leave(writer.pending ? "pending" : "flushed");
     if (upstream === "surplus bytes") connection.surplus();
-    else if (this.awaitsBody) connection.destroy();
+    else if (this.awaitsBody || connection.writer.pending) connection.destroy();
     else this.#context.pools.release(connection);
     this.#allWritten();
   }

@@ -42,7 +42,9 @@ export class RequestRecord implements RecordInUse {
 
   putBack(): void {
     const isCurrent = this.head.snapshot === this.#context.context.snapshot;
-    if (isCurrent && this.#free.length < maxFree) this.#free.push(this);
+    if (!isCurrent || this.#free.length >= maxFree) return;
+    this.head.release();
+    this.#free.push(this);
   }
 }
 

@@ -127,14 +127,14 @@ export class LoopTicks {
 
   /**
    * The current tick; -1 if unknown: after `maxEvents` events in one tick, libuv may poll the kernel again before the
-   * tick is over.
+   * tick is over; and outside of events, as when a socket has closed, the kernel is polled next.
    */
   get current(): number {
     this.#scheduleEnd();
-    return this.#events > maxEvents ? -1 : this.#tickNumber;
+    return this.#events === 0 || this.#events > maxEvents ? -1 : this.#tickNumber;
   }
 
-  /** Must be called for each read. */
+  /** Must be called for each read, end of the input and end of a pending write. */
   eventHandled(): void {
     this.#events++;
     this.#scheduleEnd();

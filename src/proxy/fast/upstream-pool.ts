@@ -316,6 +316,7 @@ export class UpstreamConnection {
   }
 
   #onEnd(): void {
+    this.#context.ticks.eventHandled();
     if (this.#user === undefined) this.socket.destroy();
     else this.#notify((user) => user.onUpstreamEnd());
   }

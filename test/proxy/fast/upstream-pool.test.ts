@@ -1,3 +1,5 @@
+import { once } from "node:events";
+import { Worker } from "node:worker_threads";
 import { describe, expect, it } from "vitest";
 import { CachedClock } from "../../../src/proxy/fast/cached-clock.ts";
 import { FastUpstreamPools, type UpstreamUser } from "../../../src/proxy/fast/upstream-pool.ts";
@@ -47,6 +49,44 @@ describe("the pool of an endpoint", () => {
     await turn();
     await connect();
     await expect.poll(() => server.sockets.map(({ destroyed }) => destroyed)).toEqual([true, false, false]);
+  });
+});
+
+/** An upstream that answers while this thread is busy, and resets the connection of a request to /reset. */
+async function upstreamOfItsOwnThread(): Promise<string> {
+  const script = `
+    const { createServer } = await import("node:net");
+    const { parentPort } = await import("node:worker_threads");
+    const server = createServer({ noDelay: true }, (socket) => {
+      socket.on("error", () => {}).on("data", (bytes) => {
+        const text = bytes.toString("latin1");
+        if (text.includes(" /reset ")) socket.resetAndDestroy();
+        else if (text.includes(" /slow ")) setTimeout(() => socket.write(${JSON.stringify(response)}), 20);
+        else socket.write(${JSON.stringify(response)});
+      });
+    }).listen(0, "127.0.0.1", () => parentPort.postMessage(server.address().port));
+  `;
+  const worker = new Worker(new URL(`data:text/javascript,${encodeURIComponent(script)}`));
+  freeAfterTest(async () => void (await worker.terminate()));
+  const [port] = await once(worker, "message");
+  return `http://127.0.0.1:${port}`;
+}
+
+describe("an answer to a request that began when another connection was reset", () => {
+  it("is not taken for bytes that came before the request", async () => {
+    const { port } = await perchTo(await upstreamOfItsOwnThread());
+    const [client, other] = [await rawClient(port), await rawClient(port)];
+    const ask = (path: string) => `POST ${path} HTTP/1.1\r\nHost: shop.example\r\n\r\n`;
+    for (let round = 0; round < 30; round++) {
+      // Two connections are idle then.
+      for (const each of [client, other]) each.received = "";
+      for (const each of [client, other]) each.send(ask("/slow"));
+      for (const each of [client, other]) await each.read((received) => received.endsWith("fine"));
+      client.received = "";
+      client.send(ask("/reset") + ask("/"));
+      await client.read((received) => statuses(received).length === 2);
+      expect(statuses(client.received)).toEqual(["502", "200"]);
+    }
   });
 });
 
