@@ -185,10 +185,10 @@ export class WorkerDataPlane implements DataPlane {
 }
 
 /**
- * V8's young generation per worker: three semi-spaces of 16 MiB, the same limit that `perch serve` sets for the main
+ * V8's young generation per worker: three semi-spaces of 4 MiB, the same limit that `perch serve` sets for the main
  * thread.
  */
-const youngGenerationMb = 48;
+const youngGenerationMb = 12;
 
 function spawnWorker(
   number: number,

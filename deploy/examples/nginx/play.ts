@@ -134,7 +134,7 @@ class Perches {
   async #startOne() {
     // With the flag that it would start itself over for, which saves a start.
     const args = [
-      "--max-semi-space-size=16",
+      "--max-semi-space-size=4",
       main,
       "serve",
       "-c",
