@@ -257,7 +257,11 @@ export class Forward implements ActiveRequest, UpstreamUser, ForwardTransport {
       return to;
     }
     const { isReady } = this;
-    this.#state.begin();
+    try {
+      this.#state.begin();
+    } finally {
+      this.#request.settle();
+    }
     // A local reply may have ended it.
     if (this.#state.phase === "ended") return end;
     if (isReady && !this.#isSent() && !body.complete) this.#client.pauseBody();

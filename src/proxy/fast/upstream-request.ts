@@ -16,6 +16,7 @@ import {
   upstreamVia,
 } from "../request-headers.ts";
 import type { FastHead } from "./fast-head.ts";
+import { type BodyTarget, GatheredBody } from "./gathered-body.ts";
 import type { RequestParser } from "./request-parser.ts";
 import type { SocketWriter } from "./socket-writer.ts";
 
@@ -27,8 +28,8 @@ export class UpstreamRequest {
   #head!: FastHead;
   readonly #reader: RequestParser;
   #cache!: ForwardedHeaderCache;
-  /** Body bytes as text: those received before there was a connection; all of them if kept for a retry. */
-  #gathered = "";
+  /** Body bytes received before there was a connection; all of them if kept for a retry. */
+  readonly #gathered = new GatheredBody();
   /** Maximum body bytes to keep for another attempt; 0: none, or the limit was exceeded. */
   #keptBytes = 0;
   #mirror: Mirror | undefined;
@@ -49,7 +50,7 @@ export class UpstreamRequest {
     this.#head = head;
     this.#cache = cache;
     this.body = body;
-    this.#gathered = "";
+    this.#gathered.clear();
     this.#keptBytes = body === undefined ? 0 : attempts.keptBodyBytes;
     this.#mirror = undefined;
   }
@@ -71,7 +72,7 @@ export class UpstreamRequest {
   }
 
   /** Adds the first write to a connection: the head, and the body bytes received so far. */
-  addOpening(out: HeadTarget, connection: "keep-alive" | "close"): void {
+  addOpening(out: HeadTarget & BodyTarget, connection: "keep-alive" | "close"): void {
     const { head, route, trace } = this.#exchange;
     const { body } = this;
     // Misbehaving upstreams send a body in response to HEAD, which would be parsed as the next response.
@@ -84,7 +85,7 @@ export class UpstreamRequest {
     if (body === undefined || (body.complete && body.bytes === 0)) addFraming(out, head.method, "none");
     else {
       addFraming(out, head.method, body.framing === "until close" ? "none" : body.framing);
-      out.addText(this.#gathered);
+      this.#gathered.passTo(out);
     }
   }
 
@@ -110,13 +111,16 @@ export class UpstreamRequest {
     this.#enforceKeepLimit();
   }
 
-  /** Keeps body bytes while there is no connection. Returns the position after them. */
+  /** Keeps body bytes while there is no connection; `settle` must follow in this event. Returns the position after them. */
   gather(body: BodyParser, bytes: Buffer, from: number, to: number): number {
-    const end = this.#read(body, bytes, from, to, {
-      passBytes: (piece, start, end) => this.#gatherBytes(piece, start, end),
-    });
-    if (body.complete && body.failure === undefined) this.#gathered += bodyEnd(body);
+    const end = this.#read(body, bytes, from, to, this.#gathered);
+    if (body.complete && body.failure === undefined) this.#gathered.ended(bodyEnd(body));
     return end;
+  }
+
+  /** The event ends that brought the bytes which were gathered last. */
+  settle(): void {
+    this.#gathered.settle();
   }
 
   /** Passes body bytes on; they are sent with the writer's next flush. Returns the position after them. */
@@ -124,7 +128,7 @@ export class UpstreamRequest {
     const end = this.#read(body, bytes, from, to, this.#keptBytes > 0 ? this.#keeping(writer) : writer);
     if (body.complete && body.failure === undefined) {
       writer.addText(bodyEnd(body));
-      if (this.#keptBytes > 0) this.#gathered += bodyEnd(body);
+      if (this.#keptBytes > 0) this.#gathered.ended(bodyEnd(body));
     }
     return end;
   }
@@ -139,12 +143,8 @@ export class UpstreamRequest {
       body: typeof framing === "number" && framing > 0 ? framing : "none",
     }));
     if (this.#mirror === undefined || body === undefined) return;
-    if (this.#gathered !== "") this.#mirror.bytes(Buffer.from(this.#gathered, "latin1"));
+    if (body.bytes > 0) this.#mirror.bytes(this.#gathered.content());
     if (body.complete) this.#mirror.bodyEnded();
-  }
-
-  #gatherBytes(bytes: Buffer, from: number, to: number): void {
-    this.#gathered += latin1Slice(bytes, from, to);
   }
 
   /** Passes bytes on and keeps them too, up to the limit. */
@@ -152,7 +152,7 @@ export class UpstreamRequest {
     return {
       passBytes: (bytes, from, to) => {
         writer.passBytes(bytes, from, to);
-        this.#gatherBytes(bytes, from, to);
+        this.#gathered.keep(bytes, from, to);
         this.#enforceKeepLimit();
       },
     };
@@ -161,7 +161,7 @@ export class UpstreamRequest {
   #enforceKeepLimit(): void {
     if (this.body === undefined || this.body.bytes <= this.#keptBytes) return;
     this.#keptBytes = 0;
-    this.#gathered = "";
+    this.#gathered.clear();
   }
 
   #read(body: BodyParser, bytes: Buffer, from: number, to: number, sink: ChunkedSink): number {
