@@ -9,6 +9,8 @@ export default defineConfig({
     include: ["test/**/*.test.ts"],
     exclude: ["test/slow/**"],
     testTimeout: 20_000,
+    // The default of a second is short where three files share two cores.
+    expect: { poll: { timeout: 5_000 } },
     tags: [
       { name: "slow", description: "Waits for a real time limit or moves many bytes: in test:slow, not in test." },
     ],

@@ -7,6 +7,7 @@ export default defineConfig({
     include: ["test/slow/**/*.test.ts", "test/deploy/**/*.test.ts"],
     testTimeout: 600_000,
     hookTimeout: 600_000,
+    expect: { poll: { timeout: 5_000 } },
     fileParallelism: false,
     pool: "forks",
   },

@@ -9,6 +9,7 @@ import { StopSignals } from "./stop-signals.ts";
 
 const defaultDrainDelay = "0s";
 const defaultDrainTimeout = "30s";
+const defaultWarmUpLimit = "2s";
 /** Longer values are probably typos. */
 const maxDrainMs = 24 * 60 * 60 * 1000;
 
@@ -24,6 +25,8 @@ export const serve: Command = {
       --state-dir DIR     where state.json is kept, if the file names no state file; default: PERCH_STATE_DIR
       --drain-delay TIME  on SIGTERM or SIGINT, keep serving for this long while not ready; default ${defaultDrainDelay}
       --drain-timeout TIME  then wait this long for requests to finish; default ${defaultDrainTimeout}
+      --warm-up TIME      before serving, spend at most this long on getting the code compiled, so that the first users do
+                          not wait for that; default ${defaultWarmUpLimit}; 0s: none
       --log-level LEVEL   ${logLevels.join(", ")}; default: PERCH_LOG_LEVEL, else info
 
 SIGHUP forces a reload check. SIGTERM and SIGINT (Ctrl-C) drain; a second one stops at once. Perch also drains when its
@@ -38,6 +41,7 @@ terminal closes and, if npm started it, when npm or a shell around it ends.`,
     "state-dir": { type: "string" },
     "drain-delay": { type: "string" },
     "drain-timeout": { type: "string" },
+    "warm-up": { type: "string" },
     "log-level": { type: "string" },
   },
   async run({ options, positionals }, terminal) {
@@ -45,16 +49,15 @@ terminal closes and, if npm started it, when npm or a shell around it ends.`,
       throw new UsageError(`unexpected argument "${positionals[0]}"; pass the configuration with -c FILE`);
     const drainDelayMs = duration(options, "drain-delay", defaultDrainDelay);
     const drainTimeoutMs = duration(options, "drain-timeout", defaultDrainTimeout);
+    const limitMs = duration(options, "warm-up", defaultWarmUpLimit);
+    const warmUp = limitMs === 0 ? undefined : { ...defaultWarmUp, limitMs };
     const source = configSource(options, terminal);
     const logLevel = levelOf(options, terminal);
     // An empty variable counts as unset.
     const stateDir = textOption(options, "state-dir") ?? (terminal.env["PERCH_STATE_DIR"] || undefined);
     try {
       const start = () =>
-        App.start({
-          ...{ source, env: terminal.env, logLevel, stateDir, drainDelayMs, drainTimeoutMs },
-          warmUp: defaultWarmUp,
-        });
+        App.start({ source, env: terminal.env, logLevel, stateDir, drainDelayMs, drainTimeoutMs, warmUp });
       return await serveUntilStopped(start, terminal.env);
     } catch (error) {
       if (!(error instanceof StartError)) throw error;

@@ -36,7 +36,7 @@ export async function servePerch(yaml: string, args: readonly string[] = [], mai
   const file = join(await temporaryFolder(), "perch.yaml");
   const write = (text: string) => renameOver(file, freePorts + text);
   await write(yaml);
-  const process = perchProcess(["serve", "-c", file, ...args], {}, main);
+  const process = perchProcess(["serve", "-c", file, "--warm-up", "0s", ...args], {}, main);
   const { origin, admin } = await process.serving();
   return {
     process,

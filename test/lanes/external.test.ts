@@ -50,7 +50,7 @@ describe.skipIf(isMissing)("cases that others wrote", () => {
     ["responses", responses],
   ] as const)(
     "%s get the same from both lanes, save those that are known to differ",
-    { tags: ["slow"], timeout: 60_000 },
+    { tags: ["slow"], timeout: 240_000 },
     async (what, cases) => {
       const differing = await pair().differing(cases());
       const known = [...knownDifferences.keys()].flatMap((key) => key.split(`${what} of others: `)[1] ?? []);
