@@ -37,7 +37,7 @@ dns: { servers: ["${server.address}"] }
 services: { shop: { versions: { stable: { endpoints: [{ dns: shop.test, port: 80 }] } } } }
 routes: [{ name: shop, service: shop }]`,
       );
-      const process = perchProcess(["serve", "-c", file]);
+      const process = perchProcess(["serve", "-c", file, "--warm-up", "0s"]);
       const seen = new Set<string>();
       let startingMs = Number.NaN;
       for (let state = ""; state !== "200 ok"; ) {

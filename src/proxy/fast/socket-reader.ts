@@ -46,10 +46,19 @@ export function readSocket(socket: Socket, reader: ConnectionReader): ReadSocket
     giveBack(unread) {
       givenBack = true;
       socket.unshift(unread);
+      socket.on("resume", () => process.nextTick(pauseIfPaused, socket));
       // Whatever reads next expects what Node does itself: it reads where nobody has said otherwise.
       resumeDirectReads(socket);
     },
   };
+}
+
+/**
+ * node:http reads on when a resume ends that was begun before the stream was paused, and to pause it again then does
+ * nothing: it would read an upload that nobody takes, to the last byte. That happens where bytes were put back.
+ */
+function pauseIfPaused(socket: Socket): void {
+  if (socket.isPaused()) pauseDirectReads(socket);
 }
 
 function readChunks(socket: Socket, reader: ConnectionReader): ReadSocket {
@@ -65,6 +74,7 @@ function readChunks(socket: Socket, reader: ConnectionReader): ReadSocket {
     giveBack(unread) {
       socket.off("data", onData);
       socket.unshift(unread);
+      socket.on("resume", () => process.nextTick(pauseIfPaused, socket));
       // A paused stream must be resumed explicitly; the next reader is attached by then.
       if (socket.isPaused()) socket.resume();
     },
