@@ -65,20 +65,12 @@ export class Attempts implements PickContext {
   #isFree = false;
   #failure: AttemptFailure | undefined;
 
-  constructor(
-    context: ProxyContext,
-    service: Service,
-    method: string,
-    version: ServiceVersion,
-    exact: boolean,
-    nowMs: number,
-    affinity: Affinity | undefined,
-  ) {
+  /** `restart` must follow. */
+  constructor(context: ProxyContext) {
     this.#context = context;
-    this.restart(service, method, version, exact, nowMs, affinity);
   }
 
-  /** Makes it the attempts of another request. The one before must have ended. */
+  /** Makes it the attempts of a request. The one before must have ended. */
   restart(
     service: Service,
     method: string,

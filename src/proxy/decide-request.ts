@@ -22,6 +22,32 @@ export interface DecisionContext {
   rejected(cause: PinRejection): void;
 }
 
+interface PinStats {
+  pinRejected(cause: PinRejection): void;
+}
+
+/** A context that serves many requests, one after the other. */
+export class DecisionQuestion implements DecisionContext {
+  readonly random: RandomSource;
+  caller!: Caller;
+  service!: DecisionContext["service"];
+  nowMs = 0;
+  #stats: PinStats | undefined;
+
+  constructor(random: RandomSource) {
+    this.random = random;
+  }
+
+  restart(caller: Caller, service: DecisionContext["service"], nowMs: number, stats: PinStats): void {
+    this.caller = caller;
+    this.service = service;
+    this.nowMs = nowMs;
+    this.#stats = stats;
+  }
+
+  readonly rejected = (cause: PinRejection): void => this.#stats?.pinRejected(cause);
+}
+
 /**
  * Reads the pin, the override and the propagated version of a request, and decides. The proxy, explanations and the
  * library all decide here.

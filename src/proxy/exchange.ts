@@ -1,18 +1,17 @@
 import type { Decision } from "../decide/decision.ts";
-import type { PinRejection } from "../decide/pin.ts";
 import { isPreflight } from "../decide/preflight.ts";
-import { type RandomSource, randomUnit } from "../decide/unit.ts";
+import { randomUnit } from "../decide/unit.ts";
 import { type ErrorCode, firstCause, knownCause } from "../errors.ts";
-import { normalPath, routedHead } from "../http/path.ts";
+import { routedHead } from "../http/path.ts";
 import type { Caller, RequestHead } from "../http/request-head.ts";
 import { RequestFacts } from "../identify/request-facts.ts";
 import type { Outcome } from "../observe/outcome.ts";
 import type { RolloutTap } from "../observe/rollout/rollout-tap.ts";
 import type { FaultKind } from "../observe/route-stats.ts";
-import type { ReleaseStats } from "../observe/stats-registry.ts";
 import { Attempts } from "./attempts.ts";
-import { affinityOf, type DecisionContext, decideRequest } from "./decide-request.ts";
+import { affinityOf, DecisionQuestion, decideRequest } from "./decide-request.ts";
 import type { Fault } from "./fault.ts";
+import { findRoute } from "./find-route.ts";
 import {
   grpcLocalResponse,
   type LocalReply,
@@ -183,9 +182,8 @@ export class Exchange implements Outcome {
     const version = servedVersion(service, this.decision);
     const affinity = service.spec.balance === "hash" ? affinityOf(this.decision, this.facts) : undefined;
     const { method } = this.head;
-    if (this.#ownAttempts === undefined) {
-      this.#ownAttempts = new Attempts(this.#context, service, method, version, exact, this.#nowMs, affinity);
-    } else this.#ownAttempts.restart(service, method, version, exact, this.#nowMs, affinity);
+    this.#ownAttempts ??= new Attempts(this.#context);
+    this.#ownAttempts.restart(service, method, version, exact, this.#nowMs, affinity);
     this.attempts = this.#ownAttempts;
     this.attempts.trace = this.trace;
     return undefined;
@@ -389,28 +387,6 @@ export class Exchange implements Outcome {
   }
 }
 
-/** What a decision depends on besides the request; one object for all requests of an exchange. */
-class DecisionQuestion implements DecisionContext {
-  readonly random: RandomSource;
-  caller!: Caller;
-  service!: Service;
-  nowMs = 0;
-  #stats: ReleaseStats | undefined;
-
-  constructor(random: RandomSource) {
-    this.random = random;
-  }
-
-  restart(caller: Caller, service: Service, nowMs: number, stats: ReleaseStats): void {
-    this.caller = caller;
-    this.service = service;
-    this.nowMs = nowMs;
-    this.#stats = stats;
-  }
-
-  readonly rejected = (cause: PinRejection): void => this.#stats?.pinRejected(cause);
-}
-
 /** A service without the assigned version serves its default, so only the services that changed need a canary. */
 export function servedVersion(service: Service, decision: Decision | undefined): ServiceVersion {
   return (decision && service.versions.get(decision.version)) ?? service.defaultVersion;
@@ -423,36 +399,4 @@ function acceptedRequestId(head: RequestHead, caller: Caller): string | undefine
   if (!caller.trusted) return undefined;
   const sent = head.header("x-request-id");
   return typeof sent === "string" && requestIdPattern.test(sent) ? sent : undefined;
-}
-
-/**
- * The route that matches a request. `ambiguous`: servers read the path in two ways, and the other reading matches another
- * route. Forwarding it could bypass the restrictions of that route (path confusion).
- */
-export function findRoute(
-  { config, routes }: Snapshot,
-  facts: RequestFacts,
-  nowMs: number,
-): Route | "ambiguous" | undefined {
-  const route = routes.find(facts, nowMs);
-  const paths = config.pathNormalisation === "on" ? facts.otherPaths(config.pathParameters) : normalPaths(facts, route);
-  if (paths === undefined) return "ambiguous";
-  if (paths.length === 0) return route;
-  const { method, host, isHttps } = facts;
-  const header = (name: string) => facts.header(name);
-  const query = (name: string) => facts.query(name);
-  const scope = { patterns: facts.patterns, patternSkipped: () => facts.patternSkipped() };
-  const leadsHere = (path: string) =>
-    routes.find({ method, host, isHttps, path, header, query, ...scope }, nowMs) === route;
-  return paths.every(leadsHere) ? route : "ambiguous";
-}
-
-const noPaths: readonly string[] = Object.freeze([]);
-
-/** The normal form, if the route sends that although routes match the path as written; undefined if there is none. */
-function normalPaths({ path }: RequestFacts, route: Route | undefined): readonly string[] | undefined {
-  const parameters = route?.upstreamPath?.normalises;
-  if (parameters === undefined) return noPaths;
-  const normal = normalPath(path, parameters);
-  return normal === undefined ? undefined : [normal];
 }

@@ -10,7 +10,8 @@ import type { Caller, RequestHead } from "../../http/request-head.ts";
 import type { AttributeTable } from "../../identify/attributes.ts";
 import { RequestFacts } from "../../identify/request-facts.ts";
 import { decideRequest } from "../decide-request.ts";
-import { findRoute, servedVersion } from "../exchange.ts";
+import { servedVersion } from "../exchange.ts";
+import { findRoute } from "../find-route.ts";
 import type { ServiceVersion } from "../service.ts";
 import type { ForwardRoute, Route, Snapshot } from "../snapshot.ts";
 

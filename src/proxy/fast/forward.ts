@@ -3,14 +3,14 @@ import { defaultResponseHead, type ResponseHeadLimits, type Timeouts } from "../
 import type { AttemptFailure } from "../attempt-failure.ts";
 import type { Exchange } from "../exchange.ts";
 import { ForwardState, type ForwardTransport } from "../forward-state.ts";
-import { type BodyParser, type ChunkedSink, nowhere } from "../http1/body-parser.ts";
+import { type BodyParser, nowhere } from "../http1/body-parser.ts";
 import { PartialHead } from "../http1/header-scanner.ts";
 import { InterimRelay } from "../http1/interim-relay.ts";
 import type { Refusal } from "../local-reply.ts";
 import type { BodyState } from "../retry-policy.ts";
 import type { ActiveRequest, ClientSide, FastContext, RecordInUse } from "./fast-context.ts";
 import { writeLocalReply } from "./local-reply.ts";
-import { bodyReader, ResponseRelay } from "./response-writer.ts";
+import { endOfWhole, ResponseRelay } from "./response-writer.ts";
 import type { UpstreamConnection, UpstreamUser } from "./upstream-pool.ts";
 import { type ForwardedHeaderCache, UpstreamRequest } from "./upstream-request.ts";
 
@@ -34,7 +34,7 @@ export class Forward implements ActiveRequest, UpstreamUser, ForwardTransport {
   #mayReuse = true;
   #connection: UpstreamConnection | undefined;
   #partialHead: PartialHead | undefined;
-  #relay: ResponseRelay | undefined;
+  readonly #relay = new ResponseRelay();
   /** Whether `#relay` is that of this request. */
   #isRelaying = false;
   #interim: InterimRelay | undefined;
@@ -181,7 +181,7 @@ export class Forward implements ActiveRequest, UpstreamUser, ForwardTransport {
       }
     } else {
       const relayed = this.#relayed();
-      if (relayed !== undefined) this.#passOn(connection, relayed, bytes, 0, length, this.#client.writer);
+      if (relayed !== undefined) this.#passOn(connection, relayed, bytes, 0, length);
     }
     // A connection released meanwhile keeps reading, for its next request.
     return connection !== this.#connection || this.#state.phase === "ended" || !this.#client.writer.pending;
@@ -307,52 +307,37 @@ export class Forward implements ActiveRequest, UpstreamUser, ForwardTransport {
       this.#state.sendTo(retryEndpoint);
       return;
     }
-    const relayed = this.#beginRelay();
+    const relayed = this.#relay;
+    relayed.restart(this.exchange, responses, writer);
+    this.#isRelaying = true;
     this.#status = responses.status;
     this.#state.responseStarted(responses.status);
     if (relayed.endsConnection) connection.endReuse();
     else connection.limitReuse(responses.keepAliveSeconds, responses.keepAliveRequests);
     relayed.addHead(responses, this.#client.connectionAfter("response"), date);
-    this.#passOn(connection, relayed, bytes, from, to, writer);
-  }
-
-  #beginRelay(): ResponseRelay {
-    const { responses } = this.#context;
-    const { writer } = this.#client;
-    if (this.#relay === undefined) this.#relay = new ResponseRelay(this.exchange, responses, writer);
-    else this.#relay.restart(this.exchange, responses, writer);
-    this.#isRelaying = true;
-    return this.#relay;
+    this.#passOn(connection, relayed, bytes, from, to);
   }
 
   /** Discards a response that is retried; keeps its connection if the response is already complete. */
   #discard(connection: UpstreamConnection, bytes: Buffer, from: number, to: number): void {
-    const { chunked, contentLength, closing, keepAliveSeconds, keepAliveRequests } = this.#context.responses;
-    const body = bodyReader(chunked, contentLength);
-    const end = body.read(bytes, from, to, nowhere);
+    const { responses, pools } = this.#context;
     const isSent = !this.awaitsBody && !connection.writer.pending;
+    const end = isSent && this.exchange.head.method !== "HEAD" ? endOfWhole(responses, bytes, from, to) : undefined;
     this.#connection = undefined;
-    if (!body.complete || !isSent || closing || this.exchange.head.method === "HEAD") {
+    if (end === undefined || responses.closing) {
       connection.destroy();
       return;
     }
-    connection.limitReuse(keepAliveSeconds, keepAliveRequests);
+    connection.limitReuse(responses.keepAliveSeconds, responses.keepAliveRequests);
     connection.leave("flushed");
-    if (end === to) this.#context.pools.release(connection);
+    if (end === to) pools.release(connection);
     else connection.surplus();
   }
 
   /** Passes on the body bytes received. */
-  #passOn(
-    connection: UpstreamConnection,
-    relayed: ResponseRelay,
-    bytes: Buffer,
-    from: number,
-    to: number,
-    sink: ChunkedSink,
-  ): void {
+  #passOn(connection: UpstreamConnection, relayed: ResponseRelay, bytes: Buffer, from: number, to: number): void {
     const { writer } = this.#client;
-    const end = relayed.pass(bytes, from, to, sink);
+    const end = relayed.pass(bytes, from, to);
     if (relayed.failure !== undefined) {
       // Flush the valid part received so far, although the response will be cut short: the client may use it.
       writer.flush();

@@ -2,7 +2,7 @@ import { STATUS_CODES } from "node:http";
 import type { ErrorCause, ErrorCode } from "../../errors.ts";
 import { fieldLines } from "../../http/header-fields.ts";
 import type { Exchange } from "../exchange.ts";
-import { BodyParser, type ChunkedSink, maxResponseTrailerBytes, responseBodyCauses } from "../http1/body-parser.ts";
+import { BodyParser, maxResponseTrailerBytes, nowhere, responseBodyCauses } from "../http1/body-parser.ts";
 import type { FastResponseField, ResponseParser } from "../http1/response-parser.ts";
 import {
   addResponseFields,
@@ -23,22 +23,15 @@ export class ResponseRelay {
    * misbehaving upstreams send one.
    */
   endsConnection = false;
-  #exchange: Exchange;
-  #writer: SocketWriter;
+  #exchange!: Exchange;
+  #writer!: SocketWriter;
   /** Of the last response that had one. */
   #parser: BodyParser | undefined;
   #hasBody = false;
   /** How the body is framed for the client; `own chunks`: the upstream's body ends with its connection. */
   #frame: "unchanged" | "upstream's chunks" | "own chunks" = "unchanged";
 
-  /** From the last parsed head. */
-  constructor(exchange: Exchange, responses: ResponseParser, writer: SocketWriter) {
-    this.#exchange = exchange;
-    this.#writer = writer;
-    this.restart(exchange, responses, writer);
-  }
-
-  /** For another response, from the last parsed head. */
+  /** Begins a response, from the last parsed head. */
   restart(exchange: Exchange, { status, chunked, contentLength, closing }: ResponseParser, writer: SocketWriter): void {
     const { method } = exchange.head;
     const bodiless = isBodiless(status, method);
@@ -91,13 +84,13 @@ export class ResponseRelay {
     this.#writer.addText(coding === "chunked" ? "Transfer-Encoding: chunked\r\n\r\n" : "\r\n");
   }
 
-  /** Passes body bytes to `sink`. Returns the position after the last byte of the body. */
-  pass(bytes: Buffer, from: number, to: number, sink: ChunkedSink): number {
+  /** Passes body bytes on. Returns the position after the last byte of the body. */
+  pass(bytes: Buffer, from: number, to: number): number {
     const body = this.#body();
     if (body === undefined) return from;
     const isChunk = this.#frame === "own chunks" && to > from;
     if (isChunk) this.#writer.addText(`${(to - from).toString(16)}\r\n`);
-    const end = body.read(bytes, from, to, sink);
+    const end = body.read(bytes, from, to, this.#writer);
     if (isChunk) this.#writer.addText("\r\n");
     this.#exchange.bytesSent = body.bytes;
     return end;
@@ -117,9 +110,16 @@ export class ResponseRelay {
   }
 }
 
-/** A parser for the body of a response. */
-export function bodyReader(chunked: boolean, contentLength: number | undefined): BodyParser {
-  return new BodyParser(chunked ? "chunked" : (contentLength ?? "until close"), maxResponseTrailerBytes);
+/** Where the body of the response that was parsed last ends; undefined if it has not arrived as a whole. */
+export function endOfWhole(
+  { chunked, contentLength }: ResponseParser,
+  bytes: Buffer,
+  from: number,
+  to: number,
+): number | undefined {
+  const body = new BodyParser(chunked ? "chunked" : (contentLength ?? "until close"), maxResponseTrailerBytes);
+  const end = body.read(bytes, from, to, nowhere);
+  return body.complete ? end : undefined;
 }
 
 const lastField = {
