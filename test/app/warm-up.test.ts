@@ -76,28 +76,35 @@ ${shopAt(stable.origin)}`;
 });
 
 describe("perch serve warms up", () => {
-  it.each([1, 2])(
-    "with %i workers: before it serves, each thread, and nothing of it is counted or logged",
-    async (workers) => {
-      const stable = await upstream("stable");
-      const file = join(await temporaryFolder(), "perch.yaml");
-      await writeFile(file, `${freePorts}workers: ${workers}\n${shopAt(stable.origin)}`);
-      const perch = perchProcess(["serve", "-c", file, "--log-level", "debug"]);
-      const { origin, admin } = await perch.serving();
-      const told = perch.stderr
-        .trim()
-        .split("\n")
-        .map((line) => JSON.parse(line).msg);
-      expect(told).toEqual([...Array(workers).fill("warmed up"), "serving"]);
-      expect(await counted(admin)).toEqual([]);
-      await (await fetch(origin)).text();
-      await expect.poll(() => counted(admin)).toContain(`${requestsTotal(200)} 1`);
-      expect(stable.seen).toHaveLength(1);
-      perch.signal("SIGTERM");
-      await perch.exited;
-      expect(perch.stdout.trim().split("\n")).toHaveLength(1);
-    },
-  );
+  // Two threads that warm up take seconds.
+  for (const [workers, options] of [
+    [1, {}],
+    [2, { tags: ["slow"] }],
+  ] as const) {
+    it(
+      `with ${workers} workers: before it serves, each thread, and nothing of it is counted or logged`,
+      options,
+      async () => {
+        const stable = await upstream("stable");
+        const file = join(await temporaryFolder(), "perch.yaml");
+        await writeFile(file, `${freePorts}workers: ${workers}\n${shopAt(stable.origin)}`);
+        const perch = perchProcess(["serve", "-c", file, "--log-level", "debug"]);
+        const { origin, admin } = await perch.serving();
+        const told = perch.stderr
+          .trim()
+          .split("\n")
+          .map((line) => JSON.parse(line).msg);
+        expect(told).toEqual([...Array(workers).fill("warmed up"), "serving"]);
+        expect(await counted(admin)).toEqual([]);
+        await (await fetch(origin)).text();
+        await expect.poll(() => counted(admin)).toContain(`${requestsTotal(200)} 1`);
+        expect(stable.seen).toHaveLength(1);
+        perch.signal("SIGTERM");
+        await perch.exited;
+        expect(perch.stdout.trim().split("\n")).toHaveLength(1);
+      },
+    );
+  }
 });
 
 /** The counters that are not zero. */
