@@ -75,11 +75,13 @@ ${shopAt(stable.origin)}`;
   });
 });
 
+const slow = { tags: ["slow"] };
+
 describe("perch serve warms up", () => {
   // Two threads that warm up take seconds.
   for (const [workers, options] of [
     [1, {}],
-    [2, { tags: ["slow"] }],
+    [2, slow],
   ] as const) {
     it(
       `with ${workers} workers: before it serves, each thread, and nothing of it is counted or logged`,
