@@ -4,7 +4,7 @@ import { bringFault, faultyWorker } from "./fault-channel.ts";
 
 // Before "serving" is logged: the signal may arrive at once, and without a handler it would end the process.
 process.on("SIGUSR2", () => bringFault(1, { kind: "throw" }));
-const path = process.argv.at(-1) ?? "";
+const path = process.argv[process.argv.indexOf("-c") + 1] ?? "";
 await App.start(
   {
     source: { kind: "file", path },
