@@ -5,7 +5,6 @@
 import { once } from "node:events";
 import { createServer as createHttpServer, IncomingMessage, type Server, ServerResponse } from "node:http";
 import { type AddressInfo, connect, createServer, Socket } from "node:net";
-import { constants } from "node:os";
 import { setTimeout } from "node:timers/promises";
 import { TLSSocket } from "node:tls";
 import { setFlagsFromString } from "node:v8";
@@ -20,14 +19,26 @@ interface WriteRequest {
   buffer?: Uint8Array;
 }
 
+/** Takes what a connection receives. */
+export interface DirectReader {
+  /** So many bytes were read into its buffer. Returns the buffer for the next reads, or undefined for the same. */
+  received(length: number): Buffer | undefined;
+}
+
+const reader: unique symbol = Symbol("reader");
+const nodesOnRead: unique symbol = Symbol("onread of Node");
+
 /** The connection below a socket. */
-interface Handle {
+export interface Handle {
   /** Negative for none; missing on Windows. */
   readonly fd?: number;
   /** Whether Node has started it. */
   reading: boolean;
   /** Node's: called after each read, and for its end and errors. Returns the buffer to read into next, if another. */
-  onread: (...parts: unknown[]) => unknown;
+  onread: (this: Handle, bytes: unknown) => unknown;
+  /** Ours; `readDirectly` sets both. */
+  [reader]?: DirectReader;
+  [nodesOnRead]?: Handle["onread"];
   readonly useUserBuffer: (buffer: Uint8Array) => void;
   readStart(): number;
   readStop(): number;
@@ -68,22 +79,25 @@ export function canReadDirectly(socket: Socket): boolean {
   return streamWrap !== undefined && typeof handle?.useUserBuffer === "function" && typeof handle.onread === "function";
 }
 
-/**
- * Reads a connected socket into the caller's buffer, without its stream, and starts reading. `read` gets the number of
- * bytes, and returns the buffer for the next reads, or undefined for the same. The end and errors reach the stream.
- */
-export function readDirectly(socket: Socket, buffer: Buffer, read: (length: number) => Buffer | undefined): void {
+/** Reads a connected socket into this buffer, without its stream, and starts reading. Its end and errors reach the stream. */
+export function readDirectly(socket: Socket, buffer: Buffer, to: DirectReader): void {
   const handle = handleOf(socket);
   if (handle === undefined || streamWrap === undefined)
     throw new TypeError("Node cannot read this connection directly.");
-  const { streamBaseState, kReadBytesOrError } = streamWrap;
-  const { onread } = handle;
   handle.useUserBuffer(buffer);
-  handle.onread = (...parts) => {
-    const length = streamBaseState[kReadBytesOrError] as number;
-    return length > 0 ? read(length) : onread.apply(handle, parts);
-  };
+  handle[reader] = to;
+  handle[nodesOnRead] = handle.onread;
+  handle.onread = onRead;
   resumeDirectReads(socket);
+}
+
+const readState = streamWrap?.streamBaseState ?? new Int32Array(1);
+const readBytesOrError = streamWrap?.kReadBytesOrError ?? 0;
+
+/** One function for all connections: a closure for each would be further memory to visit with every read. */
+function onRead(this: Handle, bytes: unknown): unknown {
+  const length = readState[readBytesOrError] as number;
+  return length > 0 ? this[reader]?.received(length) : this[nodesOnRead]?.(bytes);
 }
 
 export function pauseDirectReads(socket: Socket): void {
@@ -107,13 +121,16 @@ export function resumeDirectReads(socket: Socket): void {
 export type WriteOutcome = "taken" | "pending" | number;
 
 /**
- * Writes bytes to a connected socket without its stream, which costs as much as the rest of the write. Nothing else may
- * write to the socket while a write is pending. `done` gets zero or a negative system error. Where Node lacks the
- * interface the stream writes a copy.
+ * Writes bytes to a connected socket without its stream, which costs as much as the rest of the write. `handle`: that of
+ * the socket; one that has closed refuses. Nothing else may write to the socket while a write is pending. `done` gets zero
+ * or a negative system error. Where Node lacks the interface the stream writes a copy.
  */
-export function writeBytes(socket: Socket, bytes: Uint8Array, done: (status: number) => void): WriteOutcome {
-  const handle = handleOf(socket);
-  if (handle === undefined) return -constants.errno.EPIPE;
+export function writeBytes(
+  handle: Handle,
+  socket: Socket,
+  bytes: Uint8Array,
+  done: (status: number) => void,
+): WriteOutcome {
   if (streamWrap === undefined || unusedRequest === undefined) return writeThroughStream(socket, bytes, done);
   unusedRequest.oncomplete = done;
   const error = handle.writeBuffer(unusedRequest, bytes);
@@ -134,7 +151,8 @@ export function unsentBytes(socket: Socket): number {
   return handle === undefined ? socket.writableLength : handle.writeQueueSize + (handle._parent?.writeQueueSize ?? 0);
 }
 
-function handleOf(socket: Socket): Handle | undefined {
+/** The connection below a socket, which stays the same once it is connected. Undefined once it is destroyed. */
+export function handleOf(socket: Socket): Handle | undefined {
   return (socket as SocketWithHandle)._handle ?? undefined;
 }
 

@@ -7,13 +7,11 @@ import { BodyParser } from "../http1/body-parser.ts";
 import { incomplete, irregular, PartialHead } from "../http1/header-scanner.ts";
 import { type LocalReply, localResponseText, type Refusal, refusal, unreadableRequestHead } from "../local-reply.ts";
 import type { Snapshot } from "../snapshot.ts";
-import { abandon, readArea } from "./arena.ts";
 import type { ActiveRequest, ClientSide, FastContext } from "./fast-context.ts";
 import { LocalReplyExchange } from "./local-reply.ts";
 import { PipelinedBytes } from "./pipelined-bytes.ts";
-import { ReadTarget } from "./read-buffers.ts";
 import type { RequestRecord, RequestRecords } from "./request-record.ts";
-import { type ReadSocket, readSocket } from "./socket-reader.ts";
+import { type ReadOwner, SocketReader } from "./socket-reader.ts";
 import { SocketWriter } from "./socket-writer.ts";
 import { Deadline } from "./timer-wheel.ts";
 import { ForwardedHeaderCache } from "./upstream-request.ts";
@@ -41,16 +39,15 @@ export interface ConnectionOwner {
  * meanwhile are buffered. The first request that this lane does not serve hands the connection over to the standard
  * lane, for good.
  */
-export class ClientConnection implements ClientSide {
+export class ClientConnection implements ClientSide, ReadOwner {
   readonly writer: SocketWriter;
   readonly deadline: Deadline = new Deadline(this);
   readonly #context: FastContext;
   readonly #owner: ConnectionOwner;
-  readonly #reads: ReadSocket;
+  readonly #reads: SocketReader;
   readonly #socket: Socket;
   readonly #downstream: DownstreamInfo;
   readonly #forwardedHeaders = new ForwardedHeaderCache();
-  readonly #target = new ReadTarget();
   #request: ActiveRequest | undefined;
   /** An incomplete head. */
   #partialHead: PartialHead | undefined;
@@ -72,7 +69,7 @@ export class ClientConnection implements ClientSide {
     this.#context = context;
     this.#owner = owner;
     this.#socket = accepted;
-    this.#reads = readSocket(accepted, { buffer: this.#target.next, onRead: this.#onRead });
+    this.#reads = new SocketReader(accepted, this);
     this.#downstream = downstream;
     this.writer = new SocketWriter(this.#socket, this.#onFlushed);
     // Errors are handled in `close`, which follows.
@@ -86,7 +83,7 @@ export class ClientConnection implements ClientSide {
    */
   begin(): void {
     const { early } = this.#reads;
-    if (early !== undefined && !this.#read(early.length, early)) this.#reads.pause();
+    if (early !== undefined && !this.onRead(early, early.length)) this.#reads.pause();
   }
 
   /** Whether no request is being read or in progress. */
@@ -145,12 +142,12 @@ export class ClientConnection implements ClientSide {
 
   /** From the next read on, reads into a buffer that no other connection uses. */
   useOwnBuffer(): void {
-    this.#target.useOwn();
+    this.#reads.useOwn();
   }
 
   /** `written`: whether a pending write may still refer to the own buffer. */
   useSharedBuffer(written: "flushed" | "pending"): void {
-    this.#target.useShared(written);
+    this.#reads.useShared(written);
   }
 
   /** The response was sent completely. `body`: the request's body, which may be incomplete. */
@@ -162,7 +159,7 @@ export class ClientConnection implements ClientSide {
       return;
     }
     this.#discarded = unread;
-    this.#target.useShared("pending");
+    this.#reads.useShared("pending");
     this.#context.deadlines.arm(this.deadline, keepAliveMs);
     this.resumeBody();
     this.#takePipelined();
@@ -170,12 +167,7 @@ export class ClientConnection implements ClientSide {
 
   // ---- reading
 
-  readonly #onRead = (length: number, bytes: Buffer): boolean => {
-    this.#target.readBegun();
-    return this.#read(length, bytes);
-  };
-
-  #read(length: number, bytes: Buffer): boolean {
+  onRead(bytes: Buffer, length: number): boolean {
     const { clock, ticks } = this.#context;
     clock.freeze();
     ticks.eventHandled();
@@ -185,7 +177,6 @@ export class ClientConnection implements ClientSide {
       this.#fail(error);
     }
     clock.unfreeze();
-    if (bytes === readArea) abandon(bytes, 0, length);
     return !this.#isPaused();
   }
 

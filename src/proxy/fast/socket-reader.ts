@@ -1,56 +1,119 @@
 import type { Socket } from "node:net";
-import { canReadDirectly, pauseDirectReads, readDirectly, resumeDirectReads } from "../../node-internals.ts";
+import {
+  canReadDirectly,
+  type DirectReader,
+  pauseDirectReads,
+  readDirectly,
+  resumeDirectReads,
+} from "../../node-internals.ts";
+import { abandon, readArea } from "./arena.ts";
+import { type LargeBuffer, takeLargeBuffer } from "./read-buffers.ts";
 
-/** What reads a connection. */
-export interface ConnectionReader {
-  /** The buffer for the next read; undefined: the same as before. Asked first, and after each read. */
-  readonly buffer: () => Buffer | undefined;
-  /** Returns false to pause reading until the connection is resumed. */
-  readonly onRead: (length: number, bytes: Buffer) => boolean;
-}
-
-/** A connection that is read by one reader until it is given back. */
-export interface ReadSocket {
-  /** Bytes that an earlier reader put back; they precede all other input, and the reader must take them. */
-  readonly early: Buffer | undefined;
-  pause(): void;
-  resume(): void;
-  /** Makes it an ordinary stream again, with these bytes first. */
-  giveBack(unread: Buffer): void;
+/** Whom a connection is read for. */
+export interface ReadOwner {
+  /**
+   * Takes what was read. Returns false to pause until the reader is resumed. Bytes in the reading area are valid until
+   * the call returns.
+   */
+  onRead(bytes: Buffer, length: number): boolean;
 }
 
 /**
- * Makes a connected socket, of TCP or TLS, read into the reader's buffers if Node supports it, else into a new buffer per
- * read. Past the stream a read costs half as much.
+ * Reads a connected socket, of TCP or TLS, for one owner until it is given back: into the reading area, or into a buffer of
+ * its own while a body streams. Where Node does not support that, each read gets a new buffer. Past the stream a read
+ * costs half as much.
  */
-export function readSocket(socket: Socket, reader: ConnectionReader): ReadSocket {
-  if (!canReadDirectly(socket)) return readChunks(socket, reader);
-  // Before the reads go past the stream.
-  const early = socket.readableLength > 0 ? (socket.read() as Buffer) : undefined;
-  let current = reader.buffer() as Buffer;
-  let givenBack = false;
-  readDirectly(socket, current, (length) => {
-    if (givenBack) {
-      if (!socket.push(Buffer.from(current.subarray(0, length)))) pauseDirectReads(socket);
+export class SocketReader implements DirectReader {
+  /** Bytes that an earlier reader put back; they precede all other input, and the owner must take them. */
+  readonly early: Buffer | undefined;
+  readonly #socket: Socket;
+  readonly #owner: ReadOwner;
+  /** The buffer that Node reads into until it asks for the next one, right after a read. */
+  #given: Buffer = readArea;
+  #own: LargeBuffer | undefined;
+  #wanted: "shared" | "own" = "shared";
+  /** Whether the own buffer may be reused by another socket after the switch to the reading area. */
+  #isReusable = false;
+  #isReading = false;
+  #isGivenBack = false;
+  /** Of a socket that is read as a stream. */
+  readonly #onData: ((chunk: Buffer) => void) | undefined;
+
+  constructor(socket: Socket, owner: ReadOwner) {
+    this.#socket = socket;
+    this.#owner = owner;
+    if (canReadDirectly(socket)) {
+      // Before the reads go past the stream.
+      this.early = socket.readableLength > 0 ? (socket.read() as Buffer) : undefined;
+      readDirectly(socket, readArea, this);
+      return;
+    }
+    // A stream emits bytes that were put back by itself.
+    this.#onData = (chunk) => {
+      if (!owner.onRead(chunk, chunk.length)) socket.pause();
+    };
+    socket.on("data", this.#onData);
+  }
+
+  received(length: number): Buffer | undefined {
+    const bytes = this.#given;
+    if (this.#isGivenBack) {
+      if (!this.#socket.push(Buffer.from(bytes.subarray(0, length)))) pauseDirectReads(this.#socket);
       return undefined;
     }
-    if (!reader.onRead(length, current)) pauseDirectReads(socket);
-    const next = reader.buffer();
-    if (next !== undefined) current = next;
-    return next;
-  });
-  return {
-    early,
-    pause: () => pauseDirectReads(socket),
-    resume: () => resumeDirectReads(socket),
-    giveBack(unread) {
-      givenBack = true;
-      socket.unshift(unread);
-      socket.on("resume", () => process.nextTick(pauseIfPaused, socket));
-      // Whatever reads next expects what Node does itself: it reads where nobody has said otherwise.
-      resumeDirectReads(socket);
-    },
-  };
+    this.#isReading = true;
+    if (!this.#owner.onRead(bytes, length)) pauseDirectReads(this.#socket);
+    this.#isReading = false;
+    if (bytes === readArea) abandon(bytes, 0, length);
+    return this.#nextBuffer();
+  }
+
+  /** From the next read on, reads into a buffer that no other socket uses. */
+  useOwn(): void {
+    this.#wanted = "own";
+  }
+
+  /** Back to the reading area. `written`: whether a pending write may still refer to the own buffer. */
+  useShared(written: "flushed" | "pending"): void {
+    this.#wanted = "shared";
+    this.#isReusable = written === "flushed" && this.#isReading;
+  }
+
+  pause(): void {
+    if (this.#onData === undefined) pauseDirectReads(this.#socket);
+    else this.#socket.pause();
+  }
+
+  resume(): void {
+    if (this.#onData === undefined) resumeDirectReads(this.#socket);
+    else this.#socket.resume();
+  }
+
+  /** Makes it an ordinary stream again, with these bytes first. */
+  giveBack(unread: Buffer): void {
+    const socket = this.#socket;
+    this.#isGivenBack = true;
+    if (this.#onData !== undefined) socket.off("data", this.#onData);
+    socket.unshift(unread);
+    socket.on("resume", () => process.nextTick(pauseIfPaused, socket));
+    // Whatever reads next expects what Node does itself: it reads where nobody has said otherwise.
+    if (this.#onData === undefined) resumeDirectReads(socket);
+    // A paused stream must be resumed explicitly; the next reader is attached by then.
+    else if (socket.isPaused()) socket.resume();
+  }
+
+  /** Undefined if it has not changed, which saves Node an inspection of the buffer. */
+  #nextBuffer(): Buffer | undefined {
+    if (this.#wanted === "own") this.#own ??= takeLargeBuffer();
+    else if (this.#own !== undefined) {
+      if (this.#isReusable) this.#own.release();
+      this.#own = undefined;
+    }
+    const buffer = this.#own?.bytes ?? readArea;
+    if (buffer === this.#given) return undefined;
+    this.#given = buffer;
+    return buffer;
+  }
 }
 
 /**
@@ -59,24 +122,4 @@ export function readSocket(socket: Socket, reader: ConnectionReader): ReadSocket
  */
 function pauseIfPaused(socket: Socket): void {
   if (socket.isPaused()) pauseDirectReads(socket);
-}
-
-function readChunks(socket: Socket, reader: ConnectionReader): ReadSocket {
-  const onData = (chunk: Buffer) => {
-    if (!reader.onRead(chunk.length, chunk)) socket.pause();
-  };
-  socket.on("data", onData);
-  return {
-    // A stream emits bytes that were put back by itself.
-    early: undefined,
-    pause: () => socket.pause(),
-    resume: () => socket.resume(),
-    giveBack(unread) {
-      socket.off("data", onData);
-      socket.unshift(unread);
-      socket.on("resume", () => process.nextTick(pauseIfPaused, socket));
-      // A paused stream must be resumed explicitly; the next reader is attached by then.
-      if (socket.isPaused()) socket.resume();
-    },
-  };
 }

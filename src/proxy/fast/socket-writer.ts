@@ -1,7 +1,8 @@
 import type { Socket } from "node:net";
+import { constants } from "node:os";
 import { TLSSocket } from "node:tls";
 import { getSystemErrorName } from "node:util";
-import { unsentBytes, writeBytes } from "../../node-internals.ts";
+import { type Handle, handleOf, unsentBytes, writeBytes } from "../../node-internals.ts";
 import type { ChunkedSink } from "../http1/body-parser.ts";
 import { readArea } from "./arena.ts";
 import { type Composer, type Lease, outbox } from "./outbox.ts";
@@ -22,6 +23,8 @@ export class SocketWriter implements ChunkedSink, Composer {
   readonly #flushed: () => void;
   /** TLS has encrypted the bytes by the time that its write returns. */
   readonly #copies: boolean;
+  /** Of the socket; undefined before the first write. */
+  #handle: Handle | undefined;
   #state: "idle" | "writing" | "ended while writing" | "pending" = "idle";
   #failed = false;
   #endsAfterFlush = false;
@@ -45,9 +48,9 @@ export class SocketWriter implements ChunkedSink, Composer {
     return this.#state !== "idle";
   }
 
-  /** Whether a write failed or the socket was destroyed; its `close` follows if it was not emitted yet. */
+  /** Whether a write failed, as they do once the socket is destroyed; its `close` follows if it was not emitted yet. */
   get broken(): boolean {
-    return this.#failed || this.#socket.destroyed;
+    return this.#failed;
   }
 
   /** From now on `hasProgressed` tells whether the peer has taken bytes since. */
@@ -145,8 +148,13 @@ export class SocketWriter implements ChunkedSink, Composer {
   /** Returns whether the write is pending. */
   #begin(bytes: Uint8Array): boolean {
     if (this.#failed) return false;
+    this.#handle ??= handleOf(this.#socket);
+    if (this.#handle === undefined) {
+      this.#fail(-constants.errno.EPIPE);
+      return false;
+    }
     this.#state = "writing";
-    const outcome = writeBytes(this.#socket, bytes, this.#onWritten);
+    const outcome = writeBytes(this.#handle, this.#socket, bytes, this.#onWritten);
     // Node may call back within the call.
     const isPending = outcome === "pending" && (this.#state as string) === "writing";
     this.#state = isPending ? "pending" : "idle";
@@ -179,7 +187,7 @@ export class SocketWriter implements ChunkedSink, Composer {
   }
 
   #fail(status: number): void {
-    if (this.broken) return;
+    if (this.#failed) return;
     this.#failed = true;
     const code = getSystemErrorName(status);
     this.#socket.destroy(Object.assign(new Error(`write ${code}`), { errno: status, code, syscall: "write" }));

@@ -3,7 +3,8 @@ const tickMs = 100;
 /** How far ahead a deadline is filed, in ticks; one that is due later is refiled when its slot comes up. */
 const slots = 128;
 
-const never: number = Number.MAX_SAFE_INTEGER;
+/** Later than any: in three years. V8 keeps a number of 31 bits in its field, where a larger one is an object of its own. */
+const never = 2 ** 30;
 
 /** A timeout that is rearmed with every request. */
 export class Deadline {

@@ -3,10 +3,8 @@ import { ReadOnSocket } from "../../node-internals.ts";
 import { descriptorReserve } from "../../upstream/descriptor-reserve.ts";
 import type { Endpoint } from "../../upstream/endpoint.ts";
 import { isResourceExhaustion } from "../attempt-failure.ts";
-import { abandon, readArea } from "./arena.ts";
 import type { CachedClock } from "./cached-clock.ts";
-import { ReadTarget } from "./read-buffers.ts";
-import { type ReadSocket, readSocket } from "./socket-reader.ts";
+import { type ReadOwner, SocketReader } from "./socket-reader.ts";
 import { SocketWriter } from "./socket-writer.ts";
 import { Deadline, LoopTicks, TimerWheel } from "./timer-wheel.ts";
 
@@ -145,7 +143,7 @@ export interface UpstreamUser {
 }
 
 /** One connection to an endpoint: in use by one request, or idle. */
-export class UpstreamConnection {
+export class UpstreamConnection implements ReadOwner {
   readonly endpoint: Endpoint;
   readonly socket: Socket;
   /** How long it may stay idle after this request, in milliseconds; 0: it is closed. */
@@ -163,9 +161,8 @@ export class UpstreamConnection {
   /** The event loop tick in which the current request was written; -1 if not watched. */
   #writtenInTick = -1;
   #user: UpstreamUser | undefined;
-  readonly #target = new ReadTarget();
   /** Undefined until it is connected. */
-  #reads: ReadSocket | undefined;
+  #reads: SocketReader | undefined;
 
   constructor(
     context: UpstreamContext,
@@ -253,13 +250,13 @@ export class UpstreamConnection {
 
   /** From the next read on, reads into a buffer that no other connection uses. */
   useOwnBuffer(): void {
-    this.#target.useOwn();
+    this.#reads?.useOwn();
   }
 
   /** Its request is over. `written`: whether a pending write may still refer to the buffer. */
   leave(written: "flushed" | "pending"): void {
     this.#user = undefined;
-    this.#target.useShared(written);
+    this.#reads?.useShared(written);
   }
 
   destroy(): void {
@@ -273,20 +270,18 @@ export class UpstreamConnection {
   }
 
   #onConnect(): void {
-    this.#reads = readSocket(this.socket, { buffer: this.#target.next, onRead: this.#onRead });
+    this.#reads = new SocketReader(this.socket, this);
     this.#notify((user) => user.onUpstreamConnected());
   }
 
-  readonly #onRead = (length: number, bytes: Buffer): boolean => {
+  onRead(bytes: Buffer, length: number): boolean {
     const { clock, ticks } = this.#context;
     clock.freeze();
     ticks.eventHandled();
-    this.#target.readBegun();
     const continueReading = this.#take(length, bytes);
     clock.unfreeze();
-    if (bytes === readArea) abandon(bytes, 0, length);
     return continueReading;
-  };
+  }
 
   #take(length: number, bytes: Buffer): boolean {
     const user = this.#user;

@@ -2,7 +2,8 @@ import { once } from "node:events";
 import { createServer as createHttpServer } from "node:http";
 import { createServer, type Socket } from "node:net";
 import { describe, expect, it } from "vitest";
-import { type ReadSocket, readSocket } from "../../../src/proxy/fast/socket-reader.ts";
+import { readArea } from "../../../src/proxy/fast/arena.ts";
+import { SocketReader } from "../../../src/proxy/fast/socket-reader.ts";
 import { freeAfterTest, listening, rawClient } from "../../kit/freed.ts";
 import type { RawClient } from "../../kit/raw-client.ts";
 
@@ -20,13 +21,11 @@ async function accepted(way: (typeof ways)[number]["way"]): Promise<{ client: Ra
   return { client, socket };
 }
 
-/** Reads into one buffer; `more` decides after each read whether to go on. */
+/** Reads; `more` decides after each read whether to go on. */
 function reading(socket: Socket, more: (received: string) => boolean = () => true) {
-  const own = Buffer.alloc(16);
-  const seen = { received: "", buffers: new Set<Buffer>(), own };
-  const taken = readSocket(socket, {
-    buffer: () => own,
-    onRead: (length, bytes) => {
+  const seen = { received: "", buffers: new Set<Buffer>() };
+  const taken = new SocketReader(socket, {
+    onRead: (bytes, length) => {
       seen.received += bytes.toString("latin1", 0, length);
       seen.buffers.add(bytes);
       return more(seen.received);
@@ -43,7 +42,7 @@ describe.each(ways)("an accepted socket, read $way", ({ way }) => {
     const sent = Array.from({ length: 500 }, (_, at) => `${at} `).join("");
     client.send(sent);
     await expect.poll(() => seen.received).toBe(sent);
-    expect([...seen.buffers].every((buffer) => buffer === seen.own)).toBe(way === "by the handle");
+    expect([...seen.buffers].every((buffer) => buffer === readArea)).toBe(way === "by the handle");
   });
 
   it("sends what is written, and has both addresses", async () => {
@@ -94,11 +93,9 @@ describe.each(ways)("an accepted socket, read $way", ({ way }) => {
         response.end(`${request.url} ${body.length}`);
       });
     });
-    const owner: { taken?: ReadSocket } = {};
-    const own = Buffer.alloc(64);
-    owner.taken = readSocket(socket, {
-      buffer: () => own,
-      onRead: (length, bytes) => {
+    const owner: { taken?: SocketReader } = {};
+    owner.taken = new SocketReader(socket, {
+      onRead: (bytes, length) => {
         owner.taken?.giveBack(Buffer.from(bytes.subarray(0, length)));
         http.emit("connection", socket);
         bytes.fill(0x21, 0, length);

@@ -2,7 +2,8 @@ import { once } from "node:events";
 import { createServer, type Socket } from "node:net";
 import { describe, expect, it } from "vitest";
 import { readArea } from "../../../src/proxy/fast/arena.ts";
-import { ReadTarget, takeLargeBuffer } from "../../../src/proxy/fast/read-buffers.ts";
+import { takeLargeBuffer } from "../../../src/proxy/fast/read-buffers.ts";
+import { SocketReader } from "../../../src/proxy/fast/socket-reader.ts";
 import { SocketWriter } from "../../../src/proxy/fast/socket-writer.ts";
 import { turn } from "../../kit/bell.ts";
 import { freeAfterTest, listening, rawClient, rawUpstream } from "../../kit/freed.ts";
@@ -11,16 +12,22 @@ import { shopAt } from "../../kit/one-service.ts";
 import { Pouring } from "../../kit/pouring.ts";
 import { LaneWithClock } from "./lane-with-clock.ts";
 
-/** A writer to a client, and the number of times that it called back. */
-async function writerToClient() {
+/** A client, and the connection that was accepted from it. */
+async function accepted() {
   const server = createServer({ noDelay: true });
   const port = await listening(server);
   const arrived = once(server, "connection");
   const client = await rawClient(port);
   const [socket] = (await arrived) as [Socket];
-  // As every owner of a writer does: `close` follows.
+  // As every owner of a connection does: `close` follows.
   socket.on("error", () => {});
   freeAfterTest(async () => socket.destroy());
+  return { client, socket };
+}
+
+/** A writer to a client, and the number of times that it called back. */
+async function writerToClient() {
+  const { client, socket } = await accepted();
   const seen = { flushes: 0 };
   const writer = new SocketWriter(socket, () => {
     seen.flushes++;
@@ -160,14 +167,35 @@ describe("read buffers", () => {
     ["once node asks for the next one", "inside a read", "flushed", true],
     ["not where a write may hold on to it", "inside a read", "pending", false],
     ["not where node may still read into it", "between reads", "flushed", false],
-  ] as const)("an own buffer is given back %s: left %s, %s", (_when, at, written, kept) => {
-    const target = new ReadTarget();
-    target.useOwn();
-    const own = target.next();
-    if (at === "inside a read") target.readBegun();
-    target.useShared(written);
-    expect(takeLargeBuffer().bytes).not.toBe(own);
-    expect(target.next()).toBe(readArea);
+  ] as const)("an own buffer is given back %s: left %s, %s", async (_when, at, written, kept) => {
+    const { client, socket } = await accepted();
+    const buffers: Buffer[] = [];
+    let during = () => {};
+    const reader = new SocketReader(socket, {
+      onRead(bytes) {
+        buffers.push(bytes);
+        during();
+        return true;
+      },
+    });
+    const readInto = async (text: string) => {
+      const before = buffers.length;
+      client.send(text);
+      await expect.poll(() => buffers.length).toBe(before + 1);
+      return buffers.at(-1);
+    };
+    reader.useOwn();
+    expect(await readInto("a")).toBe(readArea);
+    if (at === "inside a read") during = () => reader.useShared(written);
+    const own = await readInto("b");
+    expect(own).not.toBe(readArea);
+    if (at === "between reads") {
+      reader.useShared(written);
+      expect(takeLargeBuffer().bytes).not.toBe(own);
+      expect(await readInto("c")).toBe(own);
+    }
+    during = () => {};
+    expect(await readInto("d")).toBe(readArea);
     expect(takeLargeBuffer().bytes === own).toBe(kept);
   });
 
