@@ -53,11 +53,13 @@ export function warnRedirectLoops(
 /** The request of a client that follows the redirect. */
 function redirected(match: RouteMatch, redirect: RedirectSpec) {
   const { path } = match;
-  const requestPath = path === undefined || path.kind === "regex" ? "/" : path.path;
+  const from = path === undefined || path.kind === "regex" ? "/" : path.path;
+  const requestPath = redirect.path === undefined ? from : changePath(redirect.path, from);
   return {
     method: match.methods[0] ?? "GET",
     host: redirect.host ?? match.hosts[0]?.replace("*", "any") ?? "",
-    path: redirect.path === undefined ? requestPath : changePath(redirect.path, requestPath),
+    path: requestPath,
+    isRooted: requestPath.startsWith("/"),
     isHttps: (redirect.scheme ?? match.scheme) === "https",
     header: () => undefined,
     query: () => undefined,

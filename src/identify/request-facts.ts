@@ -90,6 +90,10 @@ export class RequestFacts implements Facts {
     return this.#head.path;
   }
 
+  get isRooted(): boolean {
+    return this.#head.pathIsPlain === true || this.#head.path.startsWith("/");
+  }
+
   /** The path as other servers may read it; empty if it is unambiguous. */
   otherPaths(parameters: PathParameters): readonly string[] {
     return this.#head.pathIsPlain ? noPaths : otherReadings(this.#head.path, parameters);

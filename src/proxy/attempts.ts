@@ -40,7 +40,8 @@ export class Attempts implements PickContext {
   failedAttempt = false;
   count = 0;
   endpoint: Endpoint | undefined;
-  ttfbMs: number | undefined;
+  /** Not a number before the head of a response. */
+  ttfbMs: number = Number.NaN;
   /** Why the last attempt failed, if known. */
   cause: string | undefined;
   trace: Trace | undefined;
@@ -91,7 +92,7 @@ export class Attempts implements PickContext {
     this.failedAttempt = false;
     this.count = 0;
     this.endpoint = undefined;
-    this.ttfbMs = undefined;
+    this.ttfbMs = Number.NaN;
     this.cause = undefined;
     this.trace = undefined;
     this.tried = noEndpoints;

@@ -26,27 +26,34 @@ interface PinStats {
   pinRejected(cause: PinRejection): void;
 }
 
-/** A context that serves many requests, one after the other. */
-export class DecisionQuestion implements DecisionContext {
-  readonly random: RandomSource;
+/** A context for one decision after the other; each must be made before the next is asked for. */
+class DecisionQuestion implements DecisionContext {
+  random!: RandomSource;
   caller!: Caller;
   service!: DecisionContext["service"];
-  nowMs = 0;
+  nowMs: number = Number.NaN;
   #stats: PinStats | undefined;
 
-  constructor(random: RandomSource) {
-    this.random = random;
-  }
-
-  restart(caller: Caller, service: DecisionContext["service"], nowMs: number, stats: PinStats): void {
+  about(
+    caller: Caller,
+    service: DecisionContext["service"],
+    nowMs: number,
+    random: RandomSource,
+    stats: PinStats,
+  ): DecisionContext {
     this.caller = caller;
     this.service = service;
     this.nowMs = nowMs;
+    this.random = random;
     this.#stats = stats;
+    return this;
   }
 
   readonly rejected = (cause: PinRejection): void => this.#stats?.pinRejected(cause);
 }
+
+/** The thread's. */
+export const question: DecisionQuestion = new DecisionQuestion();
 
 /**
  * Reads the pin, the override and the propagated version of a request, and decides. The proxy, explanations and the

@@ -9,7 +9,7 @@ import type { Outcome } from "../observe/outcome.ts";
 import type { RolloutTap } from "../observe/rollout/rollout-tap.ts";
 import type { FaultKind } from "../observe/route-stats.ts";
 import { Attempts } from "./attempts.ts";
-import { affinityOf, DecisionQuestion, decideRequest } from "./decide-request.ts";
+import { affinityOf, question, decideRequest } from "./decide-request.ts";
 import type { Fault } from "./fault.ts";
 import { findRoute } from "./find-route.ts";
 import {
@@ -80,7 +80,6 @@ export class Exchange implements Outcome {
   #tap: RolloutTap | undefined;
   /** Those of the first request, which serve the next ones too. */
   #ownAttempts: Attempts | undefined;
-  #question: DecisionQuestion | undefined;
 
   constructor(context: ProxyContext, caller: Caller, head: RequestHead) {
     const { attributes, trustedProxies } = context.snapshot;
@@ -201,9 +200,8 @@ export class Exchange implements Outcome {
   }
 
   #decide({ policy, stats, tap }: ActiveRelease, service: Service): Decision {
-    this.#question ??= new DecisionQuestion(this.#context.randomUnit);
-    this.#question.restart(this.caller, service, this.#nowMs, stats);
-    const decision = decideRequest(policy, this.head, this.facts, this.#question);
+    const context = question.about(this.caller, service, this.#nowMs, this.#context.randomUnit, stats);
+    const decision = decideRequest(policy, this.head, this.facts, context);
     if (decision.reason === "preflight") return decision;
     stats.decided(decision.version, decision.reason, this.#nowMs, decision.odds);
     if (decision.rule !== undefined) stats.ruleHit(decision.rule);
@@ -368,7 +366,8 @@ export class Exchange implements Outcome {
   }
 
   get ttfbMs(): number | undefined {
-    return this.attempts?.ttfbMs;
+    const { ttfbMs = Number.NaN } = this.attempts ?? {};
+    return Number.isNaN(ttfbMs) ? undefined : ttfbMs;
   }
 
   get errorCause(): string | undefined {

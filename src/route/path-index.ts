@@ -9,6 +9,8 @@ export type RoutableRequest = Pick<Facts, "method" | "host" | "path" | "header" 
   PatternScope & {
     /** Whether the client used https. */
     readonly isHttps: boolean;
+    /** Whether the path starts with a slash: every one but that of `OPTIONS *`. */
+    readonly isRooted: boolean;
   };
 
 type Candidates<T> = Candidate<T>[];
@@ -51,10 +53,10 @@ export class PathIndex<T> {
 
   /** The first candidate in file order that matches the request and precedes `best`, or else `best`. */
   best(request: RoutableRequest, nowMs: number, best: Candidate<T> | undefined): Candidate<T> | undefined {
-    const { path } = request;
-    let found = firstMatch(this.#exact?.get(path), request, nowMs, best);
+    // The path is read only where it matters: in the fast lane its text is made then.
+    let found = this.#exact === undefined ? best : firstMatch(this.#exact.get(request.path), request, nowMs, best);
     if (this.#prefixes !== undefined) found = bestPrefix(this.#prefixes, request, nowMs, found);
-    if (path.charCodeAt(0) === slash) found = firstMatch(this.#root, request, nowMs, found);
+    if (this.#root !== undefined && request.isRooted) found = firstMatch(this.#root, request, nowMs, found);
     return firstMatch(this.#others, request, nowMs, found);
   }
 }

@@ -18,6 +18,7 @@ routes: [{ name: shop, service: shop, cors: ${yaml} }]`);
     method: "GET",
     host: "shop.example",
     path: "/",
+    isRooted: true,
     isHttps: false,
     header: none,
     query: none,

@@ -29,6 +29,7 @@ function request({
     host,
     path,
     isHttps,
+    isRooted: path.startsWith("/"),
     header: (name) => headers[name],
     query: (name) => query[name],
     patterns: new PatternMeter(),

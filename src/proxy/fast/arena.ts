@@ -56,7 +56,7 @@ export function putText(text: string, at: number): number {
 
 /** Copies bytes into the block at `at`, and returns the position after them. The caller has seen to the room. */
 export function putBytes(bytes: Uint8Array, from: number, to: number, at: number): number {
-  if (bytes.buffer === arena.buffer) arena.copyWithin(at, bytes.byteOffset + from, bytes.byteOffset + to);
+  if (bytes === readArea) arena.copyWithin(at, from, to);
   else arena.set(bytes.subarray(from, to), at);
   return at + to - from;
 }

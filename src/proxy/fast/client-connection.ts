@@ -8,13 +8,13 @@ import { incomplete, irregular, PartialHead } from "../http1/header-scanner.ts";
 import { type LocalReply, localResponseText, type Refusal, refusal, unreadableRequestHead } from "../local-reply.ts";
 import type { Snapshot } from "../snapshot.ts";
 import type { ActiveRequest, ClientSide, FastContext } from "./fast-context.ts";
+import { ConnectionLines } from "./forwarded-lines.ts";
 import { LocalReplyExchange } from "./local-reply.ts";
 import { PipelinedBytes } from "./pipelined-bytes.ts";
 import type { RequestRecord, RequestRecords } from "./request-record.ts";
 import { type ReadOwner, SocketReader } from "./socket-reader.ts";
 import { SocketWriter } from "./socket-writer.ts";
 import { Deadline } from "./timer-wheel.ts";
-import { ForwardedHeaderCache } from "./upstream-request.ts";
 
 /** A head must be complete within this time: the bound on a slow sender of headers. */
 const headTimeoutMs = 15_000;
@@ -47,7 +47,7 @@ export class ClientConnection implements ClientSide, ReadOwner {
   readonly #reads: SocketReader;
   readonly #socket: Socket;
   readonly #downstream: DownstreamInfo;
-  readonly #forwardedHeaders = new ForwardedHeaderCache();
+  readonly #lines: ConnectionLines;
   #request: ActiveRequest | undefined;
   /** An incomplete head. */
   #partialHead: PartialHead | undefined;
@@ -71,6 +71,7 @@ export class ClientConnection implements ClientSide, ReadOwner {
     this.#socket = accepted;
     this.#reads = new SocketReader(accepted, this);
     this.#downstream = downstream;
+    this.#lines = new ConnectionLines(context.lines);
     this.writer = new SocketWriter(this.#socket, this.#onFlushed);
     // Errors are handled in `close`, which follows.
     this.#socket.on("error", ignore).on("end", this.#onEnd).on("close", this.#onClose);
@@ -225,6 +226,7 @@ export class ClientConnection implements ClientSide, ReadOwner {
   }
 
   #takePipelined(): void {
+    if (this.#pipelined.isEmpty) return;
     const wasPaused = this.#isPaused();
     this.#pipelined.take((bytes) => {
       // An exception from the next request must not reach the code that ended this one.
@@ -304,7 +306,7 @@ export class ClientConnection implements ClientSide, ReadOwner {
   }
 
   #forward(record: RequestRecord, body: BodyParser | undefined, bytes: Buffer, to: number): number {
-    const request = record.forward(this, body, this.#forwardedHeaders);
+    const request = record.forward(this, body, this.#lines);
     this.#request = request;
     try {
       return request.start(bytes, this.#context.requests.end, to);

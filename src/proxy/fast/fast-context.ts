@@ -2,8 +2,9 @@ import type { BodyParser } from "../http1/body-parser.ts";
 import type { ResponseParser } from "../http1/response-parser.ts";
 import type { ProxyContext } from "../proxy-context.ts";
 import type { FastHead } from "./fast-head.ts";
+import type { ForwardedLinesCache } from "./forwarded-lines.ts";
 import type { RequestParser } from "./request-parser.ts";
-import type { HttpDate } from "./response-writer.ts";
+import type { HttpDate, RelayPool } from "./response-writer.ts";
 import type { SocketWriter } from "./socket-writer.ts";
 import type { Deadline } from "./timer-wheel.ts";
 import type { FastUpstreamPools, UpstreamContext } from "./upstream-pool.ts";
@@ -13,6 +14,8 @@ export interface FastContext extends UpstreamContext {
   readonly context: ProxyContext;
   readonly pools: FastUpstreamPools;
   readonly date: HttpDate;
+  readonly lines: ForwardedLinesCache;
+  readonly relays: RelayPool;
   readonly requests: RequestParser;
   readonly responses: ResponseParser;
 }

@@ -4,9 +4,10 @@ import { ResponseParser } from "../http1/response-parser.ts";
 import type { ProxyContext } from "../proxy-context.ts";
 import { ClientConnection, type ConnectionOwner } from "./client-connection.ts";
 import type { FastContext } from "./fast-context.ts";
+import { ForwardedLinesCache } from "./forwarded-lines.ts";
 import { RequestParser } from "./request-parser.ts";
 import { RequestRecords } from "./request-record.ts";
-import { HttpDate } from "./response-writer.ts";
+import { HttpDate, RelayPool } from "./response-writer.ts";
 import type { FastUpstreamPools } from "./upstream-pool.ts";
 
 /** Takes connections that this lane does not serve. */
@@ -33,6 +34,8 @@ export class FastLane implements ConnectionOwner {
       context,
       pools,
       date: new HttpDate(() => context.nowMs()),
+      lines: new ForwardedLinesCache(),
+      relays: new RelayPool(),
       requests: new RequestParser(),
       responses: new ResponseParser(),
     };

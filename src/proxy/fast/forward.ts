@@ -9,10 +9,11 @@ import { InterimRelay } from "../http1/interim-relay.ts";
 import type { Refusal } from "../local-reply.ts";
 import type { BodyState } from "../retry-policy.ts";
 import type { ActiveRequest, ClientSide, FastContext, RecordInUse } from "./fast-context.ts";
+import type { ConnectionLines } from "./forwarded-lines.ts";
 import { writeLocalReply } from "./local-reply.ts";
-import { endOfWhole, ResponseRelay } from "./response-writer.ts";
+import { endOfWhole, type ResponseRelay } from "./response-writer.ts";
 import type { UpstreamConnection, UpstreamUser } from "./upstream-pool.ts";
-import { type ForwardedHeaderCache, UpstreamRequest } from "./upstream-request.ts";
+import { UpstreamRequest } from "./upstream-request.ts";
 
 /**
  * Forwards one exchange over raw sockets and relays the response, streaming both ways; the last two stages of the
@@ -34,9 +35,8 @@ export class Forward implements ActiveRequest, UpstreamUser, ForwardTransport {
   #mayReuse = true;
   #connection: UpstreamConnection | undefined;
   #partialHead: PartialHead | undefined;
-  readonly #relay = new ResponseRelay();
-  /** Whether `#relay` is that of this request. */
-  #isRelaying = false;
+  /** Undefined before the response's head. */
+  #relay: ResponseRelay | undefined;
   #interim: InterimRelay | undefined;
   #status = 0;
 
@@ -50,19 +50,19 @@ export class Forward implements ActiveRequest, UpstreamUser, ForwardTransport {
   /**
    * Makes it the forwarding of another request, of which nothing was sent yet. `body`: undefined if the request has none.
    */
-  restart(exchange: Exchange, client: ClientSide, body: BodyParser | undefined, cache: ForwardedHeaderCache): void {
+  restart(exchange: Exchange, client: ClientSide, body: BodyParser | undefined, lines: ConnectionLines): void {
     const { attempts, route } = exchange;
     if (attempts === undefined || route === undefined)
       throw new TypeError("An exchange without a service was forwarded.");
     this.#client = client;
     this.exchange = exchange;
     this.#timeouts = route.timeouts;
-    this.#request.restart(exchange, attempts, this.#record.head, body, cache);
+    this.#request.restart(exchange, attempts, this.#record.head, body, lines);
     this.#state.restart(exchange, attempts);
     this.#mayReuse = true;
     this.#connection = undefined;
     this.#partialHead = undefined;
-    this.#isRelaying = false;
+    this.#relay = undefined;
     this.#interim = undefined;
     this.#status = 0;
   }
@@ -78,11 +78,6 @@ export class Forward implements ActiveRequest, UpstreamUser, ForwardTransport {
     }
     this.#arm(this.#timeouts.idleMs);
     return this.#gather(body, bytes, from, to);
-  }
-
-  /** Undefined before the response's head. */
-  #relayed(): ResponseRelay | undefined {
-    return this.#isRelaying ? this.#relay : undefined;
   }
 
   #headLimits(): ResponseHeadLimits {
@@ -179,18 +174,15 @@ export class Forward implements ActiveRequest, UpstreamUser, ForwardTransport {
         this.#partialHead = undefined;
         this.#readHeads(connection, all, 0, end);
       }
-    } else {
-      const relayed = this.#relayed();
-      if (relayed !== undefined) this.#passOn(connection, relayed, bytes, 0, length);
-    }
+    } else if (this.#relay !== undefined) this.#passOn(connection, this.#relay, bytes, 0, length);
     // A connection released meanwhile keeps reading, for its next request.
     return connection !== this.#connection || this.#state.phase === "ended" || !this.#client.writer.pending;
   }
 
   onUpstreamEnd(): void {
-    this.#relayed()?.closed();
+    this.#relay?.closed();
     const connection = this.#connection;
-    if (connection !== undefined && this.#relayed()?.isComplete) this.#finish(connection, "ended");
+    if (connection !== undefined && this.#relay?.isComplete) this.#finish(connection, "ended");
     else this.#attemptFailed(this.#isSent() ? "upstream-reset" : "connect-failed");
   }
 
@@ -307,15 +299,15 @@ export class Forward implements ActiveRequest, UpstreamUser, ForwardTransport {
       this.#state.sendTo(retryEndpoint);
       return;
     }
-    const relayed = this.#relay;
-    relayed.restart(this.exchange, responses, writer);
-    this.#isRelaying = true;
+    const relay = this.#context.relays.take();
+    relay.restart(this.exchange.head.method, responses);
+    this.#relay = relay;
     this.#status = responses.status;
     this.#state.responseStarted(responses.status);
-    if (relayed.endsConnection) connection.endReuse();
+    if (relay.endsConnection) connection.endReuse();
     else connection.limitReuse(responses.keepAliveSeconds, responses.keepAliveRequests);
-    relayed.addHead(responses, this.#client.connectionAfter("response"), date);
-    this.#passOn(connection, relayed, bytes, from, to);
+    relay.addHead(writer, this.exchange, responses, this.#client.connectionAfter("response"), date);
+    this.#passOn(connection, relay, bytes, from, to);
   }
 
   /** Discards a response that is retried; keeps its connection if the response is already complete. */
@@ -335,16 +327,17 @@ export class Forward implements ActiveRequest, UpstreamUser, ForwardTransport {
   }
 
   /** Passes on the body bytes received. */
-  #passOn(connection: UpstreamConnection, relayed: ResponseRelay, bytes: Buffer, from: number, to: number): void {
+  #passOn(connection: UpstreamConnection, relay: ResponseRelay, bytes: Buffer, from: number, to: number): void {
     const { writer } = this.#client;
-    const end = relayed.pass(bytes, from, to);
-    if (relayed.failure !== undefined) {
+    const end = relay.pass(writer, bytes, from, to);
+    this.exchange.bytesSent = relay.bytes;
+    if (relay.failure !== undefined) {
       // Flush the valid part received so far, although the response will be cut short: the client may use it.
       writer.flush();
-      this.#attemptFailed("upstream-malformed", relayed.cause);
+      this.#attemptFailed("upstream-malformed", relay.cause);
       return;
     }
-    if (relayed.isComplete) {
+    if (relay.isComplete) {
       this.#finish(connection, end === to ? "ended" : "surplus bytes");
       return;
     }
@@ -356,7 +349,7 @@ export class Forward implements ActiveRequest, UpstreamUser, ForwardTransport {
   /** The response is complete. Bytes after it are unsolicited, so their connection is not reused. */
   #finish(connection: UpstreamConnection, upstream: "ended" | "surplus bytes"): void {
     const { writer } = this.#client;
-    this.#relayed()?.addEnd();
+    this.#relay?.addEnd(writer);
     this.#state.phase = "ended";
     this.#connection = undefined;
     writer.flush();
@@ -380,7 +373,10 @@ export class Forward implements ActiveRequest, UpstreamUser, ForwardTransport {
     const isWhole = !this.#request.awaitsBody;
     this.#client.requestEnded(this.#request.body);
     // Last: the client's next request may have begun, and must not find the record in use.
-    if (isWhole && this.exchange.mayRestart) this.#record.putBack();
+    if (!isWhole || !this.exchange.mayRestart) return;
+    if (this.#relay !== undefined) this.#context.relays.putBack(this.#relay);
+    this.#relay = undefined;
+    this.#record.putBack();
   }
 
   // ---- failures

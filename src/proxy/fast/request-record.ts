@@ -5,7 +5,7 @@ import type { Snapshot } from "../snapshot.ts";
 import type { ClientSide, FastContext, RecordInUse } from "./fast-context.ts";
 import { FastHead } from "./fast-head.ts";
 import { Forward } from "./forward.ts";
-import type { ForwardedHeaderCache } from "./upstream-request.ts";
+import type { ConnectionLines } from "./forwarded-lines.ts";
 
 /**
  * The objects that one request needs. They serve one request after the other, so that requests leave nothing to the
@@ -33,10 +33,10 @@ export class RequestRecord implements RecordInUse {
   }
 
   /** For the exchange that began last, if it is to be forwarded. */
-  forward(client: ClientSide, body: BodyParser | undefined, cache: ForwardedHeaderCache): Forward {
+  forward(client: ClientSide, body: BodyParser | undefined, lines: ConnectionLines): Forward {
     if (this.#exchange === undefined) throw new TypeError("A request that has not begun was forwarded.");
     this.#forward ??= new Forward(this.#context, this);
-    this.#forward.restart(this.#exchange, client, body, cache);
+    this.#forward.restart(this.#exchange, client, body, lines);
     return this.#forward;
   }
 

@@ -16,28 +16,23 @@ import {
 } from "../response-headers.ts";
 import type { SocketWriter } from "./socket-writer.ts";
 
-/** Relays an upstream's final response to the client, reframed if necessary. */
+/** Relays one final response of an upstream after the other to clients, reframed if necessary. */
 export class ResponseRelay {
   /**
    * Whether the upstream connection cannot be reused. Neither after HEAD, nor after a 204 or 304 that announces a body:
    * misbehaving upstreams send one.
    */
   endsConnection = false;
-  #exchange!: Exchange;
-  #writer!: SocketWriter;
   /** Of the last response that had one. */
   #parser: BodyParser | undefined;
   #hasBody = false;
   /** How the body is framed for the client; `own chunks`: the upstream's body ends with its connection. */
   #frame: "unchanged" | "upstream's chunks" | "own chunks" = "unchanged";
 
-  /** Begins a response, from the last parsed head. */
-  restart(exchange: Exchange, { status, chunked, contentLength, closing }: ResponseParser, writer: SocketWriter): void {
-    const { method } = exchange.head;
+  /** Begins a response to a request of this method, from the last parsed head. */
+  restart(method: string, { status, chunked, contentLength, closing }: ResponseParser): void {
     const bodiless = isBodiless(status, method);
     const announcesBody = chunked || (contentLength ?? 0) > 0;
-    this.#exchange = exchange;
-    this.#writer = writer;
     this.#hasBody = !bodiless;
     if (!bodiless) this.#beginBody(chunked ? "chunked" : (contentLength ?? "until close"));
     const framed = chunked ? "upstream's chunks" : contentLength === undefined ? "own chunks" : "unchanged";
@@ -71,29 +66,39 @@ export class ResponseRelay {
   }
 
   /** Writes the head. Call while the parser still holds it. */
-  addHead(responses: ResponseParser, connection: "keep-alive" | "close", date: HttpDate): void {
+  addHead(
+    writer: SocketWriter,
+    exchange: Exchange,
+    responses: ResponseParser,
+    connection: "keep-alive" | "close",
+    date: HttpDate,
+  ): void {
     const coding = this.#frame === "unchanged" ? "none" : "chunked";
     const trailers = this.#frame === "upstream's chunks" ? "trailers may follow" : "no trailers";
-    addResponseHead(this.#writer, this.#exchange, responses, trailers);
+    addResponseHead(writer, exchange, responses, trailers);
     if (coding === "none" && responses.hasDate) {
-      this.#writer.addView(lastField[connection]);
+      writer.addView(lastField[connection]);
       return;
     }
-    this.#writer.addText(`Connection: ${connection}\r\n`);
-    if (!responses.hasDate) this.#writer.addText(`Date: ${date.now()}\r\n`);
-    this.#writer.addText(coding === "chunked" ? "Transfer-Encoding: chunked\r\n\r\n" : "\r\n");
+    writer.addText(`Connection: ${connection}\r\n`);
+    if (!responses.hasDate) writer.addText(`Date: ${date.now()}\r\n`);
+    writer.addText(coding === "chunked" ? "Transfer-Encoding: chunked\r\n\r\n" : "\r\n");
   }
 
   /** Passes body bytes on. Returns the position after the last byte of the body. */
-  pass(bytes: Buffer, from: number, to: number): number {
+  pass(writer: SocketWriter, bytes: Buffer, from: number, to: number): number {
     const body = this.#body();
     if (body === undefined) return from;
     const isChunk = this.#frame === "own chunks" && to > from;
-    if (isChunk) this.#writer.addText(`${(to - from).toString(16)}\r\n`);
-    const end = body.read(bytes, from, to, this.#writer);
-    if (isChunk) this.#writer.addText("\r\n");
-    this.#exchange.bytesSent = body.bytes;
+    if (isChunk) writer.addText(`${(to - from).toString(16)}\r\n`);
+    const end = body.read(bytes, from, to, writer);
+    if (isChunk) writer.addText("\r\n");
     return end;
+  }
+
+  /** How much of the body was passed on. */
+  get bytes(): number {
+    return this.#body()?.bytes ?? 0;
   }
 
   /** The upstream has closed, which ends a body without a length. */
@@ -102,13 +107,28 @@ export class ResponseRelay {
   }
 
   /** Writes what follows a complete body: the last chunk or the trailers. */
-  addEnd(): void {
-    if (this.#frame === "own chunks") this.#writer.addText("0\r\n\r\n");
+  addEnd(writer: SocketWriter): void {
+    if (this.#frame === "own chunks") writer.addText("0\r\n\r\n");
     else if (this.#frame === "upstream's chunks") {
-      this.#writer.addText(`${fieldLines(responseTrailers(this.#body()?.trailers ?? []).flat())}\r\n`);
+      writer.addText(`${fieldLines(responseTrailers(this.#body()?.trailers ?? []).flat())}\r\n`);
     }
   }
 }
+
+/** Relays that no response uses; few, so that the same memory serves them all. */
+export class RelayPool {
+  readonly #free: ResponseRelay[] = [];
+
+  take(): ResponseRelay {
+    return this.#free.pop() ?? new ResponseRelay();
+  }
+
+  putBack(relay: ResponseRelay): void {
+    if (this.#free.length < maxFree) this.#free.push(relay);
+  }
+}
+
+const maxFree = 64;
 
 /** Where the body of the response that was parsed last ends; undefined if it has not arrived as a whole. */
 export function endOfWhole(

@@ -26,7 +26,8 @@ export class FastUpstreamPools {
   readonly context: UpstreamContext;
   readonly #pools = new Map<Endpoint, Pool>();
   /** Released in the current event loop tick. */
-  readonly #released: UpstreamConnection[] = [];
+  readonly #released: (UpstreamConnection | undefined)[] = [];
+  #releasedCount = 0;
 
   constructor(clock: CachedClock) {
     const deadlines = new TimerWheel(clock.monotonicMs);
@@ -42,7 +43,7 @@ export class FastUpstreamPools {
       return undefined;
     }
     for (let connection = idle?.pop(); connection !== undefined; connection = idle?.pop()) {
-      if (connection.socket.destroyed || !connection.socket.writable) continue;
+      if (!connection.isOpen) continue;
       connection.use(user);
       return connection;
     }
@@ -68,25 +69,28 @@ export class FastUpstreamPools {
 
   /** The request is over. The connection becomes idle at the end of this event loop tick. */
   release(connection: UpstreamConnection): void {
-    if (connection.endpoint.retired || connection.isLast || connection.keepMs === 0 || connection.writer.broken) {
+    if (connection.endpoint.retired || connection.isLast || connection.keepMs === 0 || !connection.isOpen) {
       connection.destroy();
       return;
     }
     this.context.deadlines.arm(connection.deadline, connection.keepMs);
-    this.#released.push(connection);
+    this.#released[this.#releasedCount++] = connection;
   }
 
   /** An event loop tick is over: whatever upstreams sent right after their responses has been read by now. */
   #settle(): void {
-    if (this.#released.length === 0) return;
-    for (const connection of this.#released) {
-      if (connection.socket.destroyed) continue;
+    // The array keeps its length: to shorten it would give its memory back.
+    const count = this.#releasedCount;
+    this.#releasedCount = 0;
+    for (let at = 0; at < count; at++) {
+      const connection = this.#released[at];
+      this.#released[at] = undefined;
+      if (connection?.isOpen !== true) continue;
       const { endpoint } = connection;
       const pool = this.#pool(endpoint);
       if (endpoint.retired) connection.destroy();
       else if (pool.idle.push(connection) > endpoint.reuse.maxIdle) this.#closeOldest(pool);
     }
-    this.#released.length = 0;
   }
 
   /** No snapshot uses the endpoint any more: idle connections close now, the others after their request. */
@@ -163,6 +167,8 @@ export class UpstreamConnection implements ReadOwner {
   #user: UpstreamUser | undefined;
   /** Undefined until it is connected. */
   #reads: SocketReader | undefined;
+  /** Neither side has ended it. */
+  #isOpen = true;
 
   constructor(
     context: UpstreamContext,
@@ -185,10 +191,16 @@ export class UpstreamConnection implements ReadOwner {
       .on("end", () => this.#onEnd())
       // `close` follows and notifies the user.
       .on("error", (error) => {
+        this.#isOpen = false;
         this.resourcesExhausted = isResourceExhaustion(error);
         this.error = error;
       })
       .on("close", () => this.#onClose());
+  }
+
+  /** Whether it can take a request. The socket says the same, and costs three times the memory to look at. */
+  get isOpen(): boolean {
+    return this.#isOpen && !this.writer.broken;
   }
 
   use(user: UpstreamUser): void {
@@ -261,6 +273,7 @@ export class UpstreamConnection implements ReadOwner {
 
   destroy(): void {
     this.#user = undefined;
+    this.#isOpen = false;
     this.socket.destroy();
   }
 
@@ -288,7 +301,7 @@ export class UpstreamConnection implements ReadOwner {
     if (user === undefined) {
       // The next request on this connection would take them for its response.
       if (!this.socket.destroyed) this.#unsolicited();
-      this.socket.destroy();
+      this.destroy();
       return false;
     }
     try {
@@ -312,11 +325,13 @@ export class UpstreamConnection implements ReadOwner {
 
   #onEnd(): void {
     this.#context.ticks.eventHandled();
+    this.#isOpen = false;
     if (this.#user === undefined) this.socket.destroy();
     else this.#notify((user) => user.onUpstreamEnd());
   }
 
   #onClose(): void {
+    this.#isOpen = false;
     this.deadline.cancel();
     this.#closed(this);
     this.#notify((user) => user.onUpstreamClosed());

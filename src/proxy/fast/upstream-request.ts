@@ -1,5 +1,4 @@
 import { fieldLines } from "../../http/header-fields.ts";
-import type { Caller } from "../../http/request-head.ts";
 import { latin1Slice } from "../../node-internals.ts";
 import type { Attempts } from "../attempts.ts";
 import type { Exchange } from "../exchange.ts";
@@ -8,7 +7,6 @@ import type { Mirror, Mirroring } from "../mirror.ts";
 import {
   attemptFields,
   copyFields,
-  forwardedFields,
   joinedBaggage,
   propagatedFields,
   upstreamCookies,
@@ -16,6 +14,7 @@ import {
   upstreamVia,
 } from "../request-headers.ts";
 import type { FastHead } from "./fast-head.ts";
+import { type ConnectionLines, openingText } from "./forwarded-lines.ts";
 import { type BodyTarget, GatheredBody } from "./gathered-body.ts";
 import type { RequestParser } from "./request-parser.ts";
 import type { SocketWriter } from "./socket-writer.ts";
@@ -27,7 +26,7 @@ export class UpstreamRequest {
   #exchange!: Exchange;
   #head!: FastHead;
   readonly #reader: RequestParser;
-  #cache!: ForwardedHeaderCache;
+  #lines!: ConnectionLines;
   /** Body bytes received before there was a connection; all of them if kept for a retry. */
   readonly #gathered = new GatheredBody();
   /** Maximum body bytes to keep for another attempt; 0: none, or the limit was exceeded. */
@@ -38,19 +37,19 @@ export class UpstreamRequest {
     this.#reader = reader;
   }
 
-  /** For another request. `head`: as the client sent it; `cache`: of the client's connection. */
+  /** For another request. `head`: as the client sent it; `lines`: of the client's connection. */
   restart(
     exchange: Exchange,
     attempts: Attempts,
     head: FastHead,
     body: BodyParser | undefined,
-    cache: ForwardedHeaderCache,
+    lines: ConnectionLines,
   ): void {
     this.#exchange = exchange;
     this.#head = head;
-    this.#cache = cache;
+    this.#lines = lines;
+    if (this.body !== undefined) this.#gathered.clear();
     this.body = body;
-    this.#gathered.clear();
     this.#keptBytes = body === undefined ? 0 : attempts.keptBodyBytes;
     this.#mirror = undefined;
   }
@@ -78,7 +77,7 @@ export class UpstreamRequest {
     // Misbehaving upstreams send a body in response to HEAD, which would be parsed as the next response.
     const kept = head.method === "HEAD" ? "close" : connection;
     if (route?.transforms === undefined) {
-      addHead(out, this.#exchange, this.#head, this.#reader, this.#cache, kept);
+      addHead(out, this.#exchange, this.#head, this.#reader, this.#lines, kept);
       // Each attempt has its own parent span.
       if (trace !== undefined) out.addText(fieldLines(trace.fields()));
     } else out.addText(this.#changedHead(kept));
@@ -92,7 +91,7 @@ export class UpstreamRequest {
   /** The head as text, before what the route changes in it. */
   #headText(): string {
     const head = new HeadText();
-    addHead(head, this.#exchange, this.#head, this.#reader, this.#cache, "keep-alive");
+    addHead(head, this.#exchange, this.#head, this.#reader, this.#lines, "keep-alive");
     return head.text;
   }
 
@@ -101,7 +100,7 @@ export class UpstreamRequest {
     const text = this.#headText();
     const line = text.slice(0, text.indexOf("\r\n") + 2);
     const [, host = "", ...fields] = attemptFields(this.#exchange, fieldsOf(text));
-    return `${line}${opening(host, connection)}${fieldLines(fields)}`;
+    return `${line}${openingText(host, connection)}${fieldLines(fields)}`;
   }
 
   /** The opening was written: starts the mirrored request, if any, and drops what need not be kept. */
@@ -205,14 +204,14 @@ function addHead(
   exchange: Exchange,
   head: FastHead,
   reader: RequestParser,
-  cache: ForwardedHeaderCache,
+  lines: ConnectionLines,
   connection: "keep-alive" | "close",
 ): void {
   reader.reclaim(head);
   const { scan } = reader;
   const { bytes, start } = head;
   addRequestLine(out, exchange, head);
-  cache.addOpening(out, exchange, connection);
+  lines.addOpening(out, exchange, connection);
   let via = "";
   let baggage: string | undefined;
   let keptFrom = -1;
@@ -231,7 +230,7 @@ function addHead(
   }
   if (keptFrom >= 0) out.addBytes(bytes, start + keptFrom, start + head.length - 2);
   if (head.hasCookies) addCookies(out, exchange, head);
-  cache.addForwarded(out, exchange);
+  lines.addForwarded(out, exchange);
   out.addText(exchange.requestId);
   if (via === "") out.addView(ownVia);
   else out.addText(`\r\nVia: ${upstreamVia(via, "1.1")}\r\n`);
@@ -264,10 +263,6 @@ function addCookies(out: HeadTarget, exchange: Exchange, head: FastHead): void {
   out.addView(lineEnd);
 }
 
-function opening(authority: string, connection: "keep-alive" | "close"): string {
-  return `host: ${authority}\r\nconnection: ${connection}\r\n`;
-}
-
 /** Collects a head as text, for what changes its fields one by one. */
 class HeadText implements HeadTarget {
   text = "";
@@ -296,52 +291,6 @@ function fieldsOf(headText: string): string[] {
     start = end + 2;
   }
   return fields;
-}
-
-/**
- * Caches the parts of a head that stay the same between requests: the Host and Connection lines, and the forwarded
- * headers. For an untrusted caller both depend only on the connection and the authority. The forwarded headers include
- * the name of the next field, X-Request-Id.
- */
-export class ForwardedHeaderCache {
-  #caller: Caller | undefined;
-  #authority = "";
-  #opening = noBytes;
-  #forwarded = noBytes;
-
-  addOpening(out: HeadTarget, exchange: Exchange, connection: "keep-alive" | "close"): void {
-    const { caller, head } = exchange;
-    if (connection === "close" || caller.trusted) {
-      out.addText(opening(head.authority, connection));
-      return;
-    }
-    this.#update(exchange);
-    out.addView(this.#opening);
-  }
-
-  addForwarded(out: HeadTarget, exchange: Exchange): void {
-    if (exchange.caller.trusted) {
-      out.addText(forwardedText(exchange));
-      return;
-    }
-    this.#update(exchange);
-    out.addView(this.#forwarded);
-  }
-
-  #update(exchange: Exchange): void {
-    const { caller, head } = exchange;
-    if (caller === this.#caller && head.authority === this.#authority) return;
-    this.#caller = caller;
-    this.#authority = head.authority;
-    this.#opening = Buffer.from(opening(head.authority, "keep-alive"), "latin1");
-    this.#forwarded = Buffer.from(forwardedText(exchange), "latin1");
-  }
-}
-
-const noBytes = Buffer.alloc(0);
-
-function forwardedText(exchange: Exchange): string {
-  return `${fieldLines(forwardedFields(exchange))}X-Request-Id: `;
 }
 
 /** The end of a request's head: the field that frames the body. `chunked`: a chunked body that is not empty. */
