@@ -28,8 +28,8 @@ export class DownstreamInfo {
     this.left = left;
   }
 
-  requestStarted(): void {
-    this.#requests++;
+  requestsStarted(count: number): void {
+    this.#requests += count;
   }
 
   /** Whether the connection must close because of `requestsPerConnection`. */
@@ -47,7 +47,22 @@ export class DownstreamInfo {
         ? transport === "unix" && snapshot.config.trustUnixSockets
         : snapshot.trustedProxies.some((range) => range.contains(address));
     this.#callerSnapshot = snapshot;
-    this.#caller = Object.freeze({ address, trusted, scheme, localPort });
+    this.#caller = callerOf(address, trusted, scheme, localPort);
     return this.#caller;
   }
+}
+
+/** Bounds what clients can make it hold. */
+const maxCallers = 1_024;
+const callers = new Map<string, Caller>();
+
+/** Equal callers share an object: behind a load balancer most connections come from few addresses. */
+function callerOf(address: Caller["address"], trusted: boolean, scheme: Caller["scheme"], localPort: number): Caller {
+  const key = `${trusted} ${scheme} ${localPort} ${address?.text}`;
+  const known = callers.get(key);
+  if (known !== undefined) return known;
+  const caller = Object.freeze({ address, trusted, scheme, localPort });
+  if (callers.size >= maxCallers) callers.clear();
+  callers.set(key, caller);
+  return caller;
 }

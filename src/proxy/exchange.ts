@@ -9,7 +9,7 @@ import type { Outcome } from "../observe/outcome.ts";
 import type { RolloutTap } from "../observe/rollout/rollout-tap.ts";
 import type { FaultKind } from "../observe/route-stats.ts";
 import { Attempts } from "./attempts.ts";
-import { affinityOf, question, decideRequest } from "./decide-request.ts";
+import { affinityOf, decideRequest, question } from "./decide-request.ts";
 import type { Fault } from "./fault.ts";
 import { findRoute } from "./find-route.ts";
 import {

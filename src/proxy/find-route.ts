@@ -20,7 +20,8 @@ export function findRoute(
   const query = (name: string) => facts.query(name);
   const scope = { patterns: facts.patterns, patternSkipped: () => facts.patternSkipped() };
   const leadsHere = (path: string) =>
-    routes.find({ method, host, isHttps, path, isRooted: path.startsWith("/"), header, query, ...scope }, nowMs) === route;
+    routes.find({ method, host, isHttps, path, isRooted: path.startsWith("/"), header, query, ...scope }, nowMs) ===
+    route;
   return paths.every(leadsHere) ? route : "ambiguous";
 }
 

@@ -1,5 +1,6 @@
 import { STATUS_CODES } from "node:http";
 import type { Socket } from "node:net";
+import type { Caller } from "../../http/request-head.ts";
 import type { HandoverCause } from "../../observe/process-stats.ts";
 import type { DownstreamInfo } from "../downstream.ts";
 import { Exchange } from "../exchange.ts";
@@ -48,11 +49,16 @@ export class ClientConnection implements ClientSide, ReadOwner {
   readonly #socket: Socket;
   readonly #downstream: DownstreamInfo;
   readonly #lines: ConnectionLines;
+  /** The snapshot that `#caller` is of. */
+  #callerSnapshot: Snapshot | undefined;
+  #caller: Caller | undefined;
+  /** That have begun. */
+  #requests = 0;
   #request: ActiveRequest | undefined;
   /** An incomplete head. */
   #partialHead: PartialHead | undefined;
-  /** Received after the current request. */
-  readonly #pipelined = new PipelinedBytes();
+  /** Received after a request in progress; undefined if that has never happened. */
+  #pipelined: PipelinedBytes | undefined;
   /** The rest of an upload whose response has been sent; it is read and discarded. */
   #discarded: BodyParser | undefined;
   /** Whether the connection closes after the current response. */
@@ -115,8 +121,8 @@ export class ClientConnection implements ClientSide, ReadOwner {
   /** The value of the response's `Connection` field; after `close` the connection takes no further request. */
   connectionAfter(kind: "response" | "last response"): "keep-alive" | "close" {
     const { context } = this.#context;
-    if (kind === "last response" || context.draining || this.#downstream.maxRequestsReached(context.snapshot))
-      this.#closing = true;
+    const isLast = this.#requests >= context.snapshot.config.limits.requestsPerConnection;
+    if (kind === "last response" || context.draining || isLast) this.#closing = true;
     return this.#closing ? "close" : "keep-alive";
   }
 
@@ -138,7 +144,7 @@ export class ClientConnection implements ClientSide, ReadOwner {
   }
 
   #isPaused(): boolean {
-    return this.#bodyPaused || this.#pipelined.isFull;
+    return this.#bodyPaused || this.#pipelined?.isFull === true;
   }
 
   /** From the next read on, reads into a buffer that no other connection uses. */
@@ -222,11 +228,13 @@ export class ClientConnection implements ClientSide, ReadOwner {
   #takeRequests(bytes: Buffer, from: number, to: number, partial?: PartialHead): void {
     let at = this.#request === undefined ? this.#readHead(bytes, from, to, partial) : from;
     while (at < to && this.#request === undefined && this.#state === "open") at = this.#readHead(bytes, at, to);
-    if (at < to && this.#request !== undefined) this.#pipelined.add(bytes, at, to);
+    if (at === to || this.#request === undefined) return;
+    this.#pipelined ??= new PipelinedBytes();
+    this.#pipelined.add(bytes, at, to);
   }
 
   #takePipelined(): void {
-    if (this.#pipelined.isEmpty) return;
+    if (this.#pipelined === undefined) return;
     const wasPaused = this.#isPaused();
     this.#pipelined.take((bytes) => {
       // An exception from the next request must not reach the code that ended this one.
@@ -277,7 +285,7 @@ export class ClientConnection implements ClientSide, ReadOwner {
     const { head } = record;
     const { framing, contentLength } = requests;
     const { headerBytes } = snapshot.config.limits;
-    const caller = this.#downstream.caller(snapshot);
+    const caller = this.#callerIn(snapshot);
     head.cookieNames = caller.trusted ? snapshot.ownCookies : snapshot.untrustedCookies;
     const exchange = record.begin(caller);
     const route = exchange.findRoute();
@@ -288,7 +296,7 @@ export class ClientConnection implements ClientSide, ReadOwner {
     // This lane passes chunks on with their framing; a mirrored request needs the bare content.
     if (framing === "chunked" && route.mirroring?.takes(head.method)) return "mirror-body";
     this.#closing = requests.closing;
-    this.#downstream.requestStarted();
+    this.#requests++;
     this.#owner.records.taken();
     let reply: LocalReply | undefined;
     try {
@@ -303,6 +311,13 @@ export class ClientConnection implements ClientSide, ReadOwner {
     return reply === undefined
       ? this.#forward(record, body, bytes, to)
       : this.#reply(exchange, record, reply, body, bytes, to);
+  }
+
+  #callerIn(snapshot: Snapshot): Caller {
+    if (this.#caller !== undefined && this.#callerSnapshot === snapshot) return this.#caller;
+    this.#callerSnapshot = snapshot;
+    this.#caller = this.#downstream.caller(snapshot);
+    return this.#caller;
   }
 
   #forward(record: RequestRecord, body: BodyParser | undefined, bytes: Buffer, to: number): number {
@@ -337,6 +352,7 @@ export class ClientConnection implements ClientSide, ReadOwner {
     this.deadline.cancel();
     this.#socket.off("error", ignore).off("end", this.#onEnd).off("close", this.#onClose);
     this.#reads.giveBack(Buffer.from(bytes.subarray(from, to)));
+    this.#downstream.requestsStarted(this.#requests);
     this.#owner.handOver(this.#socket, this.#downstream);
     this.#owner.closed(this);
   }
@@ -349,7 +365,7 @@ export class ClientConnection implements ClientSide, ReadOwner {
    */
   #end(body: BodyParser | undefined): void {
     this.#state = "lingering";
-    this.#pipelined.clear();
+    this.#pipelined?.clear();
     if (body === undefined) {
       this.writer.end();
       return;
@@ -374,8 +390,7 @@ export class ClientConnection implements ClientSide, ReadOwner {
   /** Sends a local reply and closes, without forwarding. */
   #refuse(reply: Refusal, exchange?: Exchange): void {
     const { context, date } = this.#context;
-    const refused =
-      exchange ?? new Exchange(context, this.#downstream.caller(context.snapshot), unreadableRequestHead());
+    const refused = exchange ?? new Exchange(context, this.#callerIn(context.snapshot), unreadableRequestHead());
     const response = refused.localResponse(reply, undefined);
     const reasonPhrase = STATUS_CODES[response.status] ?? "";
     this.#state = "lingering";

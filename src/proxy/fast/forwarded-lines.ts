@@ -2,7 +2,7 @@ import { fieldLines } from "../../http/header-fields.ts";
 import type { Caller } from "../../http/request-head.ts";
 import type { Exchange } from "../exchange.ts";
 import { forwardedFields } from "../request-headers.ts";
-import type { HeadTarget } from "./upstream-request.ts";
+import type { HeadTarget } from "./head-target.ts";
 
 /** Lines of a request's head that are the same in all requests of one caller for one authority. */
 interface ForwardedLines {

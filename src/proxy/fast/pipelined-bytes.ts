@@ -7,10 +7,6 @@ export class PipelinedBytes {
   /** What was taken and is parsed now. */
   #taken: Buffer | undefined;
 
-  get isEmpty(): boolean {
-    return this.#waiting === undefined;
-  }
-
   /** Whether reading must pause. */
   get isFull(): boolean {
     return this.#waiting !== undefined && this.#waiting.length >= maxBytes;

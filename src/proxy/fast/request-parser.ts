@@ -2,11 +2,11 @@ import { type KnownAuthority, knownAuthority } from "../../http/authority.ts";
 import { CookieScan } from "../../http/cookie-scan.ts";
 import { type CookieNames, hasMoreCookies } from "../../http/cookies.ts";
 import { latin1Slice } from "../../node-internals.ts";
+import { HeaderNameTable } from "../http1/header-name-table.ts";
 import {
   backslash,
   byteClasses,
   dot,
-  HeaderNameTable,
   HeaderScanner,
   incomplete,
   irregular,

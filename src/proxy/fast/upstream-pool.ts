@@ -131,6 +131,9 @@ function isSingleUse({ singleUse }: Endpoint, clock: CachedClock): boolean {
 /** We close this long before the endpoint's announced timeout, so that no request races with its close. */
 const keepAliveMarginMs = 2_000;
 
+/** More requests than a connection ever serves. V8 keeps it in the field; infinity would be an object of its own. */
+const withoutEnd = 2 ** 30;
+
 /** The request that uses a connection; receives the connection's events. */
 export interface UpstreamUser {
   onUpstreamConnected(): void;
@@ -180,7 +183,7 @@ export class UpstreamConnection implements ReadOwner {
     this.#context = context;
     this.#user = user;
     this.#closed = closed;
-    this.#requestsLeft = endpoint.reuse.maxRequests;
+    this.#requestsLeft = Math.min(endpoint.reuse.maxRequests, withoutEnd);
     this.deadline = new Deadline(this);
     this.socket =
       descriptorReserve.socketWithoutDescriptor() ??

@@ -1,5 +1,4 @@
 import { fieldLines } from "../../http/header-fields.ts";
-import { latin1Slice } from "../../node-internals.ts";
 import type { Attempts } from "../attempts.ts";
 import type { Exchange } from "../exchange.ts";
 import type { BodyParser, ChunkedSink } from "../http1/body-parser.ts";
@@ -16,6 +15,7 @@ import {
 import type { FastHead } from "./fast-head.ts";
 import { type ConnectionLines, openingText } from "./forwarded-lines.ts";
 import { type BodyTarget, GatheredBody } from "./gathered-body.ts";
+import { type HeadTarget, HeadText } from "./head-target.ts";
 import type { RequestParser } from "./request-parser.ts";
 import type { SocketWriter } from "./socket-writer.ts";
 
@@ -183,13 +183,6 @@ function bodyEnd(body: BodyParser): string {
 /** Methods for which an empty body is sent as `content-length: 0` (RFC 9110 §8.6). */
 const bodyExpected: ReadonlySet<string> = new Set(["POST", "PUT", "PATCH"]);
 
-/** Takes the pieces of a head, in order. */
-export interface HeadTarget {
-  addText(text: string): void;
-  addBytes(bytes: Uint8Array, from: number, to: number): void;
-  addView(view: Uint8Array): void;
-}
-
 const cookieName = Buffer.from("Cookie: ");
 const lineEnd = Buffer.from("\r\n");
 /** The end of the request id's line, and the Via line of a request that arrived without one. */
@@ -261,23 +254,6 @@ function addCookies(out: HeadTarget, exchange: Exchange, head: FastHead): void {
     out.addBytes(head.bytes, scan.rangeStart(range), scan.rangeEnd(range));
   }
   out.addView(lineEnd);
-}
-
-/** Collects a head as text, for what changes its fields one by one. */
-class HeadText implements HeadTarget {
-  text = "";
-
-  addText(text: string): void {
-    this.text += text;
-  }
-
-  addBytes(bytes: Buffer, from: number, to: number): void {
-    this.text += latin1Slice(bytes, from, to);
-  }
-
-  addView(view: Uint8Array): void {
-    this.addBytes(view as Buffer, 0, view.length);
-  }
 }
 
 /** The fields of a canonical head, flat, without `connection`. */

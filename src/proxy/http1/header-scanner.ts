@@ -21,7 +21,7 @@ export const backslash = 0x5c;
 export const byteClasses: Uint8Array = new Uint8Array(256);
 
 /** Maps ASCII letters to lower case, and any other byte to itself. */
-const lowerCase: Uint8Array = Uint8Array.from({ length: 256 }, (_, byte) =>
+export const lowerCase: Uint8Array = Uint8Array.from({ length: 256 }, (_, byte) =>
   byte >= 0x41 && byte <= 0x5a ? byte | 0x20 : byte,
 );
 
@@ -181,71 +181,10 @@ export function isBlank(code: number | undefined): boolean {
   return code === space || code === tab;
 }
 
-const slots = 1024;
-/** Bounds the memory that clients can make a table use. Below half of the slots, so that probe sequences stay short. */
-const maxNames = 400;
-
 /** Sorts names into kinds while a head is scanned. */
 export interface NameKinds {
   /** The index of the kind of the name from `start` to `end`, whose case-insensitive hash the scan computed. */
   indexOf(bytes: Uint8Array, start: number, end: number, hash: number): number;
-}
-
-interface Entry {
-  /** Lower case. */
-  readonly name: Uint8Array;
-  readonly hash: number;
-  readonly kind: number;
-}
-
-/**
- * Maps field names to kinds by the hash that the scan computed, so that known names need no string. The kind of a name
- * is cached, for a bounded number of names.
- */
-export class HeaderNameTable<Kind extends string> implements NameKinds {
-  /** By index. The first is that of fields that pass as they are, most of all. */
-  readonly kinds: Kind[];
-  readonly #kindOf: (lowerCaseName: string) => Kind;
-  readonly #entries: (Entry | undefined)[] = new Array(slots).fill(undefined);
-  #count = 0;
-
-  constructor(usual: Kind, kindOf: (lowerCaseName: string) => Kind) {
-    this.kinds = [usual];
-    this.#kindOf = kindOf;
-  }
-
-  indexOf(bytes: Uint8Array, start: number, end: number, hash: number): number {
-    for (let slot = hash & (slots - 1); ; slot = (slot + 1) & (slots - 1)) {
-      const entry = this.#entries[slot];
-      if (entry === undefined) return this.#add(slot, hash, Buffer.from(bytes.subarray(start, end)).toString("latin1"));
-      if (entry.hash === hash && entry.name.length === end - start && isNameAt(bytes, start, entry.name)) {
-        return entry.kind;
-      }
-    }
-  }
-
-  #add(slot: number, hash: number, name: string): number {
-    const lowerCaseName = name.toLowerCase();
-    const kind = this.#indexOfKind(this.#kindOf(lowerCaseName));
-    if (this.#count < maxNames) {
-      this.#count++;
-      this.#entries[slot] = { name: Buffer.from(lowerCaseName, "latin1"), hash, kind };
-    }
-    return kind;
-  }
-
-  #indexOfKind(kind: Kind): number {
-    const known = this.kinds.indexOf(kind);
-    return known >= 0 ? known : this.kinds.push(kind) - 1;
-  }
-}
-
-/** Whether the bytes from `start` on are this lower-case name of the same length, ignoring case. */
-function isNameAt(bytes: Uint8Array, start: number, name: Uint8Array): boolean {
-  for (let at = 0; at < name.length; at++) {
-    if (lowerCase[bytes[start + at] as number] !== name[at]) return false;
-  }
-  return true;
 }
 
 /** Whether the bytes from `start` on are this lower-case text, ignoring case. */

@@ -2,10 +2,10 @@ import type { ErrorCause } from "../../errors.ts";
 import { latin1Slice } from "../../node-internals.ts";
 import type { ResponseHeadLimits } from "../../upstream/service-spec.ts";
 import { type ResponseField, responseField } from "../response-headers.ts";
+import { HeaderNameTable } from "./header-name-table.ts";
 import {
   byteClasses,
   carriageReturn,
-  HeaderNameTable,
   HeaderScanner,
   incomplete,
   irregular,

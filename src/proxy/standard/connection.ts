@@ -64,7 +64,7 @@ export class Connection {
   }
 
   #begin({ response, begin }: QueuedRequest): void {
-    this.downstream.requestStarted();
+    this.downstream.requestsStarted(1);
     const active = begin();
     this.#active = active;
     response.on("close", () => {

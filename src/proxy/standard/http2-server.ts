@@ -174,7 +174,7 @@ class Http2Connection {
     const expectation = accepted?.header("expect");
     const expectsContinue = typeof expectation === "string" && expectation.toLowerCase() === "100-continue";
     this.#streams++;
-    this.#downstream.requestStarted();
+    this.#downstream.requestsStarted(1);
     const active = serveRequest(this.#context, this.#forwardContext, {
       client,
       caller: this.#downstream.caller(snapshot),

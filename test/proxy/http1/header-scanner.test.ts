@@ -1,12 +1,6 @@
 import { describe, expect, it } from "vitest";
-import {
-  HeaderNameTable,
-  HeaderScanner,
-  incomplete,
-  irregular,
-  isSame,
-  PartialHead,
-} from "../../../src/proxy/http1/header-scanner.ts";
+import { HeaderNameTable } from "../../../src/proxy/http1/header-name-table.ts";
+import { HeaderScanner, incomplete, irregular, isSame, PartialHead } from "../../../src/proxy/http1/header-scanner.ts";
 
 function scanned(text: string) {
   const scan = new HeaderScanner();
