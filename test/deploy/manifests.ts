@@ -73,6 +73,7 @@ export interface Service {
   readonly metadata: Metadata;
   readonly spec: {
     readonly type?: string;
+    readonly ipFamilyPolicy?: string;
     readonly selector: Labels;
     readonly ports: readonly {
       readonly port: number;
