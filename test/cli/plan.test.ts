@@ -117,7 +117,7 @@ describe("what a reload does", () => {
       edit: [
         [
           "attributes:",
-          `listeners: [{ name: web, address: "0.0.0.0:8080", proxyProtocol: true, tls: { certificates: [${certificateYaml("shop")}] } }]\ntrustedProxies: [unix]\nattributes:`,
+          `listeners: [{ name: web, address: "*:8080", proxyProtocol: true, tls: { certificates: [${certificateYaml("shop")}] } }]\ntrustedProxies: [unix]\nattributes:`,
         ],
       ],
       changes: [
