@@ -22,6 +22,8 @@ const kustomizations = [
   "deploy/overlays/sidecar/native",
   "deploy/overlays/sidecar/classic",
   "deploy/examples/nginx/start",
+  "deploy/examples/nginx/start-current",
+  "deploy/examples/nginx/gateway",
   "deploy/examples/nginx",
 ];
 
