@@ -94,15 +94,19 @@ describe("the end of npm, or of a shell around it, ends Perch", () => {
     { sentTo: "npm", signal: "SIGTERM", command: serve },
     { sentTo: "npm", signal: "SIGKILL", command: serve },
     { sentTo: "npm", signal: "SIGHUP", command: serve },
+    { sentTo: "npm of nohup", signal: "SIGKILL", command: serve, _: "/usr/bin/nohup" },
+    { sentTo: "npm of setsid", signal: "SIGHUP", command: serve, _: "/usr/bin/setsid" },
     { sentTo: "a shell around npm", signal: "SIGTERM", command: (file: string) => `true; ${serve(file)}; true` },
     { sentTo: "a shell around npm", signal: "SIGKILL", command: (file: string) => `true; ${serve(file)}; true` },
-  ] as const)("$signal to $sentTo", async ({ sentTo, signal, command }) => {
+  ] as const)("$signal to $sentTo", async ({ sentTo, signal, command, ...shell }) => {
     const file = `${await temporaryFolder()}/perch.yaml`;
     await renameOver(file, freePorts + shopAt("http://127.0.0.1:9"));
     // `exec` replaces the shell by npm, which then gets the signal itself.
-    const started = spawn("sh", ["-c", sentTo === "npm" ? `exec ${command(file)}` : command(file)], {
+    const started = spawn("sh", ["-c", sentTo.startsWith("npm") ? `exec ${command(file)}` : command(file)], {
       cwd: root,
       stdio: ["ignore", "ignore", "pipe"],
+      // How npm was started: bash and zsh set it, other shells do not.
+      env: { ...process.env, _: undefined, ...shell },
     });
     const log = logOf(started);
     await log.holds('"msg":"serving"');
