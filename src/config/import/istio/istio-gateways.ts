@@ -1,0 +1,218 @@
+import type { Draft } from "../draft.ts";
+import { type Manifest, titleOf } from "../manifests.ts";
+import { type Advice, noteUnread } from "../notes.ts";
+import type { SourceObject } from "../source-object.ts";
+import { anyHost, commonHost, specificityOf } from "./istio-hosts.ts";
+import { listenerTlsOf, terminatesTls } from "./istio-listener-tls.ts";
+
+/** Hosts of one specificity, and the listeners on which requests for them arrive. */
+export interface Site {
+  /** Empty: any host. */
+  readonly hosts: readonly string[];
+  /** Undefined: every listener, for the Gateways are not in the input. */
+  readonly listeners: readonly string[] | undefined;
+  readonly specificity: number;
+}
+
+/** What a match says of where a request arrives; undefined if nothing. */
+export interface Arrival {
+  readonly gateways: readonly string[] | undefined;
+  readonly port: number | undefined;
+}
+
+export const anywhere: Arrival = { gateways: undefined, port: undefined };
+
+/** A server of a Gateway that VirtualServices can be bound to. */
+interface Server {
+  readonly gateway: Manifest;
+  readonly key: string;
+  readonly port: number;
+  readonly listener: string;
+  readonly hosts: readonly { readonly namespace: string; readonly host: string }[];
+  readonly redirects: boolean;
+  readonly isPlain: boolean;
+}
+
+const mesh = "mesh";
+const httpProtocols: readonly string[] = ["HTTP", "HTTPS", "HTTP2", "GRPC", "GRPC-WEB"];
+
+/** The Gateways of the input: their servers become listeners, and VirtualServices are bound to them. */
+export class IstioGateways {
+  readonly #draft: Draft;
+  readonly #servers: readonly Server[];
+  readonly #known: ReadonlySet<string>;
+  /** Whether the input is of a gateway, so that what is of the mesh only is not. */
+  readonly #isGateway: boolean;
+
+  constructor(gateways: readonly Manifest[], services: readonly Manifest[], draft: Draft) {
+    this.#draft = draft;
+    this.#known = new Set(gateways.map(({ namespace, name }) => `${namespace}/${name}`));
+    this.#servers = gateways.flatMap((gateway) => this.#serversOf(gateway));
+    this.#isGateway = services.some((service) => boundTo(service).some((name) => name !== mesh));
+    this.#noteShared(gateways);
+    for (const gateway of gateways) noteUnread(gateway, advice, draft);
+  }
+
+  /** Redirects of plain requests to https: they stand before every other route. */
+  addRedirects(): void {
+    const redirecting = this.#servers.filter(({ redirects }) => redirects);
+    for (const { gateway, hosts, listener } of redirecting) {
+      const names = hosts.map(({ host }) => host);
+      const others = this.#servers.some((one) => one.isPlain && !one.redirects);
+      this.#draft.routes.push({
+        name: this.#draft.name("route", `${gateway.name}-to-https`),
+        match: {
+          ...(names.includes(anyHost) ? {} : { hosts: [...new Set(names)] }),
+          scheme: "http",
+          ...(others ? { listeners: [listener] } : {}),
+        },
+        service: undefined,
+        release: undefined,
+        settings: { redirect: { scheme: "https", status: 301 } },
+        comment: titleOf(gateway),
+      });
+    }
+  }
+
+  /** Where requests for a VirtualService arrive; empty if it is left out, which is then noted. */
+  sitesOf(service: Manifest, hosts: readonly string[]): readonly Site[] {
+    const where = titleOf(service);
+    const bound = boundTo(service);
+    if (this.#isGateway && bound.every((name) => name === mesh)) {
+      const why = "it is of calls within the mesh, and a gateway does not serve its hosts";
+      this.#draft.leftOut(where, `${why}: left out. For a Perch in front of those Services import it by itself`);
+      return [];
+    }
+    const unknown = bound.filter((name) => name !== mesh && !this.#known.has(name));
+    if (unknown.length > 0) {
+      const list = unknown.join(", ");
+      const result = this.#known.size === 0 ? "its routes apply on every listener" : "its routes do not apply there";
+      this.#draft.note(where, `the Gateway ${list} is not in the input: ${result}`);
+    }
+    const sites = this.#sites(service, hosts, anywhere);
+    if ("problem" in sites) this.#draft.leftOut(where, `${sites.problem}: left out`);
+    return "problem" in sites ? [] : sites.sites;
+  }
+
+  /** The sites that are left for a match with `gateways` or `port`; or why they cannot be told apart. */
+  sitesFor(
+    service: Manifest,
+    hosts: readonly string[],
+    arrival: Arrival,
+  ): { readonly sites: readonly Site[] } | { readonly problem: string } {
+    return this.#sites(service, hosts, arrival);
+  }
+
+  #sites(
+    service: Manifest,
+    hosts: readonly string[],
+    arrival: Arrival,
+  ): { readonly sites: readonly Site[] } | { readonly problem: string } {
+    const bound = boundTo(service).filter((name) => !this.#isGateway || name !== mesh);
+    const wanted = arrival.gateways?.map((name) => keyOf(name, service.namespace));
+    const named = bound.filter((name) => wanted === undefined || wanted.includes(name));
+    if (this.#known.size === 0 || !this.#isGateway) {
+      if (arrival.port !== undefined) return { problem: "port: no equivalent without the Gateway in the input" };
+      if (named.length < bound.length)
+        return { problem: "gateways: no equivalent without these Gateways in the input" };
+      return { sites: bySpecificity(new Map(hosts.map((host) => [host, undefined]))) };
+    }
+    const servers = this.#servers.filter(
+      ({ key, port }) => named.includes(key) && (arrival.port === undefined || arrival.port === port),
+    );
+    const listeners = new Map<string, string[]>();
+    for (const server of servers) {
+      const allowed = server.hosts.filter(({ namespace }) => namespace === "" || namespace === service.namespace);
+      for (const host of allowed.flatMap((one) => hosts.map((own) => commonHost(one.host, own)))) {
+        if (host !== undefined) listeners.set(host, [...new Set([...(listeners.get(host) ?? []), server.listener])]);
+      }
+    }
+    if (listeners.size > 0) return { sites: bySpecificity(listeners) };
+    return { problem: "no server of its Gateways has one of its hosts, or its port" };
+  }
+
+  #serversOf(gateway: Manifest): readonly Server[] {
+    const where = titleOf(gateway);
+    gateway.spec.dismiss("selector");
+    const key = `${gateway.namespace}/${gateway.name}`;
+    return gateway.spec.objects("servers").flatMap((server): Server[] => {
+      const leaveOut = (why: string, isLoss = false): Server[] => {
+        this.#draft.leftOut(where, `${server.path}: ${why}: left out`, isLoss);
+        server.dismiss();
+        return [];
+      };
+      const { number: port, protocol } = portOf(server);
+      const tls = server.object("tls");
+      if (port === undefined) return leaveOut("it has no port");
+      if (!httpProtocols.includes(protocol) || (server.has("tls") && !terminatesTls(tls))) {
+        return leaveOut(`${protocol} ${tls.text("mode")} is not HTTP that Perch could read`);
+      }
+      const redirects = tls.flag("httpsRedirect") === true;
+      const isPlain = protocol !== "HTTPS";
+      const listenerTls = isPlain ? undefined : listenerTlsOf(tls, gateway, this.#draft);
+      tls.dismiss("mode");
+      const { certificates, ...others } = listenerTls ?? {};
+      const listener = this.#draft.listener(port, certificates, others);
+      const hosts = server.texts("hosts").map((host) => serverHost(host, gateway.namespace));
+      return [{ gateway, key, port, listener, hosts, redirects, isPlain }];
+    });
+  }
+
+  /** Gateways of different Pods have an address each in Istio; here they share the listener of a port. */
+  #noteShared(gateways: readonly Manifest[]): void {
+    const selectorOf = ({ spec }: Manifest) => JSON.stringify(spec.peek("selector") ?? {});
+    for (const { gateway, listener } of this.#servers) {
+      const other = this.#servers.find(
+        (one) => one.listener === listener && selectorOf(one.gateway) !== selectorOf(gateway),
+      );
+      if (other === undefined || gateways.indexOf(other.gateway) > gateways.indexOf(gateway)) continue;
+      const what = `its selector is not that of ${titleOf(other.gateway)}: there they have an address each, and here the hosts of both are on the listener ${listener}`;
+      this.#draft.noteLostProtection(titleOf(gateway), what);
+    }
+  }
+}
+
+const advice: Readonly<Record<string, Advice>> = {
+  subjectAltNames: { text: "not imported: every client certificate of the CA is accepted", protects: true },
+  verifyCertificateSpki: { text: "not imported: every client certificate of the CA is accepted", protects: true },
+  verifyCertificateHash: { text: "not imported: every client certificate of the CA is accepted", protects: true },
+  caCrl: { text: "not imported: revoked client certificates are accepted", protects: true },
+  cipherSuites: { text: "not imported: Perch offers its own" },
+  bind: { text: "not imported: the listener is on every address" },
+};
+
+function portOf(server: SourceObject): { readonly number: number | undefined; readonly protocol: string } {
+  const port = server.object("port");
+  port.dismiss("name", "targetPort");
+  server.dismiss("name", "defaultEndpoint");
+  const mode = server.object("tls").peek("mode");
+  const protocol = port.text("protocol").toUpperCase() || (mode === undefined ? "HTTP" : "HTTPS");
+  return { number: port.number("number"), protocol };
+}
+
+/** `namespace/host`: only VirtualServices of that namespace; `.` is the Gateway's own, `*` is any. */
+function serverHost(written: string, own: string): { readonly namespace: string; readonly host: string } {
+  const [host = "", namespace = anyHost] = written.toLowerCase().split("/").reverse();
+  return { namespace: namespace === anyHost ? "" : namespace === "." ? own : namespace, host };
+}
+
+/** The Gateways of a VirtualService as `namespace/name`; `mesh` is every sidecar, and the default. */
+function boundTo({ spec, namespace }: Manifest): readonly string[] {
+  const written = spec.texts("gateways");
+  return written.length === 0 ? [mesh] : written.map((name) => keyOf(name, namespace));
+}
+
+function keyOf(name: string, namespace: string): string {
+  return name === mesh || name.includes("/") ? name : `${namespace}/${name}`;
+}
+
+function bySpecificity(hosts: ReadonlyMap<string, readonly string[] | undefined>): readonly Site[] {
+  const sites = new Map<string, Site>();
+  for (const [host, listeners] of hosts) {
+    const specificity = specificityOf(host);
+    const key = JSON.stringify([specificity, listeners]);
+    const others = sites.get(key)?.hosts ?? [];
+    sites.set(key, { hosts: host === anyHost ? [] : [...others, host], listeners, specificity });
+  }
+  return [...sites.values()];
+}
