@@ -47,7 +47,8 @@ export class IstioGateways {
   constructor(gateways: readonly Manifest[], services: readonly Manifest[], draft: Draft) {
     this.#draft = draft;
     this.#known = new Set(gateways.map(({ namespace, name }) => `${namespace}/${name}`));
-    this.#servers = gateways.flatMap((gateway) => this.#serversOf(gateway));
+    const modes = modesByPort(gateways);
+    this.#servers = gateways.flatMap((gateway) => this.#serversOf(gateway, modes));
     this.#isGateway = services.some((service) => boundTo(service).some((name) => name !== mesh));
     this.#noteShared(gateways);
     for (const gateway of gateways) noteUnread(gateway, advice, draft);
@@ -79,7 +80,7 @@ export class IstioGateways {
     const where = titleOf(service);
     const bound = boundTo(service);
     if (this.#isGateway && bound.every((name) => name === mesh)) {
-      const why = "it is of calls within the mesh, and a gateway does not serve its hosts";
+      const why = "it is for calls within the mesh, and a gateway does not serve its hosts";
       this.#draft.leftOut(where, `${why}: left out. For a Perch in front of those Services import it by itself`);
       return [];
     }
@@ -131,7 +132,7 @@ export class IstioGateways {
     return { problem: "no server of its Gateways has one of its hosts, or its port" };
   }
 
-  #serversOf(gateway: Manifest): readonly Server[] {
+  #serversOf(gateway: Manifest, modes: ReadonlyMap<number, ReadonlySet<string>>): readonly Server[] {
     const where = titleOf(gateway);
     gateway.spec.dismiss("selector");
     const key = `${gateway.namespace}/${gateway.name}`;
@@ -146,6 +147,10 @@ export class IstioGateways {
       if (port === undefined) return leaveOut("it has no port");
       if (!httpProtocols.includes(protocol) || (server.has("tls") && !terminatesTls(tls))) {
         return leaveOut(`${protocol} ${tls.text("mode")} is not HTTP that Perch could read`);
+      }
+      if (tls.peek("mode") === "MUTUAL" && (modes.get(port)?.size ?? 0) > 1) {
+        const why = `clients needed a certificate, and for other hosts of the port ${port} they did not`;
+        return leaveOut(`${why}; a listener of Perch asks all or none`, true);
       }
       const redirects = tls.flag("httpsRedirect") === true;
       const isPlain = protocol !== "HTTPS";
@@ -188,6 +193,17 @@ function portOf(server: SourceObject): { readonly number: number | undefined; re
   const mode = server.object("tls").peek("mode");
   const protocol = port.text("protocol").toUpperCase() || (mode === undefined ? "HTTP" : "HTTPS");
   return { number: port.number("number"), protocol };
+}
+
+/** What the servers of a port want of TLS. */
+function modesByPort(gateways: readonly Manifest[]): ReadonlyMap<number, ReadonlySet<string>> {
+  const modes = new Map<number, Set<string>>();
+  for (const server of gateways.flatMap(({ spec }) => spec.objects("servers"))) {
+    const { number, protocol } = portOf(server);
+    const mode = String(server.object("tls").peek("mode") ?? "SIMPLE");
+    if (number !== undefined && protocol === "HTTPS") modes.set(number, (modes.get(number) ?? new Set()).add(mode));
+  }
+  return modes;
 }
 
 /** `namespace/host`: only VirtualServices of that namespace; `.` is the Gateway's own, `*` is any. */

@@ -1,3 +1,14 @@
+import { expect } from "vitest";
+import { importManifests } from "../../../../src/config/import/import-manifests.ts";
+
+/** The result of an import whose certificates are on the machine that serves, so that no engine can be created here. */
+export function converted(yaml: string): { readonly config: string; readonly notes: readonly string[] } {
+  const result = importManifests([{ file: "cluster.yaml", text: yaml }]);
+  if (!result.ok) throw new Error(result.problem);
+  expect(result.defects).toEqual([]);
+  return { config: result.config, notes: result.notes.map(({ where, what }) => `${where}: ${what}`) };
+}
+
 /** A VirtualService in the namespace shop. Without `gateways` it is of the mesh. */
 export function virtualService({
   name = "shop",
