@@ -87,6 +87,11 @@ function fault(injection: SourceObject, where: string, draft: Draft): YamlMap {
   const abort = injection.object("abort");
   const delayFor = delay.take("fixedDelay", (text) => durationIn(text) || undefined);
   const status = abort.number("httpStatus") ?? abort.take("grpcStatus", statusOfGrpc);
+  if (status === undefined && abort.has("grpcStatus")) {
+    const status = abort.text("grpcStatus");
+    draft.note(where, `${abort.path}.grpcStatus ${status}: no equivalent, only UNAVAILABLE: the abort is left out`);
+    abort.dismiss();
+  }
   const found: YamlMap = {
     ...(delayFor === undefined ? {} : { delay: { for: delayFor, percent: percentOf(delay, where, draft) } }),
     ...(status === undefined ? {} : { abort: { status, percent: percentOf(abort, where, draft) } }),

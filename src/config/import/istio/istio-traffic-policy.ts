@@ -89,6 +89,7 @@ function upstreamTls(tls: SourceObject, where: string, draft: Draft): YamlMap {
 
 function outlier(detection: SourceObject, where: string, draft: Draft): YamlMap {
   if (detection.keys().length === 0) return {};
+  openSection(detection, "consecutive5xxErrors");
   const positive = (key: string) => detection.take(key, (text) => (Number(text) >= 1 ? Number(text) : undefined));
   const ofAll = detection.number("consecutive5xxErrors");
   // The former name, which counted errors of the gateway.
@@ -121,9 +122,16 @@ function firstOf<T>(read: (key: string) => T | undefined, keys: readonly string[
   return undefined;
 }
 
+/** Counts a section as read even if nothing in it is known, so that its keys are named one by one. */
+function openSection(section: SourceObject, known: string): void {
+  if (!section.has(known)) section.dismiss(known);
+}
+
 function connectionPool(pool: SourceObject, where: string, draft: Draft): YamlMap {
   const tcp = pool.object("tcp");
   const http = pool.object("http");
+  openSection(tcp, "maxConnections");
+  openSection(http, "maxRequestsPerConnection");
   const maxConnections = tcp.number("maxConnections");
   const maxInFlight = http.number("http2MaxRequests");
   const maxPending = http.number("http1MaxPendingRequests");
@@ -149,6 +157,7 @@ function connectionPool(pool: SourceObject, where: string, draft: Draft): YamlMa
 }
 
 function balance(balancer: SourceObject, where: string, draft: Draft): YamlMap {
+  openSection(balancer, "consistentHash");
   if (balancer.has("consistentHash")) {
     const hash = balancer.object("consistentHash");
     hash.dismiss("useSourceIp");

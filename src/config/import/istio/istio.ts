@@ -35,7 +35,8 @@ export function importVirtualServices(manifests: readonly Manifest[], draft: Dra
   for (const root of roots) addService(root, scope);
   scope.delegates.noteUnused();
   scope.virtualHosts.write(draft);
-  for (const manifest of [...services, ...rules]) noteUnread(manifest, advice, draft);
+  for (const service of services) noteUnread(service, advice, draft);
+  for (const rule of rules) noteUnread(rule, ruleAdvice, draft);
 }
 
 interface Scope {
@@ -51,7 +52,9 @@ const advice: Readonly<Record<string, Advice>> = {
   tcp: { text: "Perch serves HTTP only", isRoute: true },
   allowOrigins: { text: "no equivalent; `cors` knows exact origins, hosts below a domain, and any" },
   mirrors: { text: "a release mirrors to one version only" },
-  grpcStatus: { text: "no equivalent: gRPC clients get UNAVAILABLE for an abort of Perch" },
+};
+
+const ruleAdvice: Readonly<Record<string, Advice>> = {
   interval: { text: "not imported: Perch ejects an endpoint at once, and takes it back when its time is over" },
 };
 

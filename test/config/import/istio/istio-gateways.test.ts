@@ -41,8 +41,10 @@ describe("listeners", () => {
   });
 
   test("a port where only some hosts want client certificates does not serve those", () => {
-    const mutual = "{ port: { number: 443, protocol: HTTPS }, hosts: [b.example], tls: { mode: MUTUAL, credentialName: c } }";
-    const simple = "{ port: { number: 443, protocol: HTTPS }, hosts: [a.example], tls: { mode: SIMPLE, credentialName: a } }";
+    const mutual =
+      "{ port: { number: 443, protocol: HTTPS }, hosts: [b.example], tls: { mode: MUTUAL, credentialName: c } }";
+    const simple =
+      "{ port: { number: 443, protocol: HTTPS }, hosts: [a.example], tls: { mode: SIMPLE, credentialName: a } }";
     const { config, notes } = converted(
       gateway("gw", [mutual, simple]) +
         virtualService({ hosts: "[a.example, b.example]", gateways: "[gw]", routes: [`{ route: [${to("shop")}] }`] }),
@@ -82,7 +84,8 @@ describe("httpsRedirect", () => {
 
   test("plain requests are redirected before any other route", () => {
     const { config, notes } = converted(
-      gateway("gw", [redirecting, secure]) + virtualService({ gateways: "[gw]", routes: [`{ route: [${to("shop")}] }`] }),
+      gateway("gw", [redirecting, secure]) +
+        virtualService({ gateways: "[gw]", routes: [`{ route: [${to("shop")}] }`] }),
     );
     expect(config).toMatch(
       /routes:\s+#.*\n\s+- name: gw-to-https\s+match: { scheme: http }\s+redirect:\s+scheme: https\s+status: 301/,
@@ -131,7 +134,12 @@ describe("which VirtualServices a gateway serves", () => {
     const { served } = imported(
       gateway("gw", [`{ port: { number: 80, protocol: HTTP }, hosts: ${ofServer} }`]) +
         gateway("any", [plain]) +
-        virtualService({ name: "other", hosts: "[z.example]", gateways: "[any]", routes: [`{ route: [${to("z")}] }`] }) +
+        virtualService({
+          name: "other",
+          hosts: "[z.example]",
+          gateways: "[any]",
+          routes: [`{ route: [${to("z")}] }`],
+        }) +
         virtualService({ hosts, gateways: "[gw]", routes: [`{ route: [${to("shop")}] }`] }),
     );
     expect(served({ headers: { host } })).toBe(wanted);
@@ -142,7 +150,12 @@ describe("which VirtualServices a gateway serves", () => {
     const alone = imported(bound);
     expect(alone.served({})).toBe("shop/stable");
     expect(alone.notes.join("\n")).toContain("the Gateway shop/elsewhere is not in the input");
-    const known = virtualService({ name: "k", hosts: "[k.example]", gateways: "[gw]", routes: [`{ route: [${to("k")}] }`] });
+    const known = virtualService({
+      name: "k",
+      hosts: "[k.example]",
+      gateways: "[gw]",
+      routes: [`{ route: [${to("k")}] }`],
+    });
     expect(imported(simple + bound + known).served({})).toBeUndefined();
   });
 
@@ -178,7 +191,8 @@ describe("the most specific host wins", () => {
     routes: [`{ match: [{ uri: { prefix: /api } }], route: [${to("api")}] }`],
   });
   const { served, config } = imported(any + wild + exact);
-  const abort = (host: string) => new RegExp(`hosts: \\[ "?${host}"? \\] }\\s+service: \\S+\\s+fault:\\s+abort:\\s+status: 404`);
+  const abort = (host: string) =>
+    new RegExp(`hosts: \\[ "?${host}"? \\] }\\s+service: \\S+\\s+fault:\\s+abort:\\s+status: 404`);
 
   test.each([
     ["api.example.com", "/api", "api"],
