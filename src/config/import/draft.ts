@@ -52,6 +52,7 @@ export interface DraftListener {
 }
 
 export interface DraftParts {
+  readonly listeners: readonly DraftListener[];
   readonly services: readonly DraftService[];
   readonly releases: readonly DraftRelease[];
   readonly routes: readonly DraftRoute[];

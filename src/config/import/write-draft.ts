@@ -1,12 +1,12 @@
 import { Document, isMap, isSeq, type Node, type Scalar } from "yaml";
-import type { DraftService, Note, YamlMap, YamlValue } from "./draft.ts";
+import type { DraftListener, DraftService, Note, YamlMap, YamlValue } from "./draft.ts";
 import { type DraftParts, type DraftRelease, type DraftRoute, isYamlMap } from "./draft.ts";
 
 const schemaLine = " yaml-language-server: $schema=./perch.schema.json";
 const wrapAt = 110;
 
 /** Kubernetes asks for probes, and Prometheus for metrics, from other machines. */
-const admin: YamlMap = { address: "0.0.0.0:9901", withoutToken: "probes-and-metrics" };
+const admin: YamlMap = { address: "*:9901", withoutToken: "probes-and-metrics" };
 const adminComment = " On your own machine leave this out: then the admin server listens on 127.0.0.1:9901 only.";
 
 /** Where every release of the result has the secret of its pins: without one, pins are lost on a restart. */
@@ -27,9 +27,10 @@ export function writeDraft(
   summary: string,
   sources: readonly string[],
 ): string {
-  const { services, releases, routes } = parts;
+  const { listeners, services, releases, routes } = parts;
   // Maps keep their order, where objects would move names that are numbers to the front.
   const contents = {
+    ...(listeners.length === 0 ? {} : { listeners: listeners.map(listenerContents) }),
     admin,
     ...(services.length === 0 ? {} : { services: new Map(services.map((one) => [one.name, serviceContents(one)])) }),
     ...(releases.length === 0 ? {} : { releases: new Map(releases.map((one) => [one.name, withSecret(one)])) }),
@@ -39,6 +40,18 @@ export function writeDraft(
   comment(document, parts);
   document.commentBefore = [schemaLine, ...header(notes, summary, sources)].join("\n");
   return document.toString({ lineWidth: 120, flowCollectionPadding: true });
+}
+
+/** Ports below 1024 are for root only. The Service of `deploy/` maps these two. */
+const unprivileged: ReadonlyMap<number, number> = new Map([
+  [80, 8080],
+  [443, 8443],
+]);
+
+function listenerContents({ name, port, certificates }: DraftListener): YamlMap {
+  const address = `*:${unprivileged.get(port) ?? port}`;
+  const files = certificates?.map(({ certFile, keyFile }): YamlMap => ({ certFile, keyFile }));
+  return { name, address, ...(files === undefined ? {} : { tls: { certificates: files } }) };
 }
 
 function withSecret({ settings }: DraftRelease): YamlMap {
