@@ -48,10 +48,10 @@ const unprivileged: ReadonlyMap<number, number> = new Map([
   [443, 8443],
 ]);
 
-function listenerContents({ name, port, certificates }: DraftListener): YamlMap {
+function listenerContents({ name, port, certificates, tls }: DraftListener): YamlMap {
   const address = `*:${unprivileged.get(port) ?? port}`;
   const files = certificates?.map(({ certFile, keyFile }): YamlMap => ({ certFile, keyFile }));
-  return { name, address, ...(files === undefined ? {} : { tls: { certificates: files } }) };
+  return { name, address, ...(files === undefined ? {} : { tls: { certificates: files, ...tls } }) };
 }
 
 function withSecret({ settings }: DraftRelease): YamlMap {

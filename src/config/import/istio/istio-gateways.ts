@@ -49,7 +49,9 @@ export class IstioGateways {
     this.#known = new Set(gateways.map(({ namespace, name }) => `${namespace}/${name}`));
     const modes = modesByPort(gateways);
     this.#servers = gateways.flatMap((gateway) => this.#serversOf(gateway, modes));
-    this.#isGateway = services.some((service) => boundTo(service).some((name) => name !== mesh));
+    const bound = services.filter(({ spec }) => spec.has("http")).map(boundTo);
+    this.#isGateway = bound.some((names) => names.some((name) => name !== mesh));
+    this.#noteMissing(gateways, bound);
     this.#noteShared(gateways);
     for (const gateway of gateways) noteUnread(gateway, advice, draft);
   }
@@ -158,9 +160,24 @@ export class IstioGateways {
       tls.dismiss("mode");
       const { certificates, ...others } = listenerTls ?? {};
       const listener = this.#draft.listener(port, certificates, others);
-      const hosts = server.texts("hosts").map((host) => serverHost(host, gateway.namespace));
+      const written = server.texts("hosts");
+      const hosts = (written.length === 0 ? [anyHost] : written).map((host) => serverHost(host, gateway.namespace));
       return [{ gateway, key, port, listener, hosts, redirects, isPlain }];
     });
+  }
+
+  /** Without their Gateways, VirtualServices cannot be told apart. */
+  #noteMissing(gateways: readonly Manifest[], bound: readonly (readonly string[])[]): void {
+    const [gateway] = gateways;
+    if (gateway !== undefined && bound.length > 0 && !this.#isGateway) {
+      const what = "no VirtualService is bound to it, so those for calls within the mesh are served on its listeners";
+      this.#draft.noteLostProtection(titleOf(gateway), what);
+    }
+    const named = new Set(bound.map((names) => names.filter((name) => name !== mesh).join(" and ")));
+    named.delete("");
+    if (gateway !== undefined || named.size < 2) return;
+    const what = `the VirtualServices are bound to different ones (${[...named].join(", ")}), and here each is served on every listener: add the Gateways to the input`;
+    this.#draft.noteLostProtection("Gateways", what);
   }
 
   /** Gateways of different Pods have an address each in Istio; here they share the listener of a port. */

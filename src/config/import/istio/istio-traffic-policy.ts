@@ -1,5 +1,4 @@
 import type { Draft, YamlMap } from "../draft.ts";
-import { certificateOf } from "../draft.ts";
 import { durationIn } from "../durations.ts";
 import type { Manifest } from "../manifests.ts";
 import { SourceObject } from "../source-object.ts";
@@ -59,16 +58,30 @@ function upstreamTls(tls: SourceObject, where: string, draft: Draft): YamlMap {
     tls.dismiss();
     return {};
   }
-  const secret = tls.text("credentialName");
-  const namespace = where.replace(/^.* |\/.*$/g, "");
-  const { certFile, keyFile } = certificateOf(namespace, secret);
-  const written = { cert: tls.text("clientCertificate"), key: tls.text("privateKey") };
-  const client = secret === "" ? written : { cert: certFile, key: keyFile };
-  const ca = tls.text("caCertificates") || (secret === "" ? "" : certFile.replace(/[^/]+$/, "ca.crt"));
   const serverName = tls.text("sni");
   const skips = tls.flag("insecureSkipVerify") === true;
-  if (ca === "" && !skips) {
-    draft.note(where, "trafficPolicy.tls: the certificate has to be of a CA that the system knows; else set `tls.ca`");
+  noteFiles(tls, mode, where, draft);
+  return {
+    ...(serverName === "" && !skips
+      ? {}
+      : { tls: { ...(serverName === "" ? {} : { serverName }), ...(skips ? { insecureSkipVerify: true } : {}) } }),
+  };
+}
+
+/** Files of certificates, which have to be mounted before a configuration can name them. */
+function noteFiles(tls: SourceObject, mode: string, where: string, draft: Draft): void {
+  const secret = tls.text("credentialName");
+  const ca = tls.text("caCertificates") || (secret === "" ? "" : `ca.crt of the Secret ${secret}`);
+  const client = secret === "" ? `${tls.text("clientCertificate")}, ${tls.text("privateKey")}` : `the Secret ${secret}`;
+  if (ca === "" && tls.peek("insecureSkipVerify") !== true) {
+    draft.note(
+      where,
+      `${tls.path}: the server's certificate has to be of a CA that the system knows; else set \`tls.ca\``,
+    );
+  }
+  if (ca !== "") draft.note(where, `${tls.path}: mount ${ca}, and set \`tls.ca\` of the service to it`);
+  if (mode === "MUTUAL") {
+    draft.note(where, `${tls.path}: mount ${client}, and set \`tls.cert\` and \`tls.key\` of the service to it`);
   }
   if (tls.has("subjectAltNames")) {
     draft.note(
@@ -78,13 +91,6 @@ function upstreamTls(tls: SourceObject, where: string, draft: Draft): YamlMap {
     );
     tls.dismiss("subjectAltNames");
   }
-  const settings: YamlMap = {
-    ...(ca === "" || skips ? {} : { ca }),
-    ...(mode === "MUTUAL" ? client : {}),
-    ...(serverName === "" ? {} : { serverName }),
-    ...(skips ? { insecureSkipVerify: true } : {}),
-  };
-  return Object.keys(settings).length === 0 ? {} : { tls: settings };
 }
 
 function outlier(detection: SourceObject, where: string, draft: Draft): YamlMap {

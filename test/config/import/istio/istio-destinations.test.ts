@@ -47,11 +47,6 @@ describe("a DestinationRule", () => {
       "tls: { mode: SIMPLE, sni: shop.example }",
       /https:\/\/shop\.shop:80[\s\S]*tls:\s+serverName: shop\.example/,
     ],
-    [
-      "a client certificate",
-      "tls: { mode: MUTUAL, credentialName: client }",
-      /tls:\s+ca: \/etc\/perch\/tls\/shop-client\/ca\.crt\s+cert: \/etc\/perch\/tls\/shop-client\/tls\.crt\s+key:/,
-    ],
     ["no verification", "tls: { mode: SIMPLE, insecureSkipVerify: true }", /tls:\s+insecureSkipVerify: true/],
   ])("%s", (_what, policy, wanted) => {
     expect(converted(shop + destinationRule(`trafficPolicy: { ${policy} }`)).config).toMatch(wanted);
@@ -71,6 +66,12 @@ describe("a DestinationRule", () => {
     ],
     ["localityLbSetting", "loadBalancer: { localityLbSetting: { enabled: true } }", "localityLbSetting: not imported"],
     ["TLS of the mesh", "tls: { mode: ISTIO_MUTUAL }", "trafficPolicy.tls (ISTIO_MUTUAL) is not imported"],
+    [
+      "a client certificate",
+      "tls: { mode: MUTUAL, credentialName: client }",
+      "mount the Secret client, and set `tls.cert` and `tls.key`",
+    ],
+    ["a CA", "tls: { mode: SIMPLE, caCertificates: /ca.pem }", "mount /ca.pem, and set `tls.ca`"],
     ["names of the server", "tls: { mode: SIMPLE, subjectAltNames: [a] }", "tls.subjectAltNames: not imported"],
     [
       "another port's settings",
