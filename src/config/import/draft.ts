@@ -51,7 +51,14 @@ export interface DraftListener {
   readonly tls?: YamlMap;
 }
 
+/** A fact about the requester, with the only place where it comes from. */
+export interface DraftAttribute {
+  readonly name: string;
+  readonly source: YamlMap;
+}
+
 export interface DraftParts {
+  readonly attributes: readonly DraftAttribute[];
   readonly listeners: readonly DraftListener[];
   readonly services: readonly DraftService[];
   readonly releases: readonly DraftRelease[];
@@ -72,6 +79,7 @@ export interface Note {
 export class Draft {
   /** Empty: one for http. */
   readonly listeners: DraftListener[] = [];
+  readonly attributes: DraftAttribute[] = [];
   readonly services: DraftService[] = [];
   readonly releases: DraftRelease[] = [];
   readonly routes: DraftRoute[] = [];
@@ -141,7 +149,7 @@ export class Draft {
   }
 
   /** A valid name that is unique within its kind. */
-  name(kind: "service" | "release" | "route", wanted: string): string {
+  name(kind: "attribute" | "service" | "release" | "route", wanted: string): string {
     const taken = this.#names.get(kind) ?? new Set<string>();
     this.#names.set(kind, taken);
     const base = resourceNameOf(wanted);
@@ -151,6 +159,16 @@ export class Draft {
     for (; taken.has(name); number++) name = `${stem}-${number}`;
     if (name !== base) this.#numbers.set(`${kind} ${stem}`, number);
     taken.add(name);
+    return name;
+  }
+
+  /** The name of the attribute with this source, such as `{ header: x-user }`; creates it if there is none. */
+  attribute(source: YamlMap): string {
+    const [[kind = "", place = ""] = []] = Object.entries(source);
+    const known = this.attributes.find((one) => JSON.stringify(one.source) === JSON.stringify(source));
+    if (known !== undefined) return known.name;
+    const name = this.name("attribute", `by-${kind}-${place}`);
+    this.attributes.push({ name, source });
     return name;
   }
 

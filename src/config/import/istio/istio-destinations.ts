@@ -3,7 +3,7 @@ import { type Manifest, titleOf } from "../manifests.ts";
 import type { SourceObject } from "../source-object.ts";
 import type { ServicePorts } from "../weighted-versions.ts";
 import { serviceIn } from "./istio-hosts.ts";
-import { type PolicySections, policySettings, schemeOf, sectionsOf } from "./istio-traffic-policy.ts";
+import { hashedRelease, type PolicySections, policySettings, schemeOf, sectionsOf } from "./istio-traffic-policy.ts";
 
 /**
  * Without a DestinationRule Istio waits ten seconds for a connection, and for everything else as long as it takes. A day
@@ -75,6 +75,12 @@ export class IstioDestinations {
     }
     const { timeouts = {}, ...others } = shared;
     return { ...others, timeouts: { ...noTimeouts, ...(isYamlMap(timeouts) ? timeouts : {}) } };
+  }
+
+  /** The settings of a release for a service with `balance: hash`. */
+  hashedRelease(destination: SourceObject | undefined, namespace: string): YamlMap {
+    if (destination === undefined) return {};
+    return hashedRelease(this.#sections(destination, namespace).loadBalancer, this.#draft);
   }
 
   #noteDifference(

@@ -37,14 +37,16 @@ export function targetOf(
   if (backends.filter(({ weight }) => weight > 0).length > 1) draft.note(where, perRequestWeights);
   const targets = route.objects("route").map((target) => target.object("destination"));
   const host = targets[0]?.text("host") ?? "";
+  const ofService = destinations.settings(targets, owner.namespace);
+  const release = ofService["balance"] === "hash" ? destinations.hashedRelease(targets[0], owner.namespace) : {};
   const wanted = {
     service: host.split(".")[0] ?? "",
     release: wantedName,
-    settings: { ...destinations.settings(targets, owner.namespace), ...retries(route, where, draft) },
+    settings: { ...ofService, ...retries(route, where, draft) },
     comment: where,
   };
   const { settings, host: routeHost } = routeSettings(route, where, draft);
-  return { ...weightedService(backends, wanted, {}, draft), settings, host: routeHost || ownHost };
+  return { ...weightedService(backends, wanted, release, draft), settings, host: routeHost || ownHost };
 }
 
 /** An error of the gateway itself. Perch has no other answers of its own. */
@@ -90,6 +92,10 @@ function backendsOf(
   if (mirror === undefined || backends.length === 0) return { backends, host: ownHost };
   const { name, origin } = locate(mirror.destination);
   const { mirrorPercent } = mirror;
+  if (backends.every((backend) => backend.origin === origin)) {
+    draft.note(where, `${mirror.destination.path}: a mirror of the destination itself has no equivalent: left out`);
+    return { backends, host: ownHost };
+  }
   if (!backends.some((backend) => backend.origin === origin)) backends.push({ name, origin, weight: 0 });
   const mirrored = backends.map((backend) => (backend.origin === origin ? { ...backend, mirrorPercent } : backend));
   return { backends: mirrored, host: ownHost };

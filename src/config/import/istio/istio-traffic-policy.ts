@@ -1,3 +1,5 @@
+import { cookieName, cookiePath, headerName, queryName } from "../../scalars.ts";
+import { accepts } from "../accepts.ts";
 import type { Draft, YamlMap } from "../draft.ts";
 import { durationIn } from "../durations.ts";
 import type { Manifest } from "../manifests.ts";
@@ -40,8 +42,12 @@ export function schemeOf(tls: SourceObject): "http" | "https" {
 /** A service's settings for a policy. */
 export function policySettings(policy: PolicySections, where: string, draft: Draft): YamlMap {
   const pool = connectionPool(policy.connectionPool, where, draft);
+  if (policy.loadBalancer.keys().length + policy.outlierDetection.keys().length > 0) {
+    const how = "for its Pods use a headless Service (`clusterIP: None`) as `{ dns: …, port: … }`";
+    draft.note(where, `Perch balances among endpoints, and ejects them, and a Service is one: ${how}`);
+  }
   return {
-    ...balance(policy.loadBalancer, where, draft),
+    ...balance(policy.loadBalancer),
     ...outlier(policy.outlierDetection, where, draft),
     ...pool,
     ...upstreamTls(policy.tls, where, draft),
@@ -162,21 +168,32 @@ function connectionPool(pool: SourceObject, where: string, draft: Draft): YamlMa
   };
 }
 
-function balance(balancer: SourceObject, where: string, draft: Draft): YamlMap {
-  openSection(balancer, "consistentHash");
-  if (balancer.has("consistentHash")) {
-    const hash = balancer.object("consistentHash");
-    hash.dismiss("useSourceIp");
-    const keys = hash.keys().filter((key) => key !== "useSourceIp");
-    if (keys.length > 0) {
-      const how = "`balance: hash` goes by the release's unit; `sticky.by` can name an attribute with this source";
-      draft.note(where, `${hash.path} (${keys.join(", ")}): ${how}`);
-      hash.dismiss();
-    }
-    return { balance: "hash" };
-  }
+function balance(balancer: SourceObject): YamlMap {
+  openSection(balancer, "simple");
+  if (balancer.has("consistentHash")) return { balance: "hash" };
   const found = balancer.take("simple", (text) => balances.get(text));
   return found === undefined ? {} : { balance: found };
+}
+
+/**
+ * The release of a service with `balance: hash`, whose unit is what Istio hashes. Empty for the client's address, which
+ * is the unit of requests without a release.
+ */
+export function hashedRelease(balancer: SourceObject, draft: Draft): YamlMap {
+  const hash = balancer.object("consistentHash");
+  hash.flag("useSourceIp");
+  const header = hash.take("httpHeaderName", (text) => (accepts(headerName, text) ? text.toLowerCase() : undefined));
+  if (header !== undefined) return { sticky: { by: draft.attribute({ header }) } };
+  const query = hash.take("httpQueryParameterName", (text) => (accepts(queryName, text) ? text : undefined));
+  if (query !== undefined) return { sticky: { by: draft.attribute({ query }) } };
+  const cookie = hash.object("httpCookie");
+  const name = cookie.take("name", (text) => (accepts(cookieName, text) ? text : undefined));
+  if (name === undefined) return {};
+  // With a time to live the gateway sets the cookie itself, as Perch does with its pin.
+  const ttl = cookie.take("ttl", durationIn);
+  if (ttl === undefined) return { sticky: { by: draft.attribute({ cookie: name }) } };
+  const path = cookie.take("path", (text) => (accepts(cookiePath, text) ? text : undefined));
+  return { sticky: { cookie: { maxAge: ttl || "session", ...(path === undefined ? {} : { path }) } } };
 }
 
 const balances: ReadonlyMap<string, string> = new Map([

@@ -47,6 +47,31 @@ describe("a DestinationRule", () => {
       "tls: { mode: SIMPLE, sni: shop.example }",
       /https:\/\/shop\.shop:80[\s\S]*tls:\s+serverName: shop\.example/,
     ],
+    [
+      "a hash of a header",
+      "loadBalancer: { consistentHash: { httpHeaderName: X-User } }",
+      /by-header-x-user:\s+type: string\s+from:\s+- header: x-user[\s\S]*balance: hash[\s\S]*sticky:\s+by: by-header-x-user[\s\S]*release: shop/,
+    ],
+    [
+      "a hash of a query parameter",
+      "loadBalancer: { consistentHash: { httpQueryParameterName: u } }",
+      /from:\s+- query: u[\s\S]*balance: hash[\s\S]*by: by-query-u/,
+    ],
+    [
+      "a hash of a cookie of the application",
+      "loadBalancer: { consistentHash: { httpCookie: { name: uid } } }",
+      /from:\s+- cookie: uid[\s\S]*balance: hash[\s\S]*by: by-cookie-uid/,
+    ],
+    [
+      "a hash of a cookie that the gateway sets",
+      "loadBalancer: { consistentHash: { httpCookie: { name: uid, ttl: 0s } } }",
+      /balance: hash[\s\S]*cookie:\s+maxAge: session[\s\S]*release: shop/,
+    ],
+    [
+      "a hash of the client's address",
+      "loadBalancer: { consistentHash: { useSourceIp: true } }",
+      /balance: hash\n[\s\S]*service: shop\n$/,
+    ],
     ["no verification", "tls: { mode: SIMPLE, insecureSkipVerify: true }", /tls:\s+insecureSkipVerify: true/],
   ])("%s", (_what, policy, wanted) => {
     expect(converted(shop + destinationRule(`trafficPolicy: { ${policy} }`)).config).toMatch(wanted);
