@@ -81,6 +81,10 @@ export class IstioGateways {
   sitesOf(service: Manifest, hosts: readonly string[]): readonly Site[] {
     const where = titleOf(service);
     const bound = boundTo(service);
+    if (bound.length === 0) {
+      this.#draft.leftOut(where, "its gateways are not a list of names: left out");
+      return [];
+    }
     if (this.#isGateway && bound.every((name) => name === mesh)) {
       const why = "it is for calls within the mesh, and a gateway does not serve its hosts";
       this.#draft.leftOut(where, `${why}: left out. For a Perch in front of those Services import it by itself`);
@@ -146,7 +150,9 @@ export class IstioGateways {
       };
       const { number: port, protocol } = portOf(server);
       const tls = server.object("tls");
+      const written = server.texts("hosts");
       if (port === undefined) return leaveOut("it has no port");
+      if (server.has("hosts") && written.length === 0) return leaveOut("its hosts are not a list of names");
       if (!httpProtocols.includes(protocol) || (server.has("tls") && !terminatesTls(tls))) {
         return leaveOut(`${protocol} ${tls.text("mode")} is not HTTP that Perch could read`);
       }
@@ -160,8 +166,7 @@ export class IstioGateways {
       tls.dismiss("mode");
       const { certificates, ...others } = listenerTls ?? {};
       const listener = this.#draft.listener(port, certificates, others);
-      const written = server.texts("hosts");
-      const hosts = (written.length === 0 ? [anyHost] : written).map((host) => serverHost(host, gateway.namespace));
+      const hosts = (server.has("hosts") ? written : [anyHost]).map((host) => serverHost(host, gateway.namespace));
       return [{ gateway, key, port, listener, hosts, redirects, isPlain }];
     });
   }
@@ -229,10 +234,16 @@ function serverHost(written: string, own: string): { readonly namespace: string;
   return { namespace: namespace === anyHost ? "" : namespace === "." ? own : namespace, host };
 }
 
-/** The Gateways of a VirtualService as `namespace/name`; `mesh` is every sidecar, and the default. */
+const isEmptyList = (value: unknown): boolean => Array.isArray(value) && value.length === 0;
+
+/**
+ * The Gateways of a VirtualService as `namespace/name`; `mesh` is every sidecar, and the default. Empty if they cannot be
+ * read.
+ */
 function boundTo({ spec, namespace }: Manifest): readonly string[] {
   const written = spec.texts("gateways");
-  return written.length === 0 ? [mesh] : written.map((name) => keyOf(name, namespace));
+  const isDefault = spec.peek("gateways") === undefined || isEmptyList(spec.peek("gateways"));
+  return isDefault ? [mesh] : written.map((name) => keyOf(name, namespace));
 }
 
 function keyOf(name: string, namespace: string): string {

@@ -73,6 +73,7 @@ function addService(root: Manifest, scope: Scope): void {
   const hosts = hostsOf(root, draft);
   const sites = hosts.length === 0 ? [] : gateways.sitesOf(root, hosts);
   for (const site of sites) virtualHosts.addSite(site, where);
+  if (hosts.length === 0) draft.leftOut(where, "it has no host that Perch could serve: its routes are left out");
   if (sites.length === 0) {
     root.spec.dismiss("http");
     return;

@@ -81,6 +81,22 @@ test("an authority of the hosts narrows them", () => {
   expect(served({ headers: { host: "b.example.com" } })).toBe("b/stable");
 });
 
+test.each([
+  ["hosts: shop.example.com", "it has no host that Perch could serve"],
+  ["hosts: ['a b']", "the host a b has no equivalent"],
+  ["hosts: [shop.example.com], gateways: gw", "its gateways are not a list of names"],
+])("a VirtualService with %s is left out", (spec, note) => {
+  const text = `
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: { name: odd, namespace: shop }
+spec: { ${spec}, http: [{ route: [${to("shop")}] }] }
+`;
+  const result = importManifests([{ file: "cluster.yaml", text }]);
+  expect(result.ok).toBe(false);
+  expect(result.notes.map(({ what }) => what).join("\n")).toContain(note);
+});
+
 test.each(["tls", "tcp"])("a VirtualService with nothing but %s is named", (kind) => {
   const text = `
 apiVersion: networking.istio.io/v1
