@@ -2,17 +2,9 @@ import type { Draft } from "../draft.ts";
 import { type Manifest, titleOf } from "../manifests.ts";
 import { type Advice, noteUnread } from "../notes.ts";
 import type { SourceObject } from "../source-object.ts";
-import { anyHost, commonHost, specificityOf } from "./istio-hosts.ts";
+import { anyHost, commonHost, type Site, specificityOf } from "./istio-hosts.ts";
 import { listenerTlsOf, terminatesTls } from "./istio-listener-tls.ts";
-
-/** Hosts of one specificity, and the listeners on which requests for them arrive. */
-export interface Site {
-  /** Empty: any host. */
-  readonly hosts: readonly string[];
-  /** Undefined: every listener, for the Gateways are not in the input. */
-  readonly listeners: readonly string[] | undefined;
-  readonly specificity: number;
-}
+import type { IstioVirtualHosts } from "./istio-virtual-hosts.ts";
 
 /** What a match says of where a request arrives; undefined if nothing. */
 export interface Arrival {
@@ -41,6 +33,11 @@ export class IstioGateways {
   readonly #draft: Draft;
   readonly #servers: readonly Server[];
   readonly #known: ReadonlySet<string>;
+  readonly #bound: {
+    readonly service: Manifest;
+    readonly hosts: readonly string[];
+    readonly names: readonly string[];
+  }[] = [];
   /** Whether the input is of a gateway, so that what is of the mesh only is not. */
   readonly #isGateway: boolean;
 
@@ -56,24 +53,24 @@ export class IstioGateways {
     for (const gateway of gateways) noteUnread(gateway, advice, draft);
   }
 
-  /** Redirects of plain requests to https: they stand before every other route. */
-  addRedirects(): void {
-    const redirecting = this.#servers.filter(({ redirects }) => redirects);
-    for (const { gateway, hosts, listener } of redirecting) {
-      const names = hosts.map(({ host }) => host);
-      const others = this.#servers.some((one) => one.isPlain && !one.redirects);
-      this.#draft.routes.push({
-        name: this.#draft.name("route", `${gateway.name}-to-https`),
-        match: {
-          ...(names.includes(anyHost) ? {} : { hosts: [...new Set(names)] }),
-          scheme: "http",
-          ...(others ? { listeners: [listener] } : {}),
-        },
-        service: undefined,
-        release: undefined,
-        settings: { redirect: { scheme: "https", status: 301 } },
-        comment: titleOf(gateway),
-      });
+  /**
+   * Redirects of plain requests to https. They stand before the routes, or, where a server of the same port does not
+   * redirect, before those of their hosts.
+   */
+  addRedirects(virtualHosts: IstioVirtualHosts): void {
+    const draft = this.#draft;
+    const first = Number.POSITIVE_INFINITY;
+    for (const server of this.#servers.filter(({ redirects }) => redirects)) {
+      const { gateway, key, listener } = server;
+      const isMixed = this.#servers.some((one) => one.listener === listener && !one.redirects);
+      const bound = isMixed ? this.#bound.filter(({ names }) => names.includes(key)) : [];
+      const ofServices = bound.flatMap(({ service, hosts }) => sharedHosts(server, service, hosts));
+      const hosts = [...new Set([...server.hosts.map(({ host }) => host), ...ofServices])];
+      // Where all plain listeners redirect, the scheme says enough.
+      const isPart = this.#servers.some((one) => one.isPlain && !one.redirects);
+      const sites = bySpecificity(new Map(hosts.map((host) => [host, isPart ? [listener] : undefined])));
+      for (const site of sites)
+        virtualHosts.addRedirect(isMixed ? site : { ...site, specificity: first }, gateway, draft);
     }
   }
 
@@ -96,6 +93,7 @@ export class IstioGateways {
       const result = this.#known.size === 0 ? "its routes apply on every listener" : "its routes do not apply there";
       this.#draft.note(where, `the Gateway ${list} is not in the input: ${result}`);
     }
+    this.#bound.push({ service, hosts, names: bound });
     const sites = this.#sites(service, hosts, anywhere);
     if ("problem" in sites) this.#draft.leftOut(where, `${sites.problem}: left out`);
     return "problem" in sites ? [] : sites.sites;
@@ -129,9 +127,8 @@ export class IstioGateways {
     );
     const listeners = new Map<string, string[]>();
     for (const server of servers) {
-      const allowed = server.hosts.filter(({ namespace }) => namespace === "" || namespace === service.namespace);
-      for (const host of allowed.flatMap((one) => hosts.map((own) => commonHost(one.host, own)))) {
-        if (host !== undefined) listeners.set(host, [...new Set([...(listeners.get(host) ?? []), server.listener])]);
+      for (const host of sharedHosts(server, service, hosts)) {
+        listeners.set(host, [...new Set([...(listeners.get(host) ?? []), server.listener])]);
       }
     }
     if (listeners.size > 0) return { sites: bySpecificity(listeners) };
@@ -232,6 +229,12 @@ function modesByPort(gateways: readonly Manifest[]): ReadonlyMap<number, Readonl
 function serverHost(written: string, own: string): { readonly namespace: string; readonly host: string } {
   const [host = "", namespace = anyHost] = written.toLowerCase().split("/").reverse();
   return { namespace: namespace === anyHost ? "" : namespace === "." ? own : namespace, host };
+}
+
+/** The hosts that a VirtualService shares with a server. */
+function sharedHosts(server: Server, { namespace }: Manifest, hosts: readonly string[]): readonly string[] {
+  const allowed = server.hosts.filter((one) => one.namespace === "" || one.namespace === namespace);
+  return allowed.flatMap((one) => hosts.flatMap((own) => commonHost(one.host, own) ?? []));
 }
 
 const isEmptyList = (value: unknown): boolean => Array.isArray(value) && value.length === 0;

@@ -6,6 +6,15 @@ import { type Manifest, titleOf } from "../manifests.ts";
 /** Any host, as Istio writes it. */
 export const anyHost = "*";
 
+/** Hosts of one specificity, and the listeners on which requests for them arrive. */
+export interface Site {
+  /** Empty: any host. */
+  readonly hosts: readonly string[];
+  /** Undefined: every listener, for the Gateways are not in the input. */
+  readonly listeners: readonly string[] | undefined;
+  readonly specificity: number;
+}
+
 /** The hosts of a VirtualService in every form in which clients address them. Others are noted. */
 export function hostsOf(manifest: Manifest, draft: Draft): readonly string[] {
   const written = manifest.spec.texts("hosts").map((host) => host.toLowerCase().replace(/\.$/, ""));

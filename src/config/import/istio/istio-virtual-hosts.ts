@@ -1,6 +1,6 @@
 import type { Draft, DraftRoute, YamlMap } from "../draft.ts";
-import type { Site } from "./istio-gateways.ts";
-import { anyHost, covers } from "./istio-hosts.ts";
+import { type Manifest, titleOf } from "../manifests.ts";
+import { anyHost, covers, type Site } from "./istio-hosts.ts";
 
 /** A route that is not in the draft yet, since its place depends on the other VirtualServices. */
 export interface PlacedRoute {
@@ -16,6 +16,7 @@ export interface PlacedRoute {
  * route of that host; the routes of wider hosts do not count, so what no route of a host matches gets 404.
  */
 export class IstioVirtualHosts {
+  readonly #redirects: PlacedRoute[] = [];
   readonly #routes: PlacedRoute[] = [];
   readonly #sites: { readonly site: Site; readonly where: string }[] = [];
 
@@ -24,14 +25,25 @@ export class IstioVirtualHosts {
     this.#sites.push({ site, where });
   }
 
+  /** A redirect of plain requests to https, which stands before the routes of its specificity. */
+  addRedirect(site: Site, gateway: Manifest, draft: Draft): void {
+    const match = { ...siteMatch(site, draft), scheme: "http" };
+    const settings = { redirect: { scheme: "https", status: 301 } };
+    const route = { match, service: undefined, release: undefined, settings, comment: titleOf(gateway) };
+    this.#redirects.push({ site, route, wantedName: `${gateway.name}-to-https`, isCatchAll: false });
+  }
+
   add(route: PlacedRoute): void {
     this.#routes.push(route);
   }
 
   /** Adds the routes to the draft. Of several VirtualServices of a host those that match everything are last. */
   write(draft: Draft): void {
-    const levels = [...new Set(this.#sites.map(({ site }) => site.specificity))].sort((a, b) => b - a);
-    for (const level of levels) {
+    const sites = [...this.#sites, ...this.#redirects].map(({ site }) => site.specificity);
+    for (const level of [...new Set(sites)].sort((a, b) => b - a)) {
+      for (const { site, route, wantedName } of this.#redirects) {
+        if (site.specificity === level) addRoute(route, wantedName, draft);
+      }
       const routes = this.#routes.filter(({ site }) => site.specificity === level);
       const last = (one: PlacedRoute): number => Number(one.isCatchAll);
       for (const { route, wantedName } of routes.toSorted((a, b) => last(a) - last(b))) {

@@ -6,8 +6,8 @@ import type { SourceObject } from "../source-object.ts";
 import { ServicePorts } from "../weighted-versions.ts";
 import { IstioDelegates, type IstioRoute, isDelegate } from "./istio-delegates.ts";
 import { IstioDestinations } from "./istio-destinations.ts";
-import { IstioGateways, type Site } from "./istio-gateways.ts";
-import { commonHost, hostsOf } from "./istio-hosts.ts";
+import { IstioGateways } from "./istio-gateways.ts";
+import { commonHost, hostsOf, type Site } from "./istio-hosts.ts";
 import { type IstioMatch, leaveOut, matchesOf } from "./istio-match.ts";
 import { pathRewrite } from "./istio-route-settings.ts";
 import { type Target, targetOf } from "./istio-targets.ts";
@@ -31,8 +31,8 @@ export function importVirtualServices(manifests: readonly Manifest[], draft: Dra
     virtualHosts: new IstioVirtualHosts(),
     draft,
   };
-  scope.gateways.addRedirects();
   for (const root of roots) addService(root, scope);
+  scope.gateways.addRedirects(scope.virtualHosts);
   scope.delegates.noteUnused();
   scope.virtualHosts.write(draft);
   for (const service of services) noteUnread(service, advice, draft);
@@ -98,7 +98,9 @@ function addRoute(one: IstioRoute, served: Served, { destinations, gateways, vir
   const { root, hosts, sites } = served;
   const where = titleOf(root);
   const wantedName = route.text("name") || root.name;
-  const matches = matchesOf(route, where, draft);
+  const all = matchesOf(route, where, draft);
+  const last = all.findIndex(isCatchAll);
+  const matches = last < 0 ? all : all.slice(0, last + 1);
   const target = matches.length === 0 ? undefined : targetOf(one, wantedName, root, destinations, draft);
   if (target === undefined) {
     const answers = route.has("directResponse");

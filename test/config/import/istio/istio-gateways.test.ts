@@ -93,6 +93,18 @@ describe("httpsRedirect", () => {
     expect(notes.join("\n")).not.toContain("httpsRedirect");
   });
 
+  test("beside a server of the port that does not redirect, each for the hosts of its VirtualServices", () => {
+    const { served } = imported(
+      gateway("secure", [redirecting]) +
+        gateway("open", ["{ port: { number: 80, protocol: HTTP }, hosts: [open.example] }"]) +
+        virtualService({ name: "a", hosts: "[a.example]", gateways: "[secure]", routes: [`{ route: [${to("a")}] }`] }) +
+        virtualService({ name: "b", hosts: "[open.example]", gateways: "[open]", routes: [`{ route: [${to("b")}] }`] }),
+    );
+    expect(served({ headers: { host: "open.example" } })).toBe("b/stable");
+    expect(served({ headers: { host: "a.example" } })).toBeUndefined();
+    expect(served({ headers: { host: "other.example" } })).toBeUndefined();
+  });
+
   test("of the hosts that want it, on their port only", () => {
     const some = "{ port: { number: 80, protocol: HTTP }, hosts: [shop/a.example], tls: { httpsRedirect: true } }";
     const other = "{ port: { number: 8000, protocol: HTTP }, hosts: ['*'] }";
@@ -100,7 +112,7 @@ describe("httpsRedirect", () => {
       gateway("gw", [some, other]) +
         virtualService({ hosts: "[a.example]", gateways: "[gw]", routes: [`{ route: [${to("shop")}] }`] }),
     );
-    expect(config).toMatch(/match: { hosts: \[ a\.example \], scheme: http, listeners: \[ http \] }/);
+    expect(config).toMatch(/match: { hosts: \[ a\.example \], listeners: \[ http \], scheme: http }/);
   });
 });
 
@@ -226,6 +238,17 @@ describe("the most specific host wins", () => {
     const both = imported(all + exact);
     expect(both.served({ url: "/api", headers: { host: "api.example.com" } })).toBe("api/stable");
     expect(both.served({ url: "/x", headers: { host: "api.example.com" } })).toBe("all/stable");
+  });
+
+  test("a match after one for everything has no requests", () => {
+    const both = imported(
+      virtualService({
+        name: "a",
+        routes: [`{ match: [{ uri: { prefix: / } }, { uri: { exact: /b } }], route: [${to("a")}] }`],
+      }) + virtualService({ name: "b", routes: [`{ match: [{ uri: { exact: /b } }], route: [${to("b")}] }`] }),
+    );
+    expect(both.served({ url: "/b" })).toBe("b/stable");
+    expect(both.served({ url: "/c" })).toBe("a/stable");
   });
 
   test("in one VirtualService nothing comes after a route for everything", () => {
