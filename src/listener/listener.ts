@@ -168,6 +168,7 @@ export class Listener {
       remoteAddress,
       localPort,
       scheme: tls === undefined ? "http" : "https",
+      listener: this.#parts.spec.name,
       transport: "path" in this.#parts.spec.address ? "unix" : "tcp",
     };
     if (!proxyProtocol && tls === undefined) {
