@@ -8,9 +8,6 @@ export interface Manifest {
   readonly group: string;
   readonly namespace: string;
   readonly name: string;
-  /** `creationTimestamp`, RFC 3339 in UTC; empty if it is not known. */
-  readonly created: string;
-  readonly labels: SourceObject;
   readonly annotations: SourceObject;
   readonly spec: SourceObject;
   /** Of a ConfigMap. */
@@ -52,8 +49,6 @@ function flatten(value: unknown): Manifest[] {
       group: apiVersion.includes("/") ? apiVersion.slice(0, apiVersion.indexOf("/")) : "",
       namespace: metadata.text("namespace") || "default",
       name: metadata.text("name"),
-      created: metadata.text("creationTimestamp"),
-      labels: new SourceObject(metadata.peek("labels")),
       annotations: new SourceObject(metadata.peek("annotations")),
       spec: new SourceObject(object["spec"]),
       data: new SourceObject(object["data"]),

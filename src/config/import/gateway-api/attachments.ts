@@ -64,7 +64,7 @@ export function hostnamesOf({ spec }: Manifest, where: string, draft: Draft): re
   const written = spec.texts("hostnames").map((host) => host.toLowerCase());
   const hosts = written.filter((host) => accepts(hostPattern, host));
   for (const host of written.filter((one) => !hosts.includes(one))) {
-    draft.note(where, `the hostname ${host} has no equivalent: left out`);
+    draft.leftOut(where, `the hostname ${host} has no equivalent: left out`);
   }
   return hosts.length === 0 && written.length > 0 ? undefined : hosts;
 }
@@ -87,7 +87,7 @@ export function sitesOf(
     for (const note of found.notes) draft.note(where, note);
     return found.sites;
   });
-  if (sites.length === 0) draft.note(where, "nothing that it refers to accepts it: left out");
+  if (sites.length === 0) draft.leftOut(where, "nothing that it refers to accepts it: left out");
   return sites;
 }
 
@@ -176,7 +176,9 @@ class ParentSites {
     }
     const scheme = schemeOf(this.#section, this.#port);
     if (scheme === undefined) {
-      return leftOut(`${unknown}, so the listener that ${this.#path} names is not known: left out; add it to the input`);
+      return leftOut(
+        `${unknown}, so the listener that ${this.#path} names is not known: left out; add it to the input`,
+      );
     }
     const note = `${unknown}: its listener ${this.#section || this.#port} is taken for all requests by ${scheme}`;
     return { sites: [{ ...site, scheme }], notes: [note] };

@@ -1,9 +1,8 @@
+import { upstreamTlsSchema } from "../../sections/upstream-tls.ts";
 import { problemWith } from "../accepts.ts";
 import type { Draft, YamlMap } from "../draft.ts";
-import { type Manifest, titleOf } from "../manifests.ts";
+import { byAge, type Manifest, titleOf } from "../manifests.ts";
 import { type Advice, noteUnread } from "../notes.ts";
-import { upstreamTlsSchema } from "../../sections/upstream-tls.ts";
-import { byAge } from "./gateways.ts";
 
 const advice: Readonly<Record<string, Advice>> = {
   subjectAltNames: { text: "not imported: Perch verifies `tls.serverName`", protects: true },

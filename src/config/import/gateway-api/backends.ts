@@ -54,9 +54,14 @@ export class BackendReader {
     };
   }
 
-  /** The Service of a backend, if it is part of the input. */
-  serviceOf({ namespace, name }: Backend): Manifest | undefined {
-    return this.#services.get(`${namespace}/${name}`);
+  /** The endpoint of a headless Service, whose name has the addresses of its Pods; undefined for other Services. */
+  podsOf({ namespace, name, port }: Backend): YamlMap | undefined {
+    const service = this.#services.get(`${namespace}/${name}`);
+    if (service?.spec.text("clusterIP") !== "None") return undefined;
+    const found = service.spec.objects("ports").find((one) => port === undefined || one.number("port") === port);
+    // Pods have the target port: nothing stands between that could translate it.
+    const ofPods = found?.number("targetPort") ?? port;
+    return ofPods === undefined ? undefined : { dns: `${name}.${namespace}`, port: ofPods };
   }
 
   #read(

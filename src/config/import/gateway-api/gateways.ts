@@ -1,5 +1,5 @@
-import { type Draft, type ListenerTls, certificateOf } from "../draft.ts";
-import { type Manifest, titleOf } from "../manifests.ts";
+import { certificateOf, type Draft, type DraftCertificate } from "../draft.ts";
+import { byAge, type Manifest, titleOf } from "../manifests.ts";
 import { type Advice, noteUnread } from "../notes.ts";
 import type { SourceObject } from "../source-object.ts";
 import type { Hostname } from "./hostnames.ts";
@@ -100,7 +100,7 @@ export class Gateways {
         `another Gateway has port ${port} too, at another address: this one is at port ${free} of Perch; send its traffic there`,
       );
     }
-    const name = this.#draft.listener(free, scheme === "https" ? this.#tlsOf(listener) : undefined, where);
+    const name = this.#draft.listener(free, scheme === "https" ? this.#certificatesOf(listener) : undefined);
     this.#ports.add(free);
     this.#names.set(key, name);
     return name;
@@ -113,7 +113,7 @@ export class Gateways {
     return free;
   }
 
-  #tlsOf(listener: GatewayListener): ListenerTls {
+  #certificatesOf(listener: GatewayListener): readonly DraftCertificate[] {
     const secrets = [listener, ...this.besides(listener)].flatMap(({ spec, owner }) =>
       spec
         .object("tls")
@@ -122,11 +122,14 @@ export class Gateways {
     );
     if (secrets.length === 0) {
       const { gateway, spec } = listener;
-      this.#draft.note(titleOf(listener.owner), `${spec.path} names no certificate: put one where the listener reads it`);
-      return { certificates: [certificateOf(gateway.namespace, gateway.name)] };
+      this.#draft.note(
+        titleOf(listener.owner),
+        `${spec.path} names no certificate: put one where the listener reads it`,
+      );
+      return [certificateOf(gateway.namespace, gateway.name)];
     }
     const unique = new Map(secrets.map(([namespace, name]) => [`${namespace}/${name}`, { namespace, name }]));
-    return { certificates: [...unique.values()].map(({ namespace, name }) => certificateOf(namespace, name)) };
+    return [...unique.values()].map(({ namespace, name }) => certificateOf(namespace, name));
   }
 
   #readSet(set: Manifest, gateways: readonly Manifest[]): readonly GatewayListener[] {
@@ -137,7 +140,7 @@ export class Gateways {
     const gateway = gateways.find((one) => one.name === name && one.namespace === namespace);
     const leaveOut = (why: string): [] => {
       set.spec.dismiss();
-      this.#draft.note(titleOf(set), `${why}: its listeners are left out, with their routes`);
+      this.#draft.leftOut(titleOf(set), `${why}: its listeners are left out, with their routes`);
       return [];
     };
     if (gateway === undefined) return leaveOut(`its Gateway ${namespace}/${name} is not in the input`);
@@ -179,7 +182,7 @@ export class Gateways {
     const what = passes
       ? `${listener.path} passed TLS through to the backends, which encrypted all the way: no equivalent`
       : `${listener.path} has the protocol ${protocol}, which Perch does not serve: left out`;
-    this.#draft.note(titleOf(owner), what, passes);
+    this.#draft.leftOut(titleOf(owner), what, passes);
   }
 
   #noteClientCertificates(owner: Manifest, tls: SourceObject, key: string): void {
@@ -199,24 +202,11 @@ export class Gateways {
     );
     if (conflict === undefined) return true;
     const what = `${listener.spec.path} conflicts with ${titleOf(conflict.owner)} ${conflict.spec.path}`;
-    this.#draft.note(titleOf(listener.owner), `${what}, which has the same port: left out`);
+    this.#draft.leftOut(titleOf(listener.owner), `${what}, which has the same port: left out`);
     return false;
   }
 }
 
 function isBeside(a: GatewayListener, b: GatewayListener): boolean {
   return a.gateway === b.gateway && a.port === b.port;
-}
-
-/** Older objects first; of unknown age last, and then by namespace and name. */
-export function byAge(a: Manifest, b: Manifest): number {
-  const key = ({ created, namespace, name }: Manifest) => [created === "" ? "~" : created, `${namespace}/${name}`];
-  const [ageA = "", nameA = ""] = key(a);
-  const [ageB = "", nameB = ""] = key(b);
-  return compare(ageA, ageB) || compare(nameA, nameB);
-}
-
-function compare(a: string, b: string): number {
-  if (a === b) return 0;
-  return a < b ? -1 : 1;
 }

@@ -90,12 +90,7 @@ type Modifier = "RequestHeaderModifier" | "ResponseHeaderModifier";
 
 const editsKey = (type: Modifier) => (type === "RequestHeaderModifier" ? "requestHeaders" : "responseHeaders");
 
-function modifierEdits(
-  filter: SourceObject,
-  type: Modifier,
-  where: string,
-  draft: Draft,
-) {
+function modifierEdits(filter: SourceObject, type: Modifier, where: string, draft: Draft) {
   const isRequest = type === "RequestHeaderModifier";
   const modifier = filter.object(isRequest ? "requestHeaderModifier" : "responseHeaderModifier");
   const pairs = (key: string) =>

@@ -36,7 +36,7 @@ export function matchesOf(
 ): readonly RuleMatch[] {
   const matches = rule.objects("matches");
   if (matches.length === 0 && hasEntries(rule.peek("matches"))) {
-    draft.note(where, `${rule.path}.matches is not a list of matches, so the rule is left out`);
+    draft.leftOut(where, `${rule.path}.matches is not a list of matches, so the rule is left out`);
     rule.dismiss();
     return [];
   }
@@ -46,7 +46,7 @@ export function matchesOf(
     const problem =
       "problem" in found ? found.problem : unread.length === 0 ? undefined : `${unread.join(", ")}: no equivalent`;
     if (problem === undefined && !("problem" in found)) return [found];
-    draft.note(where, `${problem}, so ${match.path} is left out; later routes match its requests`);
+    draft.leftOut(where, `${problem}, so ${match.path} is left out; later routes match its requests`);
     match.dismiss();
     return [];
   });
@@ -84,9 +84,7 @@ export function readHttpMatch(match: SourceObject): RuleMatch | MatchProblem {
 }
 
 /** The header tests of a match. One of the exact host is a condition on the host. */
-export function readHeaders(
-  match: SourceObject,
-): { readonly match: YamlMap; readonly host: Hostname } | MatchProblem {
+export function readHeaders(match: SourceObject): { readonly match: YamlMap; readonly host: Hostname } | MatchProblem {
   const written = match.objects("headers");
   const isHost = (test: SourceObject) => /^(?::authority|host)$/i.test(test.text("name"));
   const [authority] = written.filter(isHost);

@@ -22,14 +22,14 @@ export function routeTimeouts(rule: SourceObject): YamlMap {
  * `timeouts` of a service: without limits, where Perch's defaults would end requests. What ends them in the original,
  * without `timeouts` in a rule, is up to the gateway.
  */
-export function serviceTimeouts(rule: SourceObject, where: string, draft: Draft): YamlMap {
+export function serviceTimeouts(rule: SourceObject, draft: Draft): YamlMap {
   if (!rule.has("timeouts")) {
     draft.note(
-      where,
-      `without timeouts of a rule the gateway decides how long a response may take; written as no limit (${noLimit}): set \`timeouts\` of the services as it did`,
+      "rules without timeouts",
+      `the gateway decided how long a response may take: most have no limit, some 15 or 60 s. Written as no limit (${noLimit}); set \`timeouts\` of the services to what it was`,
     );
   }
-  return { timeouts: { responseHeaders: noLimit, idle: noLimit } };
+  return { timeouts: { connect: "10s", responseHeaders: noLimit, idle: noLimit } };
 }
 
 const retried: readonly number[] = [500, 502, 503, 504];

@@ -3,8 +3,7 @@ import { type Manifest, titleOf } from "../manifests.ts";
 import { redirectedMatch } from "../redirects.ts";
 import type { SourceObject } from "../source-object.ts";
 import { type WeightedService, weightedService } from "../weighted-versions.ts";
-import type { Backend, BackendReader, Backends } from "./backends.ts";
-import { routeFilters } from "./backends.ts";
+import { type Backend, type BackendReader, type Backends, routeFilters } from "./backends.ts";
 import { errorRoute } from "./error-routes.ts";
 import { filterSettings } from "./http-route-filters.ts";
 import { retries, routeTimeouts, serviceTimeouts, sessionCookie, sticky } from "./rule-settings.ts";
@@ -26,7 +25,7 @@ export function addRoute(matched: MatchedRule, reader: BackendReader, draft: Dra
   const filters = filterSettings([...rule.objects("filters"), ...routeFilters(refs)], match["path"], where, draft);
   const name = draft.name("route", rule.text("name") || manifest.name);
   if ("problem" in filters) {
-    draft.note(where, `${filters.problem}, so the rule is left out; later routes match its requests`);
+    draft.leftOut(where, `${filters.problem}, so the rule is left out; later routes match its requests`);
     rule.dismiss();
     return;
   }
@@ -39,7 +38,10 @@ export function addRoute(matched: MatchedRule, reader: BackendReader, draft: Dra
   const status = manifest.kind === "GRPCRoute" ? 503 : 500;
   const total = backends.valid.reduce((sum, { weight }) => sum + weight, backends.invalidWeight);
   if (backends.valid.every(({ weight }) => weight <= 0)) {
-    draft.note(where, `${rule.path} has no usable backend with a weight: its requests get ${status}, as in the original`);
+    draft.note(
+      where,
+      `${rule.path} has no usable backend with a weight: its requests get ${status}, as in the original`,
+    );
     rule.dismiss();
     draft.routes.push(errorRoute(name, match, status, where, draft));
     return;
@@ -85,42 +87,43 @@ function serviceOf(
   const backends = mirror === undefined ? valid : mirrored(valid, mirror, manifest, reader);
   const settings = {
     ...connectionSettings(backends, manifest, draft),
-    ...serviceTimeouts(rule, where, draft),
+    ...serviceTimeouts(rule, draft),
     ...retries(rule, where, draft),
   };
   const wanted = { service: backends[0]?.name ?? manifest.name, release: manifest.name, settings, comment: where };
-  const [lone] = valid;
-  if (lone !== undefined && valid.length === 1 && rule.has("sessionPersistence")) {
-    return keptOnPod(rule, lone, backends, wanted, reader, draft);
-  }
+  if (valid.length === 1 && rule.has("sessionPersistence")) return keptOnPod(rule, backends, wanted, reader, draft);
   return weightedService(backends, wanted, valid.length < 2 ? {} : sticky(rule, where, draft), draft);
 }
 
 type Wanted = Parameters<typeof weightedService>[1];
 
-/** A session that stays with a Pod of the only backend: `balance: hash`, by the unit in the release's cookie. */
+/**
+ * A session that stays with a Pod of the only backend: `balance: hash`, by the unit in the release's cookie. Perch knows
+ * the Pods of a headless Service only.
+ */
 function keptOnPod(
   rule: SourceObject,
-  backend: Backend,
   backends: readonly Backend[],
   wanted: Wanted,
   reader: BackendReader,
   draft: Draft,
 ): WeightedService {
-  const cookie = sessionCookie(rule.object("sessionPersistence"), wanted.comment, draft);
-  const isHeadless = reader.serviceOf(backend)?.spec.text("clusterIP") === "None";
-  if (!isHeadless) {
-    const { name, namespace } = backend;
-    const what = `sessions stay on one Pod by \`balance: hash\`, which needs its addresses: make Service ${namespace}/${name} headless, and write its endpoint as { dns, port }`;
-    draft.note(wanted.comment, what);
+  const sticky = {
+    whenWeightsChange: "hold",
+    ...sessionCookie(rule.object("sessionPersistence"), wanted.comment, draft),
+  };
+  const settings = { balance: "hash", ...wanted.settings };
+  const [backend] = backends;
+  const pods = backend !== undefined && backends.length === 1 ? reader.podsOf(backend) : undefined;
+  if (pods !== undefined) {
+    const service = draft.service(wanted.service, [{ name: "stable", endpoints: [pods] }], settings);
+    return { service, release: draft.release(wanted.release, { sticky }, wanted.comment, service) };
   }
-  const released = Object.keys(cookie).length === 0 ? { sticky: { whenWeightsChange: "follow" } } : { sticky: cookie };
-  return weightedService(
-    backends.map((one) => (isHeadless && one.origin === backend.origin ? { ...one, origin: podsOf(one, reader) } : one)),
-    { ...wanted, settings: { balance: "hash", ...wanted.settings } },
-    released,
-    draft,
+  draft.note(
+    wanted.comment,
+    `sessions stayed on one Pod, as by \`balance: hash\`, but only among endpoints that are Pods: use a headless Service (\`clusterIP: None\`) as \`{ dns: … }\``,
   );
+  return weightedService(backends, { ...wanted, settings }, { sticky }, draft);
 }
 
 /** `tls` and `protocol` are the same for all versions of a service. */
@@ -138,7 +141,8 @@ function connectionSettings(backends: readonly Backend[], manifest: Manifest, dr
   const tls = backends.flatMap((one) => (one.tls === undefined ? [] : [one.tls]));
   const [settings] = tls;
   if (tls.some((one) => JSON.stringify(one) !== JSON.stringify(settings))) {
-    const what = "the BackendTLSPolicies of a rule's backends differ, and a service of Perch has one `tls`: the first is written";
+    const what =
+      "the BackendTLSPolicies of a rule's backends differ, and a service of Perch has one `tls`: the first is written";
     draft.note(where, what);
   }
   return {
