@@ -134,14 +134,11 @@ class ParentSites {
         (this.#section === "" || section === this.#section) && (this.#port === undefined || port === this.#port),
     );
     if (chosen.length === 0) return leftOut(`${this.#path} names no listener of ${this.#parent} for HTTP: left out`);
-    const notes: string[] = [];
-    const sites = chosen.flatMap((listener) => {
-      const refusal = this.#refusalOf(listener);
-      if (refusal === undefined) return [this.#siteOf(listener)];
-      notes.push(refusal);
-      return [];
-    });
-    return { sites, notes };
+    const refusals = chosen.map((listener) => ({ listener, ...this.#refusalOf(listener) }));
+    const sites = refusals.flatMap(({ listener, why }) => (why === undefined ? [this.#siteOf(listener)] : []));
+    // A route need not fit all listeners of its Gateway, so these are worth a note only if it fits none.
+    const noted = refusals.filter(({ isCertain }) => sites.length === 0 || !isCertain);
+    return { sites, notes: noted.flatMap(({ why }) => why ?? []) };
   }
 
   get #parent(): string {
@@ -153,17 +150,22 @@ class ParentSites {
     return { listener: this.#gateways.nameOf(listener), scheme, hostname, source: listener };
   }
 
-  #refusalOf(listener: GatewayListener): string | undefined {
+  /** Why the listener does not accept the route; undefined if it does. */
+  #refusalOf(listener: GatewayListener): { readonly why: string | undefined; readonly isCertain: boolean } {
     const name = `the listener ${listener.section} of ${this.#parent}`;
     const answer = this.#gateways.allows(listener, this.#route);
-    if (answer === "no") return `${name} does not allow it (allowedRoutes): not attached there`;
     if (answer === "unknown") {
-      return `whether ${name} allows it depends on labels of Namespace ${this.#route.namespace}, which is not in the input: not attached there`;
+      const labels = `labels of Namespace ${this.#route.namespace}, which is not in the input`;
+      return { why: `whether ${name} allows it depends on ${labels}: not attached there`, isCertain: false };
     }
+    if (answer === "no") return { why: `${name} does not allow it (allowedRoutes)`, isCertain: true };
     const { hostname } = listener;
     const hosts = this.#hostnames.length === 0 ? [""] : this.#hostnames;
-    if (hosts.some((host) => intersection(hostname, host) !== undefined)) return undefined;
-    return `${name} has the hostname ${hostname}, which none of its hostnames matches: not attached there`;
+    const fits = hosts.some((host) => intersection(hostname, host) !== undefined);
+    return {
+      why: fits ? undefined : `${name} has the hostname ${hostname}, which none of its hostnames matches`,
+      isCertain: true,
+    };
   }
 
   /** The Gateway is not part of the input: only what the reference itself says is known. */
