@@ -35,7 +35,23 @@ export interface DraftRoute {
   readonly comment: string;
 }
 
+/** A certificate of a listener, in files that the Pod mounts. */
+export interface DraftCertificate {
+  readonly certFile: string;
+  readonly keyFile: string;
+}
+
+export interface DraftListener {
+  readonly name: string;
+  /** The port of the original, where clients connect to. */
+  readonly port: number;
+  /** Undefined: plain HTTP. */
+  readonly certificates: readonly DraftCertificate[] | undefined;
+}
+
 export interface DraftParts {
+  /** Empty: one for http. */
+  readonly listeners: readonly DraftListener[];
   readonly services: readonly DraftService[];
   readonly releases: readonly DraftRelease[];
   readonly routes: readonly DraftRoute[];
@@ -53,6 +69,8 @@ export interface Note {
 
 /** A Perch configuration under construction. */
 export class Draft {
+  /** Empty: one for http. */
+  readonly listeners: DraftListener[] = [];
   readonly services: DraftService[] = [];
   readonly releases: DraftRelease[] = [];
   readonly routes: DraftRoute[] = [];
@@ -94,6 +112,27 @@ export class Draft {
   #add(note: Note): void {
     const key = JSON.stringify([note.where, note.what]);
     if (!this.#notes.has(key)) this.#notes.set(key, note);
+  }
+
+  /**
+   * The name of the listener for this port of the original. `certificates`: undefined for plain HTTP. Those of several
+   * parts of the input for one port are collected; where some speak TLS and others do not, the listener speaks TLS.
+   */
+  listener(port: number, certificates?: readonly DraftCertificate[]): string {
+    const at = this.listeners.findIndex((one) => one.port === port);
+    const known = this.listeners[at];
+    if (known === undefined) {
+      const name = port === 80 ? "http" : port === 443 ? "https" : `port-${port}`;
+      this.listeners.push({ name, port, certificates });
+      return name;
+    }
+    const added = (certificates ?? []).filter(
+      ({ certFile }) => !known.certificates?.some((one) => one.certFile === certFile),
+    );
+    if (certificates !== undefined) {
+      this.listeners[at] = { ...known, certificates: [...(known.certificates ?? []), ...added] };
+    }
+    return known.name;
   }
 
   /** A valid name that is unique within its kind. */
@@ -152,6 +191,15 @@ export class Draft {
     const { cookie: _, ...others } = sticky;
     return { ...settings, sticky: Object.keys(rest).length === 0 ? others : { ...others, cookie: rest } };
   }
+}
+
+/** Where the manifests of `deploy/` mount the Secrets of certificates. */
+const certificateFolder = "/etc/perch/tls";
+
+/** The certificate in a Secret of type kubernetes.io/tls. */
+export function certificateOf(namespace: string, secret: string): DraftCertificate {
+  const folder = `${certificateFolder}/${resourceNameOf(`${namespace}-${secret}`)}`;
+  return { certFile: `${folder}/tls.crt`, keyFile: `${folder}/tls.key` };
 }
 
 export function isYamlMap(value: YamlValue | undefined): value is YamlMap {
