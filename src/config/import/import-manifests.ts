@@ -1,4 +1,4 @@
-import { loadConfigText } from "../load.ts";
+import { loadConfigText, maxConfigBytes } from "../load.ts";
 import { UnfitFileError } from "../named-files.ts";
 import type { Diagnostic } from "../schema-kit/diagnostics.ts";
 import { Draft, type DraftParts, type Note } from "./draft.ts";
@@ -12,6 +12,7 @@ import { noteGateways } from "./notes.ts";
 import { type Summary, summaryOf, summaryText } from "./summary.ts";
 import { usableParts } from "./usable-parts.ts";
 import { stickySecretFile, writeDraft } from "./write-draft.ts";
+import { withoutCertificates } from "./written-listeners.ts";
 
 /** A file of Kubernetes manifests: Ingresses, HTTPRoutes, VirtualServices, … */
 export interface ImportSource {
@@ -52,7 +53,9 @@ export function importManifests(sources: readonly ImportSource[]): Imported {
   noteUnreadKinds(manifests, draft);
   const files = sources.map(({ file }) => file);
   const first = written(usableParts(draft), draft, files);
-  if (first.defects.length === 0) return first.parts.routes.length === 0 ? nothing(manifests, draft) : imported(first);
+  const isTooLarge = Buffer.byteLength(first.config) > maxConfigBytes;
+  if (first.defects.length === 0 || isTooLarge)
+    return first.parts.routes.length === 0 ? nothing(manifests, draft) : imported(first);
   const second = written(loadableParts(first.parts, draft, problemIn), draft, files);
   return second.parts.routes.length === 0 ? nothing(manifests, draft) : imported(second);
 }
@@ -80,7 +83,8 @@ function nothing(manifests: readonly Manifest[], { notes }: Draft): Imported {
 const problemIn = (parts: DraftParts): string | undefined => defectsOf(writeDraft(parts, [], "", []))[0]?.message;
 
 function defectsOf(config: string): readonly Diagnostic[] {
-  const loaded = loadConfigText(config, {
+  // The certificates exist where the configuration will run, and are read there.
+  const loaded = loadConfigText(withoutCertificates(config), {
     file: "perch.yaml",
     env: {},
     randomSecret: () => new Uint8Array(32),

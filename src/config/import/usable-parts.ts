@@ -51,6 +51,7 @@ export function partsOf(all: DraftParts, routes: readonly DraftRoute[]): DraftPa
   const services = new Set(routes.map(({ service }) => service));
   const releases = new Set(routes.map(({ release }) => release));
   return {
+    listeners: all.listeners,
     services: all.services.filter(({ name }) => services.has(name)),
     releases: all.releases.filter(({ name }) => releases.has(name)),
     routes,

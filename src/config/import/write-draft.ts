@@ -1,12 +1,13 @@
 import { Document, isMap, isSeq, type Node, type Scalar } from "yaml";
 import type { DraftService, Note, YamlMap, YamlValue } from "./draft.ts";
 import { type DraftParts, type DraftRelease, type DraftRoute, isYamlMap } from "./draft.ts";
+import { writtenListeners } from "./written-listeners.ts";
 
 const schemaLine = " yaml-language-server: $schema=./perch.schema.json";
 const wrapAt = 110;
 
 /** Kubernetes asks for probes, and Prometheus for metrics, from other machines. */
-const admin: YamlMap = { address: "0.0.0.0:9901", withoutToken: "probes-and-metrics" };
+const admin: YamlMap = { address: "*:9901", withoutToken: "probes-and-metrics" };
 const adminComment = " On your own machine leave this out: then the admin server listens on 127.0.0.1:9901 only.";
 
 /** Where every release of the result has the secret of its pins: without one, pins are lost on a restart. */
@@ -30,6 +31,9 @@ export function writeDraft(
   const { services, releases, routes } = parts;
   // Maps keep their order, where objects would move names that are numbers to the front.
   const contents = {
+    ...(parts.listeners.length === 0
+      ? {}
+      : { listeners: writtenListeners(parts.listeners).map(({ settings }) => settings) }),
     admin,
     ...(services.length === 0 ? {} : { services: new Map(services.map((one) => [one.name, serviceContents(one)])) }),
     ...(releases.length === 0 ? {} : { releases: new Map(releases.map((one) => [one.name, withSecret(one)])) }),
@@ -111,6 +115,12 @@ function comment(document: Document, parts: DraftParts): void {
       const name = (key as Scalar).value;
       if (name === "admin") (key as Scalar).commentBefore = adminComment;
       if (name === "releases") (key as Scalar).commentBefore = secretComment;
+    }
+  }
+  const listeners = document.get("listeners", true);
+  if (isSeq(listeners)) {
+    for (const [index, { comment }] of writtenListeners(parts.listeners).entries()) {
+      (listeners.items[index] as Node).commentBefore = commentText(comment);
     }
   }
   const releases = document.get("releases", true);
