@@ -47,6 +47,8 @@ export interface DraftListener {
   readonly port: number;
   /** Undefined: plain HTTP. */
   readonly certificates: readonly DraftCertificate[] | undefined;
+  /** Whether clients speak HTTP/2 without TLS, as those of gRPC do. */
+  readonly h2c?: boolean;
 }
 
 export interface DraftParts {
@@ -133,6 +135,13 @@ export class Draft {
       this.listeners[at] = { ...known, certificates: [...(known.certificates ?? []), ...added] };
     }
     return known.name;
+  }
+
+  /** Lets clients of this listener speak HTTP/2 without TLS. With TLS they choose HTTP/2 by ALPN. */
+  serveH2c(listener: string): void {
+    const at = this.listeners.findIndex(({ name }) => name === listener);
+    const known = this.listeners[at];
+    if (known !== undefined) this.listeners[at] = { ...known, h2c: true };
   }
 
   /** A valid name that is unique within its kind. */

@@ -24,6 +24,7 @@ export function writtenListeners(
     settings: {
       name: listener.name,
       address: `*:${ports.get(listener)}`,
+      ...(listener.h2c === true && listener.certificates === undefined ? { h2c: true } : {}),
       ...tlsOf(listener),
     },
     comment: `port ${listener.port} of the original`,

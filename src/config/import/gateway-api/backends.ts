@@ -56,12 +56,18 @@ export class BackendReader {
 
   /** The endpoint of a headless Service, whose name has the addresses of its Pods; undefined for other Services. */
   podsOf({ namespace, name, port }: Backend): YamlMap | undefined {
-    const service = this.#services.get(`${namespace}/${name}`);
+    const service = this.#find(namespace, name);
     if (service?.spec.text("clusterIP") !== "None") return undefined;
     const found = service.spec.objects("ports").find((one) => port === undefined || one.number("port") === port);
     // Pods have the target port: nothing stands between that could translate it.
     const ofPods = found?.number("targetPort") ?? port;
     return ofPods === undefined ? undefined : { dns: `${name}.${namespace}`, port: ofPods };
+  }
+
+  /** Files that are applied with `kubectl -n` do not name their namespace, so there the name has to do. */
+  #find(namespace: string, name: string): Manifest | undefined {
+    const unplaced = this.#services.get(`default/${name}`);
+    return this.#services.get(`${namespace}/${name}`) ?? (unplaced?.hasNamespace === false ? unplaced : undefined);
   }
 
   #read(
@@ -89,7 +95,7 @@ export class BackendReader {
       const what = `${ref.path}: the backend is in the namespace ${namespace}, which needs a ReferenceGrant there; none is in the input, so it is taken as given`;
       this.#draft.note(where, what);
     }
-    const service = this.#services.get(`${namespace}/${name}`);
+    const service = this.#find(namespace, name);
     const port = ref.number("port");
     const ports = service?.spec.objects("ports") ?? [];
     const servicePort = ports.find((one) => port === undefined || one.number("port") === port);

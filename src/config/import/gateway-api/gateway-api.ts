@@ -121,9 +121,18 @@ function byRank(a: readonly number[], b: readonly number[]): number {
   return differing < 0 ? 0 : (b[differing] ?? 0) - (a[differing] ?? 0);
 }
 
-function add({ manifest, rule, place, match }: RankedRoute, reader: BackendReader, draft: Draft): void {
+function add(ranked: RankedRoute, reader: BackendReader, draft: Draft): void {
+  const { manifest, rule, place, match } = ranked;
   const hasScheme = place.listeners !== undefined || place.scheme !== undefined;
+  if (isGrpc(ranked)) serveGrpc(ranked, draft);
   addRoute({ manifest, rule, match: { ...placeMatch(place), ...match }, hasScheme }, reader, draft);
+}
+
+/** Clients of gRPC speak HTTP/2. Without TLS a listener has to be told so. */
+function serveGrpc({ manifest, place }: RankedRoute, draft: Draft): void {
+  for (const listener of place.listeners ?? []) draft.serveH2c(listener);
+  if (place.listeners !== undefined) return;
+  draft.note(titleOf(manifest), "clients that speak gRPC without TLS need `h2c: true` on their listener");
 }
 
 /** Gateway API wants gateways to accept either HTTPRoutes or GRPCRoutes of one host. */

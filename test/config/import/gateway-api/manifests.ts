@@ -1,9 +1,8 @@
 import { expect } from "vitest";
 import { importManifests } from "../../../../src/config/import/import-manifests.ts";
 import { stickySecretFile } from "../../../../src/config/import/write-draft.ts";
+import { withoutCertificates } from "../../../../src/config/import/written-listeners.ts";
 import { createEngine, type EngineRequest } from "../../../../src/index.ts";
-
-const secret = "a-secret-of-at-least-32-bytes-for-tests";
 
 interface Metadata {
   readonly namespace?: string;
@@ -67,9 +66,7 @@ export function importedRoutes(...documents: readonly string[]) {
   if (!result.ok) return { config: "", notes, lost, routeOf: () => null };
   expect(result.defects).toEqual([]);
   // The certificates and the secret are files of the machine that serves.
-  const loadable = result.config
-    .replace(/\n {4}tls:\n(?: {6}.*\n)+/g, "\n")
-    .replaceAll(`secretFile: ${stickySecretFile}`, `name: test-${secret.length}`);
+  const loadable = withoutCertificates(result.config).replaceAll(`secretFile: ${stickySecretFile}`, "path: /");
   const engine = createEngine(loadable, { env: {} });
   return {
     config: result.config,

@@ -44,6 +44,18 @@ describe("GRPCRoutes", () => {
     expect(config).toMatch(/split:\s+stable: 9\s+canary: 1/);
   });
 
+  test("reach listeners without TLS by HTTP/2 with prior knowledge", () => {
+    const tls = "{ name: https, port: 443, protocol: HTTPS, tls: { certificateRefs: [{ name: cert }] } }";
+    const { config } = importedRoutes(
+      gateway(["{ name: http, port: 80, protocol: HTTP }", tls]),
+      grpcRoute("calls", "[{ method: { service: a } }]"),
+    );
+    expect(config).toMatch(/address: "\*:8080"\n {4}h2c: true\n/);
+    expect(config.match(/h2c/g)).toHaveLength(1);
+    const { notes } = calls("[{ method: { service: a } }]");
+    expect(notes.join("\n")).toContain("need `h2c: true` on their listener");
+  });
+
   test("without a valid backend are unavailable", () => {
     const { config } = importedRoutes(
       route("calls", ["{ matches: [{ method: { service: a } }] }"], { kind: "GRPCRoute" }),
