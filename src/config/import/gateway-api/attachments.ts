@@ -3,7 +3,7 @@ import { accepts } from "../accepts.ts";
 import type { Draft, YamlMap } from "../draft.ts";
 import { type Manifest, titleOf } from "../manifests.ts";
 import type { SourceObject } from "../source-object.ts";
-import type { GatewayListener, Gateways, Scheme } from "./gateways.ts";
+import { type GatewayListener, type Gateways, gatewayGroup, isListenerSet, type Scheme } from "./gateways.ts";
 import { type Hostname, intersection } from "./hostnames.ts";
 
 /** What a route is attached to: a listener of a Gateway, or something of which less is known. */
@@ -62,6 +62,10 @@ export function placesOf(sites: readonly Site[], hostnames: readonly Hostname[],
 /** The hostnames that a configuration accepts; undefined if the route has only others. */
 export function hostnamesOf({ spec }: Manifest, where: string, draft: Draft): readonly Hostname[] | undefined {
   const written = spec.texts("hostnames").map((host) => host.toLowerCase());
+  if (written.length === 0 && hasEntries(spec, "hostnames")) {
+    draft.leftOut(where, "its hostnames are not a list of hosts: left out");
+    return undefined;
+  }
   const hosts = written.filter((host) => accepts(hostPattern, host));
   for (const host of written.filter((one) => !hosts.includes(one))) {
     draft.leftOut(where, `the hostname ${host} has no equivalent: left out`);
@@ -78,7 +82,7 @@ export function sitesOf(
 ): readonly Site[] {
   const where = titleOf(route);
   const parents = route.spec.objects("parentRefs");
-  if (parents.length === 0) {
+  if (parents.length === 0 && gateways.isEmpty && !hasEntries(route.spec, "parentRefs")) {
     draft.note(where, "it has no parentRefs: its routes apply on every listener");
     return [{ listener: undefined, scheme: undefined, hostname: "", source: undefined }];
   }
@@ -89,6 +93,12 @@ export function sitesOf(
   });
   if (sites.length === 0) draft.leftOut(where, "nothing that it refers to accepts it: left out");
   return sites;
+}
+
+/** Whether there is something in a list that may not have been readable. */
+function hasEntries(spec: SourceObject, key: string): boolean {
+  const value = spec.peek(key);
+  return value !== undefined && !(Array.isArray(value) && value.length === 0);
 }
 
 interface Found {
@@ -103,7 +113,10 @@ class ParentSites {
   readonly #hostnames: readonly Hostname[];
   readonly #gateways: Gateways;
   readonly #kind: string;
+  readonly #group: string;
   readonly #namespace: string;
+  /** Whether the reference itself names the namespace. */
+  readonly #isElsewhere: boolean;
   readonly #name: string;
   readonly #section: string;
   readonly #port: number | undefined;
@@ -114,20 +127,26 @@ class ParentSites {
     this.#hostnames = hostnames;
     this.#gateways = gateways;
     this.#kind = parent.text("kind") || "Gateway";
+    this.#group = parent.text("group");
+    this.#isElsewhere = parent.text("namespace") !== "";
     this.#namespace = parent.text("namespace") || route.namespace;
     this.#name = parent.text("name");
     this.#section = parent.text("sectionName");
     this.#port = parent.number("port");
     this.#path = parent.path;
-    parent.dismiss("group");
   }
 
   find(): Found {
     if (this.#kind === "Service") return this.#ofService();
-    if (this.#kind !== "Gateway" && this.#kind !== "ListenerSet" && this.#kind !== "XListenerSet") {
-      return leftOut(`${this.#path} is of kind ${this.#kind}: no equivalent, left out`);
+    if (!isParent(this.#kind, this.#group)) {
+      return leftOut(`${this.#path} is of kind ${this.#group}/${this.#kind}: no equivalent, left out`);
     }
-    const listeners = this.#gateways.listenersOf(this.#kind, this.#namespace, this.#name);
+    const listeners = this.#gateways.listenersOf({
+      kind: this.#kind,
+      name: this.#name,
+      namespace: this.#namespace,
+      isCertain: this.#isElsewhere || this.#route.hasNamespace,
+    });
     if (listeners === undefined) return this.#ofUnknown();
     const chosen = listeners.filter(
       ({ section, port }) =>
@@ -153,7 +172,8 @@ class ParentSites {
   /** Why the listener does not accept the route; undefined if it does. */
   #refusalOf(listener: GatewayListener): { readonly why: string | undefined; readonly isCertain: boolean } {
     const name = `the listener ${listener.section} of ${this.#parent}`;
-    const answer = this.#gateways.allows(listener, this.#route);
+    const own = this.#isElsewhere ? this.#namespace : this.#route.namespace;
+    const answer = this.#gateways.allows(listener, own, this.#route);
     if (answer === "unknown") {
       const labels = `labels of Namespace ${this.#route.namespace}, which is not in the input`;
       return { why: `whether ${name} allows it depends on ${labels}: not attached there`, isCertain: false };
@@ -172,6 +192,9 @@ class ParentSites {
   #ofUnknown(): Found {
     const site = { listener: undefined, hostname: "", source: undefined };
     const unknown = `${this.#parent} is not in the input`;
+    if (!this.#gateways.isEmpty) {
+      return leftOut(`${unknown}, and others are, which do not have this route: left out; add it to the input`);
+    }
     if (this.#section === "" && this.#port === undefined) {
       const note = `${unknown}, so the hosts and ports of its listeners are not known: its routes apply on every listener`;
       return { sites: [{ ...site, scheme: undefined }], notes: [note] };
@@ -188,6 +211,9 @@ class ParentSites {
 
   /** A route of a mesh applies to requests that clients send to the Service, whatever its hostnames are. */
   #ofService(): Found {
+    if (!this.#gateways.isEmpty) {
+      return leftOut(`${this.#path}: a route of a mesh is not for Gateways: left out; import it without them`);
+    }
     if (this.#namespace !== this.#route.namespace) {
       return leftOut(`${this.#path}: a route for clients of one namespace only has no equivalent: left out`);
     }
@@ -203,11 +229,23 @@ class ParentSites {
   }
 }
 
-/** The scheme of a listener by its usual names and ports. */
+function isParent(kind: string, group: string): boolean {
+  return kind === "Gateway"
+    ? group === "" || group === gatewayGroup
+    : isListenerSet({ kind, group: group || gatewayGroup });
+}
+
+const usualSections: ReadonlyMap<string, Scheme> = new Map([
+  ["http", "http"],
+  ["web", "http"],
+  ["https", "https"],
+  ["websecure", "https"],
+]);
+
+/** The scheme of a listener by its usual name or port. */
 function schemeOf(section: string, port: number | undefined): Scheme | undefined {
-  if (port === 80 || port === 443) return port === 80 ? "http" : "https";
-  if (port !== undefined) return undefined;
-  const words = section.toLowerCase().split(/[^a-z]+/);
-  if (words.some((word) => word === "https" || word === "websecure")) return "https";
-  return words.some((word) => word === "http" || word === "web") ? "http" : undefined;
+  const ofPort = port === 80 ? "http" : port === 443 ? "https" : undefined;
+  const ofSection = usualSections.get(section);
+  if (section === "" || port === undefined) return section === "" ? ofPort : ofSection;
+  return ofPort === ofSection ? ofPort : undefined;
 }

@@ -82,7 +82,7 @@ export class BackendReader {
     const namespace = ref.text("namespace") || route.namespace;
     const weight = Math.max(0, ref.number("weight") ?? 1);
     const invalid = (why: string) => {
-      this.#draft.note(where, `${ref.path}: ${why}; its share of the requests gets an error, as in the original`);
+      this.#draft.note(where, `${ref.path} is not valid: ${why}`);
       ref.dismiss();
       return { backend: undefined, weight };
     };

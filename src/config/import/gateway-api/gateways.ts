@@ -19,7 +19,7 @@ export interface GatewayListener {
   readonly hostname: Hostname;
 }
 
-const gatewayGroup = "gateway.networking.k8s.io";
+export const gatewayGroup = "gateway.networking.k8s.io";
 
 export function isListenerSet({ kind, group }: Pick<Manifest, "kind" | "group">): boolean {
   return (
@@ -34,6 +34,15 @@ const advice: Readonly<Record<string, Advice>> = {
   options: { text: "not imported: an extension of the gateway, such as the minimum version of TLS", protects: true },
   backend: { text: "not imported: set `tls.cert` and `tls.key` of the services whose endpoints ask for a certificate" },
 };
+
+/** What a route refers to. */
+export interface Reference {
+  readonly kind: string;
+  readonly name: string;
+  readonly namespace: string;
+  /** False if the namespace is only what `kubectl` would use: files that are applied with `-n` do not name it. */
+  readonly isCertain: boolean;
+}
 
 /** The Gateways of the input with their ListenerSets, as listeners of Perch. */
 export class Gateways {
@@ -64,10 +73,18 @@ export class Gateways {
     for (const owner of this.#owners) noteUnread(owner, advice, this.#draft);
   }
 
+  /** Whether the input has no Gateway. */
+  get isEmpty(): boolean {
+    return this.#owners.length === 0;
+  }
+
   /** Undefined if the object is not part of the input. */
-  listenersOf(kind: string, namespace: string, name: string): readonly GatewayListener[] | undefined {
-    const isOwner = (one: Manifest) => one.kind === kind && one.namespace === namespace && one.name === name;
-    const owner = this.#owners.find(isOwner);
+  listenersOf({ kind, name, namespace, isCertain }: Reference): readonly GatewayListener[] | undefined {
+    const named = this.#owners.filter((one) => one.kind === kind && one.name === name);
+    const owner =
+      named.find((one) => one.namespace === namespace) ??
+      named.find((one) => !one.hasNamespace) ??
+      (isCertain || named.length > 1 ? undefined : named[0]);
     return owner && this.#listeners.filter((listener) => listener.owner === owner);
   }
 
@@ -76,14 +93,14 @@ export class Gateways {
     return this.#listeners.filter((other) => other !== listener && isBeside(other, listener));
   }
 
-  /** Whether the listener's `allowedRoutes` include this route. */
-  allows({ spec, owner }: GatewayListener, route: Manifest): Answer {
+  /** Whether the listener's `allowedRoutes` include this route. `own`: the namespace of the listener's owner. */
+  allows({ spec }: GatewayListener, own: string, route: Manifest): Answer {
     const allowed = spec.object("allowedRoutes");
     const kinds = allowed.objects("kinds");
     const isKind = (one: SourceObject) =>
       one.text("kind") === route.kind && (!one.has("group") || one.text("group") === route.group);
     if (kinds.length > 0 && !kinds.some(isKind)) return "no";
-    return this.#namespaces.allow(allowed.object("namespaces"), "Same", owner.namespace, route.namespace);
+    return this.#namespaces.allow(allowed.object("namespaces"), "Same", own, route.namespace);
   }
 
   /** The name of Perch's listener for it, which is created if there is none. */

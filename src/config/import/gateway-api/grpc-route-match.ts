@@ -1,11 +1,14 @@
 import { compilePattern } from "../../pattern.ts";
-import type { YamlMap } from "../draft.ts";
-import { isYamlMap } from "../draft.ts";
+import { isYamlMap, type YamlMap, type YamlValue } from "../draft.ts";
 import type { SourceObject } from "../source-object.ts";
 import { type MatchProblem, notRe2, type RuleMatch, readHeaders } from "./http-route-match.ts";
 
-/** What every gRPC call has (gRPC over HTTP/2). Other requests do not match a GRPCRoute. */
-const grpcCall = { methods: ["POST"], type: { prefix: "application/grpc" } } as const;
+/** Tests of headers with the content type that every call has (gRPC over HTTP/2); other requests are no calls. */
+function ofCalls(tests: YamlValue | undefined): YamlMap {
+  const written = isYamlMap(tests) ? tests : {};
+  const { "content-type": type } = written;
+  return { ...written, "content-type": { prefix: "application/grpc", ...(isYamlMap(type) ? type : {}) } };
+}
 
 /**
  * A match of a GRPCRoute: the path of a call is `/service/method`. Its rank is the precedence that Gateway API defines:
@@ -20,13 +23,8 @@ export function readGrpcMatch(match: SourceObject): RuleMatch | MatchProblem {
   if ("problem" in path) return path;
   const tested = readHeaders(match);
   if ("problem" in tested) return tested;
-  const { headers } = tested.match;
   return {
-    match: {
-      ...path.match,
-      methods: grpcCall.methods,
-      headers: { "content-type": grpcCall.type, ...(isYamlMap(headers) ? headers : {}) },
-    },
+    match: { ...path.match, methods: ["POST"], headers: ofCalls(tested.match["headers"]) },
     host: tested.host,
     rank: [service.length, name.length, match.objects("headers").length],
   };

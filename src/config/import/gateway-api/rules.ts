@@ -46,8 +46,12 @@ export function addRoute(matched: MatchedRule, reader: BackendReader, draft: Dra
     draft.routes.push(errorRoute(name, match, status, where, draft));
     return;
   }
-  const share = (100 * backends.invalidWeight) / total;
-  const fault = share === 0 ? {} : { fault: { abort: { status, percent: Number(share.toFixed(3)) } } };
+  const percent = Number(((100 * backends.invalidWeight) / total).toFixed(3));
+  const fault = percent === 0 ? {} : { fault: { abort: { status, percent } } };
+  if (percent > 0) {
+    const what = `${percent} % of the requests of ${rule.path} are for backends that are not valid: they get ${status}, as in the original`;
+    draft.note(where, what);
+  }
   const served = serviceOf(rule, manifest, backends, filters.mirror, reader, draft);
   const settings = { ...filters.settings, ...routeTimeouts(rule), ...fault };
   draft.routes.push({ name, match, ...served, settings, comment: where });

@@ -57,6 +57,33 @@ describe("the listeners of a Gateway", () => {
     expect(app("internal").notes.join("\n")).toContain("is not in the input, so the listener that parentRefs[0] names");
   });
 
+  test("without its Gateway, but with another, a route is left out: it is not that one's", () => {
+    const { config, notes } = importedRoutes(
+      gateway([http], { name: "public" }),
+      route("admin", [`{ backendRefs: [${to("admin")}] }`]),
+    );
+    expect(config).toBe("");
+    expect(notes.join("\n")).toContain("Gateway shop/gateway is not in the input, and others are");
+  });
+
+  test("a Gateway in a file without namespaces, for kubectl -n, is found by its name", () => {
+    const { routeOf } = importedRoutes(
+      gateway([http]).replace(", namespace: shop", ""),
+      route("app", [`{ backendRefs: [${to("shop")}] }`]),
+    );
+    expect(routeOf({})).toBe("app");
+  });
+
+  test.each([
+    ["parentRefs", (text: string) => text.replace("[{ name: gateway }]", "gateway")],
+    ["parentRefs", (text: string) => text.replace("parentRefs: [{ name: gateway }]", "other: 1")],
+    ["hostnames", (text: string) => text.replace("rules:", "hostnames: shop.example.com\n  rules:")],
+    ["group", (text: string) => text.replace("[{ name: gateway }]", "[{ group: example.com, name: gateway }]")],
+  ])("%s that cannot be read do not match more", (_what, broken) => {
+    const app = route("app", [`{ backendRefs: [${to("shop")}] }`]);
+    expect(importedRoutes(gateway([http]), broken(app)).config).toBe("");
+  });
+
   test("two Gateways have addresses of their own: the routes of one are not reachable by the port of the other", () => {
     const { routeOf, notes } = importedRoutes(
       gateway([http]),

@@ -32,6 +32,8 @@ describe("GRPCRoutes", () => {
     expect(routeOf({ method: "POST", url: "/a/b", headers: grpc })).toBe("calls");
     expect(routeOf({ method: "POST", url: "/a/b", headers: { "content-type": "application/json" } })).toBeNull();
     expect(routeOf({ method: "GET", url: "/a/b", headers: grpc })).toBeNull();
+    const json = calls("[{ headers: [{ name: Content-Type, value: application/json }] }]");
+    expect(json.routeOf({ method: "POST", url: "/a/b", headers: { "content-type": "application/json" } })).toBeNull();
   });
 
   test("go to their backends by HTTP/2", () => {
