@@ -79,28 +79,32 @@ export class BackendReader {
     const name = ref.text("name");
     const kind = ref.text("kind") || "Service";
     const group = ref.text("group");
+    const isImport = kind === "ServiceImport" && group === "multicluster.x-k8s.io";
     const namespace = ref.text("namespace") || route.namespace;
     const weight = Math.max(0, ref.number("weight") ?? 1);
     const invalid = (why: string) => {
-      this.#draft.note(where, `${ref.path} is not valid: ${why}`);
+      this.#draft.leftOut(where, `${ref.path} is left out: ${why}`);
       ref.dismiss();
       return { backend: undefined, weight };
     };
-    if (name === "" || kind !== "Service" || group !== "") {
-      return invalid(`a backend of kind ${group === "" ? "" : `${group}/`}${kind} is not a Service`);
+    if (name === "" || !(isImport || (kind === "Service" && group === ""))) {
+      return invalid(`a backend of kind ${group === "" ? "" : `${group}/`}${kind} has no equivalent`);
     }
-    const granted = this.#grants.allow(route, { namespace, kind: "Service", name });
+    const granted = this.#grants.allow(route, { namespace, group, kind, name });
     if (granted === "no") return invalid(`no ReferenceGrant allows the backend ${namespace}/${name}`);
     if (granted === "unknown") {
       const what = `${ref.path}: the backend is in the namespace ${namespace}, which needs a ReferenceGrant there; none is in the input, so it is taken as given`;
       this.#draft.note(where, what);
     }
-    const service = this.#find(namespace, name);
+    const service = isImport ? undefined : this.#find(namespace, name);
     const port = ref.number("port");
     const ports = service?.spec.objects("ports") ?? [];
     const servicePort = ports.find((one) => port === undefined || one.number("port") === port);
     const tls = this.#tls.of(namespace, name, servicePort?.text("name") ?? "");
-    const origin = this.#ports.origin(tls === undefined ? "http" : "https", namespace, name, port, where);
+    const scheme = tls === undefined ? "http" : "https";
+    const origin = isImport
+      ? `${scheme}://${name}.${namespace}.svc.clusterset.local:${port ?? 80}`
+      : this.#ports.origin(scheme, namespace, name, port, where);
     const filters = ref.objects("filters").filter((filter) => !ofRoute.includes(filter));
     const settings = headerModifiers(filters, where, this.#draft);
     const protocol = speaksHttp2(servicePort) ? "http2" : "http1";

@@ -4,6 +4,8 @@ import type { Answer } from "./namespace-rules.ts";
 /** What a route refers to. */
 export interface Referent {
   readonly namespace: string;
+  /** Empty for the core group. */
+  readonly group: string;
   readonly kind: string;
   readonly name: string;
 }
@@ -37,7 +39,7 @@ export class ReferenceGrants {
         .some(
           (one) =>
             one.text("kind") === to.kind &&
-            one.text("group") === "" &&
+            one.text("group") === to.group &&
             (one.text("name") === "" || one.text("name") === to.name),
         );
     return grants.some(isGranted) ? "yes" : "no";

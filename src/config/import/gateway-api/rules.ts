@@ -38,10 +38,7 @@ export function addRoute(matched: MatchedRule, reader: BackendReader, draft: Dra
   const status = manifest.kind === "GRPCRoute" ? 503 : 500;
   const total = backends.valid.reduce((sum, { weight }) => sum + weight, backends.invalidWeight);
   if (backends.valid.every(({ weight }) => weight <= 0)) {
-    draft.note(
-      where,
-      `${rule.path} has no usable backend with a weight: its requests get ${status}, as in the original`,
-    );
+    draft.note(where, `${rule.path} has no usable backend with a weight: its requests get ${status}`);
     rule.dismiss();
     draft.routes.push(errorRoute(name, match, status, where, draft));
     return;
@@ -49,7 +46,7 @@ export function addRoute(matched: MatchedRule, reader: BackendReader, draft: Dra
   const percent = Number(((100 * backends.invalidWeight) / total).toFixed(3));
   const fault = percent === 0 ? {} : { fault: { abort: { status, percent } } };
   if (percent > 0) {
-    const what = `${percent} % of the requests of ${rule.path} are for backends that are not valid: they get ${status}, as in the original`;
+    const what = `${percent} % of the requests of ${rule.path} are for backends that are left out: they get ${status}, as from a gateway that does not know a backend`;
     draft.note(where, what);
   }
   const served = serviceOf(rule, manifest, backends, filters.mirror, reader, draft);

@@ -25,7 +25,12 @@ describe("a backend that is not valid gets an error for its share of the request
     const refs = `${to("shop", "weight: 3")}, { group: example.com, kind: Bucket, name: files, weight: 1 }`;
     const { config, notes } = importedRoutes(one(refs));
     expect(config).toMatch(/service: shop\n {4}fault:\s+abort:\s+status: 500\s+percent: 25\n/);
-    expect(notes.join("\n")).toContain("a backend of kind example.com/Bucket is not a Service");
+    expect(notes.join("\n")).toContain("a backend of kind example.com/Bucket has no equivalent");
+  });
+
+  test("of a ServiceImport the name of the cluster set is called", () => {
+    const ref = "{ group: multicluster.x-k8s.io, kind: ServiceImport, name: shop, port: 8080 }";
+    expect(importedRoutes(one(ref)).config).toContain("http://shop.shop.svc.clusterset.local:8080");
   });
 
   test("of another namespace: as ReferenceGrants say, where that namespace has any in the input", () => {
