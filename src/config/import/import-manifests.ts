@@ -67,6 +67,8 @@ const groups: ReadonlyMap<string, string> = new Map([
 ]);
 
 function isKnown({ kind, group }: Manifest): boolean {
+  // The API group of Ingresses until Kubernetes 1.22.
+  if (kind === "Ingress" && group === "extensions") return true;
   if (kind === "Gateway") return group === "gateway.networking.k8s.io" || group === "networking.istio.io";
   return groups.get(kind) === group;
 }
