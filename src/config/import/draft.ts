@@ -70,8 +70,13 @@ export class Draft {
   readonly services: DraftService[] = [];
   readonly releases: DraftRelease[] = [];
   readonly routes: DraftRoute[] = [];
-  readonly #notes: Note[] = [];
+  /** By text, so that none comes twice. */
+  readonly #notes = new Map<string, Note>();
   readonly #names = new Map<string, Set<string>>();
+  /** The last number that was added to a name, by kind and name. */
+  readonly #numbers = new Map<string, number>();
+  /** Names by versions and settings. */
+  readonly #services = new Map<string, string>();
   /** Names by settings as they were asked for. */
   readonly #releases = new Map<string, string>();
   /** The names of the pins' cookies. */
@@ -79,13 +84,14 @@ export class Draft {
 
   /** Those of lost protection first. */
   get notes(): readonly Note[] {
-    return [true, false].flatMap((lost) => this.#notes.filter(({ lostProtection }) => lostProtection === lost));
+    const notes = [...this.#notes.values()];
+    return [true, false].flatMap((lost) => notes.filter(({ lostProtection }) => lostProtection === lost));
   }
 
   note(where: string, what: string, lostProtection = false): void {
     const note = { where: printable(where), what: printable(what), lostProtection };
-    if (this.#notes.some((other) => other.where === note.where && other.what === note.what)) return;
-    this.#notes.push(note);
+    const text = `${note.where}: ${note.what}`;
+    if (!this.#notes.has(text)) this.#notes.set(text, note);
   }
 
   /** Something that protected clients or services, and that the result does not do. */
@@ -120,7 +126,9 @@ export class Draft {
     this.#names.set(kind, taken);
     const base = resourceNameOf(wanted);
     let name = base;
-    for (let number = 2; taken.has(name); number++) name = `${base.slice(0, 58)}-${number}`;
+    let number = this.#numbers.get(`${kind} ${base}`) ?? 1;
+    while (taken.has(name)) name = `${base.slice(0, 58)}-${++number}`;
+    this.#numbers.set(`${kind} ${base}`, number);
     taken.add(name);
     return name;
   }
@@ -128,9 +136,10 @@ export class Draft {
   /** The name of the service with exactly these versions and settings; creates it if there is none. */
   service(wanted: string, versions: readonly DraftVersion[], settings: YamlMap): string {
     const same = JSON.stringify([versions, settings]);
-    const known = this.services.find((service) => JSON.stringify([service.versions, service.settings]) === same);
-    if (known !== undefined) return known.name;
+    const known = this.#services.get(same);
+    if (known !== undefined) return known;
     const name = this.name("service", wanted);
+    this.#services.set(same, name);
     this.services.push({ name, versions, settings });
     return name;
   }

@@ -23,7 +23,8 @@ export function usableParts(draft: Draft): DraftParts {
   const served = draft.routes.filter(({ service }) => service === undefined || names.has(service));
   const routes = served.flatMap((route) => validRoute(route, draft));
   // The versions of a service that was left out are known to no other.
-  const releases = draft.releases.filter(({ name }) => routes.some(({ release }) => release === name));
+  const used = new Set(routes.map(({ release }) => release));
+  const releases = draft.releases.filter(({ name }) => used.has(name));
   return {
     services: services.map((service) => {
       const versions = { only: { endpoints: ["http://127.0.0.1:80"] } };
