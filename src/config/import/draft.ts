@@ -50,6 +50,7 @@ export interface DraftListener {
 }
 
 export interface DraftParts {
+  readonly listeners: readonly DraftListener[];
   readonly services: readonly DraftService[];
   readonly releases: readonly DraftRelease[];
   readonly routes: readonly DraftRoute[];
@@ -61,6 +62,8 @@ export interface Note {
   readonly what: string;
   /** Whether the original protected something that the result does not. These notes stand first. */
   readonly lostProtection: boolean;
+  /** Whether a route of the original, or an object with routes, is not in the result. The summary counts these notes. */
+  readonly leftOut: boolean;
 }
 
 /** A Perch configuration under construction. */
@@ -70,10 +73,10 @@ export class Draft {
   readonly services: DraftService[] = [];
   readonly releases: DraftRelease[] = [];
   readonly routes: DraftRoute[] = [];
-  /** By text, so that none comes twice. */
+  /** By place and text, so that each is listed once. */
   readonly #notes = new Map<string, Note>();
   readonly #names = new Map<string, Set<string>>();
-  /** The last number that was added to a name, by kind and name. */
+  /** The next number by kind and name: many routes of one object have its name. */
   readonly #numbers = new Map<string, number>();
   /** Names by versions and settings. */
   readonly #services = new Map<string, string>();
@@ -84,14 +87,12 @@ export class Draft {
 
   /** Those of lost protection first. */
   get notes(): readonly Note[] {
-    const notes = [...this.#notes.values()];
-    return [true, false].flatMap((lost) => notes.filter(({ lostProtection }) => lostProtection === lost));
+    const all = [...this.#notes.values()];
+    return [true, false].flatMap((lost) => all.filter(({ lostProtection }) => lostProtection === lost));
   }
 
   note(where: string, what: string, lostProtection = false): void {
-    const note = { where: printable(where), what: printable(what), lostProtection };
-    const text = `${note.where}: ${note.what}`;
-    if (!this.#notes.has(text)) this.#notes.set(text, note);
+    this.#add({ where: printable(where), what: printable(what), lostProtection, leftOut: false });
   }
 
   /** Something that protected clients or services, and that the result does not do. */
@@ -120,15 +121,29 @@ export class Draft {
     return known.name;
   }
 
+  /**
+   * A note of a route that is not in the result, or of an object whose routes are not: what it is, why, and what becomes
+   * of its requests. The summary counts these notes.
+   */
+  leftOut(where: string, what: string, lostProtection = false): void {
+    this.#add({ where: printable(where), what: printable(what), lostProtection, leftOut: true });
+  }
+
+  #add(note: Note): void {
+    const key = JSON.stringify([note.where, note.what]);
+    if (!this.#notes.has(key)) this.#notes.set(key, note);
+  }
+
   /** A valid name that is unique within its kind. */
   name(kind: "service" | "release" | "route", wanted: string): string {
     const taken = this.#names.get(kind) ?? new Set<string>();
     this.#names.set(kind, taken);
     const base = resourceNameOf(wanted);
+    const stem = base.slice(0, 57).replace(/-+$/, "");
     let name = base;
-    let number = this.#numbers.get(`${kind} ${base}`) ?? 1;
-    while (taken.has(name)) name = `${base.slice(0, 58)}-${++number}`;
-    this.#numbers.set(`${kind} ${base}`, number);
+    let number = this.#numbers.get(`${kind} ${stem}`) ?? 2;
+    for (; taken.has(name); number++) name = `${stem}-${number}`;
+    if (name !== base) this.#numbers.set(`${kind} ${stem}`, number);
     taken.add(name);
     return name;
   }
@@ -139,14 +154,14 @@ export class Draft {
     const known = this.#services.get(same);
     if (known !== undefined) return known;
     const name = this.name("service", wanted);
-    this.#services.set(same, name);
     this.services.push({ name, versions, settings });
+    this.#services.set(same, name);
     return name;
   }
 
-  /** The name of the release with exactly these settings; creates it if there is none. */
-  release(wanted: string, settings: YamlMap, comment: string): string {
-    const same = JSON.stringify(settings);
+  /** The name of the release with exactly these settings for these destinations; creates it if there is none. */
+  release(wanted: string, settings: YamlMap, comment: string, destinations: string): string {
+    const same = JSON.stringify([destinations, settings]);
     const known = this.#releases.get(same);
     if (known !== undefined) return known;
     const name = this.newRelease(wanted, settings, comment);
@@ -200,7 +215,7 @@ const longestNote = 600;
 /** On one line, without control characters, and short enough to leave the other notes visible. */
 function printable(text: string): string {
   const line = text.replace(/[\p{Cc}\p{Cf}\u2028\u2029\s]+/gu, " ");
-  return line.length > longestNote ? `${line.slice(0, longestNote)}…` : line;
+  return line.length > longestNote ? `${line.slice(0, longestNote - 1)}…` : line;
 }
 
 /** Converts to a valid name: a-z, 0-9 and dashes, at most 63 characters. */

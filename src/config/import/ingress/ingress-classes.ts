@@ -81,7 +81,7 @@ export function nginxIngresses(
     }
     const its = ingress.annotations.keys().filter((key) => others.some(({ annotations }) => annotations.test(key)));
     const listed = its.length === 0 ? "" : `; its annotations: ${its.join(", ")}`;
-    draft.noteLostProtection(where, `left out: it is for ${other}, and not for ingress-nginx${listed}`);
+    draft.leftOut(where, `left out: it is for ${other}, and not for ingress-nginx${listed}`, true);
     return false;
   });
 }

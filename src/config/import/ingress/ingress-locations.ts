@@ -48,7 +48,7 @@ export function rulesOf(ingress: Manifest, draft: Draft): IngressRules {
   for (const rule of spec.objects("rules")) {
     const host = rule.text("host").toLowerCase();
     if (host !== "" && !accepts(hostPattern, host)) {
-      draft.note(titleOf(ingress), `${host} is not a host: left out`);
+      draft.leftOut(titleOf(ingress), `${host} is not a host: left out`);
       rule.dismiss();
       continue;
     }
@@ -78,7 +78,7 @@ function locationOf(ingress: Manifest, backend: SourceObject, place: Place, draf
   port.dismiss();
   if (serviceName === "") {
     backend.dismiss();
-    draft.note(titleOf(ingress), `${place.host}${place.path} has a backend that is not a Service: left out`);
+    draft.leftOut(titleOf(ingress), `${place.host}${place.path} has a backend that is not a Service: left out`);
     return [];
   }
   const kind = place.pathType === "Exact" ? "exact" : "prefix";
@@ -138,7 +138,7 @@ function addHosts(
   }
   if (defaultBackend === undefined || added.some((host) => host !== "")) return;
   const why = "another Ingress named its hosts first, or it has none: left out, as by ingress-nginx";
-  draft.note(titleOf(ingress), `the default backend ${defaultBackend.serviceName} had no effect: ${why}`);
+  draft.leftOut(titleOf(ingress), `the default backend ${defaultBackend.serviceName} had no effect: ${why}`);
 }
 
 function addLocation(location: IngressLocation, servers: ReadonlyMap<string, UnorderedServer>, draft: Draft): void {
@@ -149,7 +149,7 @@ function addLocation(location: IngressLocation, servers: ReadonlyMap<string, Uno
     server.places.set(place, location);
     return;
   }
-  draft.note(
+  draft.leftOut(
     titleOf(location.ingress),
     `${location.host}${location.path} is already served by another Ingress: left out`,
   );
@@ -198,7 +198,10 @@ function isUsable({ ingress, host, path, kind }: IngressLocation, draft: Draft):
         ? "is not a path"
         : undefined;
   if (problem === undefined) return true;
-  draft.note(titleOf(ingress), `the path ${path} of ${host} ${problem}: left out, so other routes match its requests`);
+  draft.leftOut(
+    titleOf(ingress),
+    `the path ${path} of ${host} ${problem}: left out, so other routes match its requests`,
+  );
   return false;
 }
 

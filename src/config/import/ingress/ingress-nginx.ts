@@ -86,7 +86,7 @@ class Canaries {
   of(main: IngressLocation): IngressLocation | undefined {
     const [first, ...more] = this.#places.get(main.place) ?? [];
     for (const other of more) {
-      this.#draft.note(
+      this.#draft.leftOut(
         titleOf(other.ingress),
         `${main.host}${main.path} already has a canary, and ingress-nginx supports only one: left out. In Perch it can be a third version`,
       );
@@ -101,7 +101,7 @@ class Canaries {
     const unused = [...this.#places.values()].flat().filter(({ place }) => !places.has(place));
     for (const { ingress, host, path, pathType } of unused) {
       const place = `${host}${path} with pathType ${pathType}`;
-      this.#draft.note(titleOf(ingress), `no other Ingress has ${place}, so this canary had no effect: left out`);
+      this.#draft.leftOut(titleOf(ingress), `no other Ingress has ${place}, so this canary had no effect: left out`);
     }
     const used = new Set(
       [...this.#places.values()]

@@ -31,7 +31,7 @@ export function annotatedRedirect(location: IngressLocation, draft: Draft): Yaml
   const status = takeAnnotation(ingress, code, statusIn) ?? (temporal === "" ? 301 : 302);
   const found = redirectOf({ ...partsOf(url, location, draft), status });
   if (!("problem" in found)) return found.redirect;
-  draft.note(
+  draft.leftOut(
     where,
     `the redirect to ${url}: ${found.problem}, so it is left out, and ${location.host}${location.path} gets 404`,
   );

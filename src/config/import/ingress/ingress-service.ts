@@ -45,7 +45,7 @@ function upstreamTls(ingress: Manifest, draft: Draft): YamlMap {
     cert: `${folder}/tls.crt`,
     key: `${folder}/tls.key`,
     ...(serverName === undefined ? {} : { serverName }),
-    ...(isVerified ? {} : { insecureSkipVerify: true }),
+    insecureSkipVerify: !isVerified,
   };
 }
 

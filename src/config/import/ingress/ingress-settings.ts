@@ -85,7 +85,7 @@ function rewrittenPath(location: IngressLocation, draft: Draft): RewrittenPath |
   const where = titleOf(ingress);
   // Forwarded as it is, the path could reach what the rewrite hides.
   const leftOut = (why: string): undefined => {
-    draft.note(where, `rewrite-target ${target} of the path ${path}: ${why}, so it is left out, and gets 404`);
+    draft.leftOut(where, `rewrite-target ${target} of the path ${path}: ${why}, so it is left out, and gets 404`);
   };
   const [, prefix] = capturedRest.exec(path) ?? [];
   const [, start] = targetWithRest.exec(target) ?? [];

@@ -1,5 +1,5 @@
 import { createEngine, type EngineRequest } from "../../../../src/index.ts";
-import { imported } from "../asked.ts";
+import { imported, runnable } from "../asked.ts";
 
 const annotations = (values: Readonly<Record<string, string>>) =>
   JSON.stringify(
@@ -54,7 +54,7 @@ export const web = (values: Readonly<Record<string, string>>, path = "/", type =
  */
 export function answers(yaml: string): (request: Partial<EngineRequest> & { readonly host?: string }) => string {
   const { config } = imported(yaml);
-  const engine = createEngine(config, { env: {} });
+  const engine = createEngine(runnable(config), { env: {} });
   return ({ host = "shop.example.com", url = "/", ...request }) => {
     const target = url.startsWith("/") ? `http://${host}${url}` : url;
     const headers = { host: new URL(target).host, ...request.headers };
