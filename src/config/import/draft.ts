@@ -50,7 +50,6 @@ export interface DraftListener {
 }
 
 export interface DraftParts {
-  /** Empty: one for http. */
   readonly listeners: readonly DraftListener[];
   readonly services: readonly DraftService[];
   readonly releases: readonly DraftRelease[];
@@ -102,19 +101,6 @@ export class Draft {
   }
 
   /**
-   * A note of a route that is not in the result, or of an object whose routes are not: what it is, why, and what becomes
-   * of its requests. The summary counts these notes.
-   */
-  leftOut(where: string, what: string, lostProtection = false): void {
-    this.#add({ where: printable(where), what: printable(what), lostProtection, leftOut: true });
-  }
-
-  #add(note: Note): void {
-    const key = JSON.stringify([note.where, note.what]);
-    if (!this.#notes.has(key)) this.#notes.set(key, note);
-  }
-
-  /**
    * The name of the listener for this port of the original. `certificates`: undefined for plain HTTP. Those of several
    * parts of the input for one port are collected; where some speak TLS and others do not, the listener speaks TLS.
    */
@@ -133,6 +119,19 @@ export class Draft {
       this.listeners[at] = { ...known, certificates: [...(known.certificates ?? []), ...added] };
     }
     return known.name;
+  }
+
+  /**
+   * A note of a route that is not in the result, or of an object whose routes are not: what it is, why, and what becomes
+   * of its requests. The summary counts these notes.
+   */
+  leftOut(where: string, what: string, lostProtection = false): void {
+    this.#add({ where: printable(where), what: printable(what), lostProtection, leftOut: true });
+  }
+
+  #add(note: Note): void {
+    const key = JSON.stringify([note.where, note.what]);
+    if (!this.#notes.has(key)) this.#notes.set(key, note);
   }
 
   /** A valid name that is unique within its kind. */

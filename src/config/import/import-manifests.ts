@@ -12,7 +12,6 @@ import { noteGateways } from "./notes.ts";
 import { type Summary, summaryOf, summaryText } from "./summary.ts";
 import { usableParts } from "./usable-parts.ts";
 import { stickySecretFile, writeDraft } from "./write-draft.ts";
-import { withoutCertificates } from "./written-listeners.ts";
 
 /** A file of Kubernetes manifests: Ingresses, HTTPRoutes, VirtualServices, … */
 export interface ImportSource {
@@ -68,7 +67,7 @@ interface Written {
 function written(parts: DraftParts, { notes }: Draft, files: readonly string[]): Written {
   const summary = summaryOf(parts, notes);
   const config = writeDraft(parts, notes, summaryText(summary), files);
-  return { parts, config, notes, summary, defects: defectsOf(config) };
+  return { parts, config, notes, summary, defects: defectsIn(parts, config) };
 }
 
 const imported = ({ parts: _, ...result }: Written): Imported => ({ ok: true, ...result });
@@ -77,11 +76,13 @@ function nothing(manifests: readonly Manifest[], { notes }: Draft): Imported {
   return { ok: false, problem: nothingToImport(manifests), notes };
 }
 
-const problemIn = (parts: DraftParts): string | undefined => defectsOf(writeDraft(parts, [], "", []))[0]?.message;
+const problemIn = (parts: DraftParts): string | undefined => defectsIn(parts)[0]?.message;
 
-function defectsOf(config: string): readonly Diagnostic[] {
-  // The certificates exist where the configuration will run, and are read there.
-  const loaded = loadConfigText(withoutCertificates(config), {
+/** What the loader finds. Certificates are left out: their files exist where the result will run, and not here. */
+function defectsIn(parts: DraftParts, config = writeDraft(parts, [], "", [])): readonly Diagnostic[] {
+  const hasTls = parts.listeners.some(({ certificates }) => certificates !== undefined);
+  const plain = parts.listeners.map((listener) => ({ ...listener, certificates: undefined }));
+  const loaded = loadConfigText(hasTls ? writeDraft({ ...parts, listeners: plain }, [], "", []) : config, {
     file: "perch.yaml",
     env: {},
     randomSecret: () => new Uint8Array(32),

@@ -1,7 +1,7 @@
 import { Document, isMap, isSeq, type Node, type Scalar } from "yaml";
 import type { DraftService, Note, YamlMap, YamlValue } from "./draft.ts";
 import { type DraftParts, type DraftRelease, type DraftRoute, isYamlMap } from "./draft.ts";
-import { writtenListeners } from "./written-listeners.ts";
+import { listenerContents } from "./listener-contents.ts";
 
 const schemaLine = " yaml-language-server: $schema=./perch.schema.json";
 const wrapAt = 110;
@@ -28,12 +28,10 @@ export function writeDraft(
   summary: string,
   sources: readonly string[],
 ): string {
-  const { services, releases, routes } = parts;
+  const { listeners, services, releases, routes } = parts;
   // Maps keep their order, where objects would move names that are numbers to the front.
   const contents = {
-    ...(parts.listeners.length === 0
-      ? {}
-      : { listeners: writtenListeners(parts.listeners).map(({ settings }) => settings) }),
+    ...(listeners.length === 0 ? {} : { listeners: listenerContents(listeners) }),
     admin,
     ...(services.length === 0 ? {} : { services: new Map(services.map((one) => [one.name, serviceContents(one)])) }),
     ...(releases.length === 0 ? {} : { releases: new Map(releases.map((one) => [one.name, withSecret(one)])) }),
@@ -115,12 +113,6 @@ function comment(document: Document, parts: DraftParts): void {
       const name = (key as Scalar).value;
       if (name === "admin") (key as Scalar).commentBefore = adminComment;
       if (name === "releases") (key as Scalar).commentBefore = secretComment;
-    }
-  }
-  const listeners = document.get("listeners", true);
-  if (isSeq(listeners)) {
-    for (const [index, { comment }] of writtenListeners(parts.listeners).entries()) {
-      (listeners.items[index] as Node).commentBefore = commentText(comment);
     }
   }
   const releases = document.get("releases", true);
