@@ -10,6 +10,7 @@ import { loadableParts } from "./loadable-parts.ts";
 import { type Manifest, parseManifests } from "./manifests.ts";
 import { noteGateways } from "./notes.ts";
 import { type Summary, summaryOf, summaryText } from "./summary.ts";
+import { importIngressRoutes } from "./traefik/traefik.ts";
 import { usableParts } from "./usable-parts.ts";
 import { stickySecretFile, writeDraft } from "./write-draft.ts";
 
@@ -45,6 +46,7 @@ export function importManifests(sources: readonly ImportSource[]): Imported {
   importIngresses(read, draft);
   importHttpRoutes(read, draft);
   importVirtualServices(read, draft);
+  importIngressRoutes(read, draft);
   noteGateways(read, draft);
   noteUnreadKinds(manifests, draft);
   const files = sources.map(({ file }) => file);

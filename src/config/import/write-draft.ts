@@ -1,7 +1,7 @@
 import { Document, isMap, isSeq, type Node, type Scalar } from "yaml";
-import type { DraftService, Note, YamlMap, YamlValue } from "./draft.ts";
-import { type DraftParts, type DraftRelease, type DraftRoute, isYamlMap } from "./draft.ts";
-import { listenerContents } from "./listener-contents.ts";
+import type { DraftListener, DraftService, Note, YamlMap, YamlValue } from "./draft.ts";
+import { certificateOf, type DraftParts, type DraftRelease, type DraftRoute, isYamlMap } from "./draft.ts";
+import { listenerPorts } from "./listener-ports.ts";
 
 const schemaLine = " yaml-language-server: $schema=./perch.schema.json";
 const wrapAt = 110;
@@ -29,9 +29,10 @@ export function writeDraft(
   sources: readonly string[],
 ): string {
   const { listeners, services, releases, routes } = parts;
+  const ports = listenerPorts(listeners);
   // Maps keep their order, where objects would move names that are numbers to the front.
   const contents = {
-    ...(listeners.length === 0 ? {} : { listeners: listenerContents(listeners) }),
+    ...(listeners.length === 0 ? {} : { listeners: listeners.map((one) => listenerContents(one, ports)) }),
     admin,
     ...(services.length === 0 ? {} : { services: new Map(services.map((one) => [one.name, serviceContents(one)])) }),
     ...(releases.length === 0 ? {} : { releases: new Map(releases.map((one) => [one.name, withSecret(one)])) }),
@@ -41,6 +42,14 @@ export function writeDraft(
   comment(document, parts);
   document.commentBefore = [schemaLine, ...header(notes, summary, sources)].join("\n");
   return document.toString({ lineWidth: 120, flowCollectionPadding: true });
+}
+
+function listenerContents({ name, port, certificates }: DraftListener, ports: ReadonlyMap<number, number>): YamlMap {
+  const address = `*:${ports.get(port) ?? port}`;
+  // A listener with TLS stays one, even if the input does not name its certificate.
+  const named = certificates?.length === 0 ? [certificateOf("default", "certificate")] : certificates;
+  const files = named?.map(({ certFile, keyFile }): YamlMap => ({ certFile, keyFile }));
+  return { name, address, ...(files === undefined ? {} : { tls: { certificates: files } }) };
 }
 
 function withSecret({ settings }: DraftRelease): YamlMap {
