@@ -1,5 +1,5 @@
 import { Document, isMap, isSeq, type Node, type Scalar } from "yaml";
-import type { DraftListener, DraftService, Note, YamlMap, YamlValue } from "./draft.ts";
+import type { DraftAttribute, DraftListener, DraftService, Note, YamlMap, YamlValue } from "./draft.ts";
 import { certificateOf, type DraftParts, type DraftRelease, type DraftRoute, isYamlMap } from "./draft.ts";
 import { listenerPorts } from "./listener-ports.ts";
 
@@ -28,12 +28,13 @@ export function writeDraft(
   summary: string,
   sources: readonly string[],
 ): string {
-  const { listeners, services, releases, routes } = parts;
+  const { listeners, attributes, services, releases, routes } = parts;
   const ports = listenerPorts(listeners);
   // Maps keep their order, where objects would move names that are numbers to the front.
   const contents = {
     ...(listeners.length === 0 ? {} : { listeners: listeners.map((one) => listenerContents(one, ports)) }),
     admin,
+    ...(attributes.length === 0 ? {} : { attributes: new Map(attributes.map((one) => [one.name, stringFrom(one)])) }),
     ...(services.length === 0 ? {} : { services: new Map(services.map((one) => [one.name, serviceContents(one)])) }),
     ...(releases.length === 0 ? {} : { releases: new Map(releases.map((one) => [one.name, withSecret(one)])) }),
     routes: routes.map(routeContents),
@@ -44,13 +45,18 @@ export function writeDraft(
   return document.toString({ lineWidth: 120, flowCollectionPadding: true });
 }
 
-function listenerContents({ name, port, certificates }: DraftListener, ports: ReadonlyMap<number, number>): YamlMap {
+function listenerContents(
+  { name, port, certificates, tls }: DraftListener,
+  ports: ReadonlyMap<number, number>,
+): YamlMap {
   const address = `*:${ports.get(port) ?? port}`;
   // A listener with TLS stays one, even if the input does not name its certificate.
   const named = certificates?.length === 0 ? [certificateOf("default", "certificate")] : certificates;
   const files = named?.map(({ certFile, keyFile }): YamlMap => ({ certFile, keyFile }));
-  return { name, address, ...(files === undefined ? {} : { tls: { certificates: files } }) };
+  return { name, address, ...(files === undefined ? {} : { tls: { certificates: files, ...tls } }) };
 }
+
+const stringFrom = ({ source }: DraftAttribute): YamlMap => ({ type: "string", from: [source] });
 
 function withSecret({ settings }: DraftRelease): YamlMap {
   const sticky = mapIn(settings["sticky"]);
