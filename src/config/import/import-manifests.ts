@@ -6,6 +6,7 @@ import { importIngresses } from "./ingress/ingress-nginx.ts";
 import { importVirtualServices } from "./istio/istio.ts";
 import { type Manifest, parseManifests, titleOf } from "./manifests.ts";
 import { noteGateways } from "./notes.ts";
+import { importRollouts, rolloutKinds } from "./rollouts/import-rollouts.ts";
 import { usableParts } from "./usable-parts.ts";
 import { writeDraft } from "./write-draft.ts";
 
@@ -39,6 +40,7 @@ export function importManifests(sources: readonly ImportSource[]): Imported {
   importIngresses(manifests, draft);
   importHttpRoutes(manifests, draft);
   importVirtualServices(manifests, draft);
+  importRollouts(manifests, draft);
   noteGateways(manifests.filter(isKnown), draft);
   for (const manifest of manifests.filter((one) => !isKnown(one))) {
     draft.note(titleOf(manifest), `not imported: ${whyUnknown(manifest)}`, protective.test(manifest.kind));
@@ -64,6 +66,7 @@ const groups: ReadonlyMap<string, string> = new Map([
   ["Namespace", ""],
   ["Secret", ""],
   ["Service", ""],
+  ...rolloutKinds,
 ]);
 
 function isKnown({ kind, group }: Manifest): boolean {
