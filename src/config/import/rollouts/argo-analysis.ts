@@ -133,6 +133,10 @@ export class ArgoAnalyses {
     if (prometheus.has("authentication") || prometheus.has("headers")) {
       return lose("its queries have credentials or headers, which Perch does not send");
     }
+    if (prometheus.has("rangeQuery")) return lose("it is a query over a range of time, and a plan takes one value");
+    if (prometheus.flag("insecure") === true && url.startsWith("https:")) {
+      return lose("the certificate of its server is not verified, which Perch always does");
+    }
     const condition = this.#condition(metric, name, where, resolve);
     if (condition === undefined) return lose("its condition is not a comparison of result[0] with a number");
     prometheus.dismiss("timeout");

@@ -16,8 +16,9 @@ export function argoPlans(manifests: readonly Manifest[], draft: Draft): readonl
   const ofArgo = manifests.filter(({ group }) => group === "argoproj.io");
   const templates = ofArgo.filter(({ kind }) => kind === "AnalysisTemplate" || kind === "ClusterAnalysisTemplate");
   const rollouts = ofArgo.filter(({ kind }) => kind === "Rollout");
+  const services = manifests.filter(({ kind, group }) => kind === "Service" && group === "");
   const plans = rollouts.flatMap((rollout) => {
-    const plan = planOf(rollout, templates, draft);
+    const plan = planOf(rollout, { templates, services }, draft);
     noteUnread(rollout, advice, draft);
     return plan ?? [];
   });
@@ -34,6 +35,7 @@ const advice: Readonly<Record<string, Advice>> = {
   paused: { text: "not imported: the plan waits for its start anyway" },
   authentication: { text: "no equivalent", protects: true },
   args: { text: "no metric of the plan uses it" },
+  metrics: { text: "no Rollout of the input uses it" },
 };
 
 /** What says how Pods are made and replaced, which Perch leaves to Deployments. */
@@ -70,25 +72,38 @@ const ofPreviewPods = [
   "maxUnavailable",
 ] as const;
 
-function planOf(rollout: Manifest, templates: readonly Manifest[], draft: Draft): ImportedPlan | undefined {
+/** What Rollouts refer to. */
+interface Others {
+  readonly templates: readonly Manifest[];
+  readonly services: readonly Manifest[];
+}
+
+function planOf(rollout: Manifest, { templates, services }: Others, draft: Draft): ImportedPlan | undefined {
   const { spec } = rollout;
+  const selecting = servicesOfPods(rollout, services);
   spec.dismiss(...ofPods);
   const strategy = spec.object("strategy");
   const checks = new PlanChecks();
   const analyses = new ArgoAnalyses(templates, rollout, checks, draft);
   if (strategy.has("blueGreen")) return blueGreenPlan(strategy.object("blueGreen"), rollout, checks, analyses, draft);
-  if (strategy.has("canary")) return canaryPlan(strategy.object("canary"), rollout, checks, analyses, draft);
+  if (strategy.has("canary")) {
+    return canaryPlan(strategy.object("canary"), { rollout, selecting, checks, analyses, draft });
+  }
   draft.note(titleOf(rollout), "it has no strategy, so there is no plan");
   return undefined;
 }
 
-function canaryPlan(
-  canary: SourceObject,
-  rollout: Manifest,
-  checks: PlanChecks,
-  analyses: ArgoAnalyses,
-  draft: Draft,
-): ImportedPlan {
+interface CanaryScope {
+  readonly rollout: Manifest;
+  /** The Services of the input that select its Pods. */
+  readonly selecting: readonly string[];
+  readonly checks: PlanChecks;
+  readonly analyses: ArgoAnalyses;
+  readonly draft: Draft;
+}
+
+function canaryPlan(canary: SourceObject, scope: CanaryScope): ImportedPlan {
+  const { rollout, selecting, checks, analyses, draft } = scope;
   const where = titleOf(rollout);
   canary.dismiss(...ofCanaryPods);
   if (canary.object("trafficRouting").object("istio").has("destinationRule"))
@@ -113,7 +128,7 @@ function canaryPlan(
   const subsets = subsetsOf(routing);
   const { stable, candidate } =
     subsets === undefined
-      ? servicesOf(canary, rollout, draft)
+      ? servicesOf(canary, rollout, selecting, draft)
       : { stable: `${name}-${subsets.stable}`, candidate: `${name}-${subsets.candidate}` };
   const hostOf = (service: string, subset: string | undefined) =>
     subset === undefined ? `${service}.${namespace}` : `*-${subset}.${namespace}`;
@@ -136,6 +151,7 @@ function canaryPlan(
 function servicesOf(
   canary: SourceObject,
   rollout: Manifest,
+  selecting: readonly string[],
   draft: Draft,
 ): { readonly stable: string; readonly candidate: string } {
   const pair = canary.object("pingPong");
@@ -149,11 +165,30 @@ function servicesOf(
   const stable = canary.text("stableService");
   const candidate = canary.text("canaryService");
   if (stable !== "" && candidate !== "") return { stable, candidate };
-  const names = { stable: stable || `${rollout.name}-stable`, candidate: candidate || `${rollout.name}-canary` };
+  const [only] = selecting;
+  const shared = selecting.length === 1 ? only : undefined;
+  const base = shared ?? rollout.name;
+  const names = { stable: stable || (shared ?? `${base}-stable`), candidate: candidate || `${base}-canary` };
   const why = "without stableService and canaryService Argo splits by the number of Pods behind one Service";
-  const needed = `Perch needs a Service for each version: create ${names.stable} and ${names.candidate}`;
-  draft.note(titleOf(rollout), `${why}; ${needed}`);
+  const needed =
+    shared === undefined
+      ? `create ${names.stable} and ${names.candidate}`
+      : `create ${names.candidate}, and let ${names.stable} select the stable Pods only`;
+  draft.note(titleOf(rollout), `${why}; Perch needs a Service for each version: ${needed}`);
   return names;
+}
+
+/** The Services whose selector the labels of the Rollout's Pods meet. */
+function servicesOfPods({ spec, namespace }: Manifest, services: readonly Manifest[]): readonly string[] {
+  const labels = spec.object("template").object("metadata").object("labels");
+  return services
+    .filter((service) => {
+      const selector = service.spec.object("selector");
+      const keys = selector.keys();
+      const isMet = keys.every((key) => String(selector.peek(key)) === String(labels.peek(key)));
+      return service.namespace === namespace && keys.length > 0 && isMet;
+    })
+    .map(({ name }) => name);
 }
 
 /** Annotations of the canary Ingress that Argo creates, which hold for the whole rollout. */

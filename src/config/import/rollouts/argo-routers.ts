@@ -45,13 +45,14 @@ function gatewayApi(plugins: SourceObject, namespace: string): readonly Router[]
 /** Objects that no importer reads: the plan gets routes of its own. */
 function others(routing: SourceObject, rollout: Manifest, draft: Draft): readonly Router[] {
   const found: Router[] = [];
+  // It is made for the root Service, whatever routes to that.
+  routing.object("smi").dismiss("trafficSplitName");
   const name = (kind: string, of: string): void => {
     if (of === "") return;
     found.push({ title: `${kind} ${rollout.namespace}/${of}`, routes: [] });
     draft.note(titleOf(rollout), `${kind} ${of}: not imported, so set the hosts and paths of its route by hand`);
   };
   name("TraefikService", routing.object("traefik").text("weightedTraefikServiceName"));
-  name("TrafficSplit", routing.object("smi").text("trafficSplitName"));
   name("ApisixRoute", routing.object("apisix").object("route").text("name"));
   routing.object("apisix").dismiss();
   for (const mapping of routing.object("ambassador").texts("mappings")) name("Mapping", mapping);

@@ -128,7 +128,9 @@ function readStrategy(analysis: SourceObject, scope: StrategyScope): PlanSteps {
     steps.setWeight(weight);
     steps.hold(everyMs);
   }
-  if (steps.count === 0) {
+  if (steps.count > 0) {
+    draft.note(where, "after the last step everyone gets the candidate at once; Flagger replaced the primary's Pods");
+  } else {
     draft.note(where, "it has neither stepWeight, stepWeights nor iterations: the plan waits for a person");
     steps.setWeight(0);
     steps.pause();
@@ -156,7 +158,12 @@ function abTest(analysis: SourceObject, iterations: number, steps: PlanSteps, sc
   const { where, everyMs, isNginx, draft } = scope;
   const conditions = analysis.objects("match").flatMap((match): YamlMap[] => {
     const condition = (isNginx ? nginxCookie(match) : undefined) ?? conditionOf(match);
-    if (!isProblem(condition)) return [condition];
+    if (!isProblem(condition)) {
+      if (condition["cookie"] !== undefined && !isNginx) {
+        draft.note(where, `${match.path}: its pattern is for one cookie, which is tested here wherever it stands`);
+      }
+      return [condition];
+    }
     draft.note(where, `${match.path} is left out: ${condition.problem}`);
     match.dismiss();
     return [];

@@ -58,7 +58,8 @@ function virtualService(canary: Manifest, service: SourceObject): readonly objec
     route: [target(primary, 100), target(candidate, 0)],
   };
   const policy = service.peek("trafficPolicy");
-  const rules = policy === undefined ? [] : [primary, candidate].map((host) => ({ host, trafficPolicy: policy }));
+  // One for both, as Perch has one policy for a service.
+  const rules = policy === undefined ? [] : [{ host: primary, trafficPolicy: policy }];
   return [
     {
       apiVersion: "networking.istio.io/v1",

@@ -36,10 +36,12 @@ const routeKinds: ReadonlySet<string> = new Set(["HTTPRoute", "VirtualService", 
 function importOwnRoutes(plan: ImportedPlan, manifests: readonly Manifest[], draft: Draft): readonly string[] {
   const where = titleOf(plan.manifest);
   const missing = plan.routers.map(({ title }) => title).join(", ");
-  const why = missing === "" ? "no route of the input leads to its Services" : `the input has no route of ${missing}`;
-  draft.note(where, `${why}: the routes are for the hosts that it names, or for the names of its Service`);
   const own = parseManifests(JSON.stringify({ items: plan.ownRoutes }), "");
   if (!own.ok) return [];
+  const made = own.manifests.filter(({ kind }) => routeKinds.has(kind)).map(titleOf);
+  const why = missing === "" ? "no route of the input leads to its Services" : `the input has no route of ${missing}`;
+  const hosts = "for the hosts that it names, or for the names of its Service";
+  draft.note(where, `${why}: its routes are ${hosts}, as those of a ${made.join(", ")} would be`);
   const others = manifests.filter(({ kind }) => !routeKinds.has(kind));
   importVirtualServices([...others, ...own.manifests], draft);
   importHttpRoutes([...others, ...own.manifests], draft);

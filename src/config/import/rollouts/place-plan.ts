@@ -152,6 +152,6 @@ function noteStart(release: string, { service, baseline, candidate }: Versioned,
   );
   draft.note(
     where,
-    `the plan of release ${release} does not start by itself (start: manual): run \`perch rollout start ${release}\` when the new version is behind ${tried}, and give each later version a new \`rollout.id\``,
+    `the plan of release ${release} does not start by itself (start: manual): run \`perch rollout start ${release}\` when the new version is behind ${tried}, and give each later version a new \`rollout.id\`. Set \`state\`, or start Perch with --state-dir, so that rollouts outlive its process`,
   );
 }

@@ -86,7 +86,7 @@ export class PlanSteps {
       return {
         ...(when === undefined ? {} : { when }),
         weight,
-        hold: formatDuration(holdMs),
+        hold: holdMs === 0 ? "0s" : formatDuration(holdMs),
         ...(waits ? { atLeast: { users } } : {}),
       };
     });
