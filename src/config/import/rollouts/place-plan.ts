@@ -1,4 +1,12 @@
-import { type Draft, type DraftRelease, isYamlMap, type YamlMap, type YamlValue } from "../draft.ts";
+import {
+  type Draft,
+  type DraftRelease,
+  type DraftRoute,
+  isYamlMap,
+  resourceNameOf,
+  type YamlMap,
+  type YamlValue,
+} from "../draft.ts";
 import { titleOf } from "../manifests.ts";
 import type { ImportedPlan } from "./plan.ts";
 import { hostsOf, type PlannedRoute, plannedRoutes, withCandidate } from "./planned-routes.ts";
@@ -53,17 +61,31 @@ function giveRelease(group: readonly Versioned[], plan: ImportedPlan, draft: Dra
   noteWeights(before, candidate, where, draft);
   const settings = ownCookie(plannedSettings(before, plan, baseline, candidate), known, where, draft);
   const own = new Set(group.map(({ route }) => route.name));
-  const isShared = draft.routes.some(({ name, release }) => release === known?.name && !own.has(name));
-  const name =
-    known === undefined || isShared ? draft.newRelease(known?.name ?? plan.manifest.name, settings, where) : known.name;
-  if (known !== undefined && !isShared) {
-    draft.releases[draft.releases.indexOf(known)] = { ...known, settings, comment: `${known.comment}, ${where}` };
-  }
-  draft.routes.forEach((route, index) => {
-    if (own.has(route.name)) draft.routes[index] = { ...route, release: name };
-  });
+  const isKept = known !== undefined && leaveTo(own, known, plan, draft);
+  const name = isKept ? known.name : draft.newRelease(plan.manifest.name, settings, where);
+  if (isKept) draft.replaceRelease(known.name, settings, `${known.comment}, ${where}`);
+  moveRoutes(({ name: one }) => own.has(one), name, draft);
   for (const { service } of group) baselineFirst(service.name, baseline, draft);
   noteStart(name, first, where, draft);
+}
+
+/**
+ * Whether the routes can keep their release. Routes of others that share it, since their weights are the same, go on
+ * with one of their own if the release has the plan's name; else these routes are to get a new one.
+ */
+function leaveTo(own: ReadonlySet<string>, release: DraftRelease, plan: ImportedPlan, draft: Draft): boolean {
+  const isOther = ({ name, release: of }: DraftRoute) => of === release.name && !own.has(name);
+  const [other] = draft.routes.filter(isOther);
+  if (other === undefined) return true;
+  if (release.name !== resourceNameOf(plan.manifest.name)) return false;
+  moveRoutes(isOther, draft.newRelease(other.name, release.settings, release.comment), draft);
+  return true;
+}
+
+function moveRoutes(isMoved: (route: DraftRoute) => boolean, release: string, draft: Draft): void {
+  draft.routes.forEach((route, index) => {
+    if (isMoved(route)) draft.routes[index] = { ...route, release };
+  });
 }
 
 function plannedSettings(before: YamlMap, plan: ImportedPlan, baseline: string, candidate: string): YamlMap {
