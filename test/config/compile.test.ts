@@ -58,7 +58,7 @@ describe("what a configuration compiles to", () => {
     });
     expect(only(routes)).toEqual({
       name: "shop",
-      match: { hosts: [], scheme: undefined, path: undefined, methods: [], headers: [], query: [] },
+      match: { listeners: [], hosts: [], scheme: undefined, path: undefined, methods: [], headers: [], query: [] },
       service: "shop",
       release: undefined,
       mirror: "on",

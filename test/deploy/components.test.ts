@@ -158,7 +158,7 @@ describe.skipIf(kustomizeNeeds !== "").each(["native", "classic"] as const)(
       expect(config.compiled.listeners).toMatchObject([{ address: { host: "127.0.0.1", port: 8080 } }]);
       const origin = web.env?.find(({ name }) => name === "SHOP_URL")?.value;
       expect(listener?.address).toMatchObject({ host: "127.0.0.1", port: Number(new URL(origin ?? "").port) });
-      expect(config.compiled.admin).toEqual({ host: "0.0.0.0", port: perch.ports[0]?.containerPort });
+      expect(config.compiled.admin).toEqual({ host: "*", port: perch.ports[0]?.containerPort });
       expect(config.compiled.adminAccess.withoutToken).toBe("probes-and-metrics");
     });
 

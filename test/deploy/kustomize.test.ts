@@ -95,9 +95,9 @@ describe.skipIf(kustomizeNeeds !== "")(`deploy/base${kustomizeNeeds}`, () => {
   test("exposes the ports that the configuration listens on, to every interface of the Pod", () => {
     const { config } = gateway;
     if (!config.ok) throw new Error("the configuration is refused");
-    const address = { host: "0.0.0.0", port: containerPort(gateway, "web") };
+    const address = { host: "*", port: containerPort(gateway, "web") };
     expect(config.compiled.listeners).toMatchObject([{ name: "web", address }]);
-    expect(config.compiled.admin).toEqual({ host: "0.0.0.0", port: containerPort(gateway, "admin") });
+    expect(config.compiled.admin).toEqual({ host: "*", port: containerPort(gateway, "admin") });
     // Whoever else reaches the port gets what probes and Prometheus need, and no more.
     expect(config.compiled.adminAccess).toEqual({ tokens: [], withoutToken: "probes-and-metrics" });
   });
@@ -106,6 +106,10 @@ describe.skipIf(kustomizeNeeds !== "")(`deploy/base${kustomizeNeeds}`, () => {
     const service = find(gateway.manifests, "Service", "perch");
     expect(selectedBy(service, gateway.manifests)).toEqual(["perch"]);
     expect(service.spec.ports.map(({ targetPort }) => targetPort)).toEqual(["web"]);
+  });
+
+  test("serves clusters of either address family, and both where there are both", () => {
+    expect(find(gateway.manifests, "Service", "perch").spec.ipFamilyPolicy).toBe("PreferDualStack");
   });
 
   test("selects its own Pods", () => {

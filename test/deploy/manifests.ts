@@ -19,6 +19,10 @@ interface Metadata {
 
 interface Probe {
   readonly httpGet: { readonly path: string; readonly port: string };
+  readonly periodSeconds: number;
+  /** Kubernetes' defaults: 1 second, 3 failures. */
+  readonly timeoutSeconds?: number;
+  readonly failureThreshold?: number;
 }
 
 export interface Container {
@@ -57,6 +61,7 @@ export interface Deployment {
         readonly topologySpreadConstraints?: readonly {
           readonly topologyKey: string;
           readonly labelSelector: { readonly matchLabels: Labels };
+          readonly matchLabelKeys?: readonly string[];
         }[];
         readonly volumes?: readonly {
           readonly name: string;
@@ -73,6 +78,7 @@ export interface Service {
   readonly metadata: Metadata;
   readonly spec: {
     readonly type?: string;
+    readonly ipFamilyPolicy?: string;
     readonly selector: Labels;
     readonly ports: readonly {
       readonly port: number;
@@ -117,6 +123,10 @@ interface NetworkPolicy {
     readonly podSelector: { readonly matchLabels: Labels };
     readonly policyTypes: readonly string[];
     readonly ingress: readonly { readonly from?: readonly unknown[]; readonly ports: readonly { port: string }[] }[];
+    readonly egress: readonly {
+      readonly to?: readonly { readonly namespaceSelector?: object; readonly ipBlock?: { readonly cidr: string } }[];
+      readonly ports?: readonly { readonly port: number; readonly protocol: string }[];
+    }[];
   };
 }
 
@@ -230,8 +240,11 @@ export function configIn(manifests: readonly Manifest[], name: string): LoadResu
 }
 
 /** The flags that a container gives `perch serve`; throws where Perch would. */
-export function flagsOf({ args = [] }: Container): Readonly<Record<string, unknown>> {
-  const [command, ...flags] = args;
+export function flagsOf({ args = [], env = [] }: Container): Readonly<Record<string, unknown>> {
+  const values = new Map(env.map(({ name, value }) => [name, value]));
+  // Kubernetes replaces $(NAME), and leaves it as it is where there is no such variable.
+  const replaced = args.map((arg) => arg.replace(/\$\((\w+)\)/g, (written, name) => values.get(name) ?? written));
+  const [command, ...flags] = replaced;
   if (command !== "serve") throw new Error(`not serve but ${command}`);
   return parseArgs({ args: flags, options: serve.options, strict: true }).values;
 }

@@ -247,8 +247,10 @@ class TreeBuilder {
   }
 
   #resolve(anchor: string, span: Span, depth: number): Built {
-    if (!this.#anchors.has(anchor))
-      return this.#refuse(span, `the anchor ${quote(anchor)} is not defined before this alias`);
+    if (!this.#anchors.has(anchor)) {
+      const suggestion = anchor.startsWith(":") ? `a value that starts with * must be quoted: "*${anchor}"` : undefined;
+      return this.#refuse(span, `the anchor ${quote(anchor)} is not defined before this alias`, suggestion);
+    }
     const target = this.#anchors.get(anchor);
     if (target === undefined) return this.#refuse(span, `the alias ${quote(anchor)} is inside its own anchor`);
     if (depth + target.height > maxDepth) return this.#refuse(span, `values nest deeper than ${maxDepth} levels`);
@@ -259,8 +261,8 @@ class TreeBuilder {
     return target;
   }
 
-  #refuse(span: Span, message: string): Built {
-    this.#problems.error(span, { code: "syntax", message });
+  #refuse(span: Span, message: string, suggestion?: string): Built {
+    this.#problems.error(span, { code: "syntax", message, suggestion });
     return this.#count({ kind: "refused", span });
   }
 

@@ -1,5 +1,9 @@
+import { mkdtempSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { expect } from "vitest";
 import { importManifests } from "../../../src/config/import/import-manifests.ts";
+import { stickySecretFile } from "../../../src/config/import/write-draft.ts";
 import { createEngine, type EngineRequest } from "../../../src/index.ts";
 
 export interface ImportedConfig {
@@ -14,12 +18,16 @@ export interface ImportedConfig {
 
 const visitors = 2_000;
 
+/** The secret of pins, where the result expects it on the machine that serves. */
+const secretFile = join(mkdtempSync(join(tmpdir(), "perch-import-")), "sticky-secret");
+writeFileSync(secretFile, "a-secret-of-at-least-32-bytes-for-tests");
+
 /** Imports YAML, and decides requests by the resulting configuration. */
 export function imported(yaml: string): ImportedConfig {
   const result = importManifests([{ file: "cluster.yaml", text: yaml }]);
   if (!result.ok) throw new Error(result.problem);
   expect(result.defects).toEqual([]);
-  const engine = createEngine(result.config, { env: {} });
+  const engine = createEngine(result.config.replaceAll(stickySecretFile, secretFile), { env: {} });
   const decide = (request: Partial<EngineRequest>) => {
     const headers = { host: "shop.example.com", ...request.headers };
     return engine.decide({ method: "GET", url: "/", ...request, headers });

@@ -49,7 +49,7 @@ function rankedRoutes(manifest: Manifest, draft: Draft): RankedRoute[] {
   const written = spec.texts("hostnames").map((host) => host.toLowerCase());
   const hosts = written.filter((host) => accepts(hostPattern, host));
   for (const host of written.filter((one) => !hosts.includes(one))) {
-    draft.note(titleOf(manifest), `the hostname ${host} has no equivalent: left out`);
+    draft.leftOut(titleOf(manifest), `the hostname ${host} has no equivalent: left out`);
   }
   if (hosts.length === 0 && spec.has("hostnames") && written.length > 0) {
     spec.dismiss("rules");
@@ -75,7 +75,7 @@ function addRoute({ manifest, rule, match }: RankedRoute, ports: ServicePorts, d
   const filters = filterSettings(rule, matchesPrefix, where, draft);
   const name = draft.name("route", rule.text("name") || manifest.name);
   if ("problem" in filters) {
-    draft.note(where, `${filters.problem}, so the rule is left out; later routes match its requests`);
+    draft.leftOut(where, `${filters.problem}, so the rule is left out; later routes match its requests`);
     rule.dismiss();
     return;
   }
@@ -95,7 +95,7 @@ function addRoute({ manifest, rule, match }: RankedRoute, ports: ServicePorts, d
   const backends = rule.objects("backendRefs").flatMap((ref) => backend(ref, manifest, ports, draft));
   if (backends.every(({ weight }) => weight <= 0)) {
     const why = "without a Service as its backend, or with weights of 0 only, returned 500";
-    draft.note(where, `a rule ${why}; it is left out, so later routes match its requests`);
+    draft.leftOut(where, `a rule ${why}; it is left out, so later routes match its requests`);
     rule.dismiss();
     return;
   }

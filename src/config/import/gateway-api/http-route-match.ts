@@ -45,7 +45,7 @@ export function matchesOf(
     const problem =
       "problem" in found ? found.problem : unread.length === 0 ? undefined : `${unread.join(", ")}: no equivalent`;
     if (problem === undefined && !("problem" in found)) return [found];
-    draft.note(where, `${problem}, so ${match.path} is left out; later routes match its requests`);
+    draft.leftOut(where, `${problem}, so ${match.path} is left out; later routes match its requests`);
     match.dismiss();
     return [];
   });

@@ -48,11 +48,11 @@ export function locationsOf(ingress: Manifest, draft: Draft): IngressLocation[] 
     port.dismiss();
     if (serviceName === "") {
       backend.dismiss();
-      draft.note(titleOf(ingress), `${host}${path} has a backend that is not a Service: left out`);
+      draft.leftOut(titleOf(ingress), `${host}${path} has a backend that is not a Service: left out`);
       return;
     }
     if (host !== "" && !accepts(hostPattern, host)) {
-      draft.note(titleOf(ingress), `${host} is not a host: left out`);
+      draft.leftOut(titleOf(ingress), `${host} is not a host: left out`);
       return;
     }
     const kind = pathType === "Exact" ? "exact" : "prefix";
@@ -111,7 +111,10 @@ function isUsable({ ingress, host, path, kind }: IngressLocation, draft: Draft):
         ? "is not a path"
         : undefined;
   if (problem === undefined) return true;
-  draft.note(titleOf(ingress), `the path ${path} of ${host} ${problem}: left out, so other routes match its requests`);
+  draft.leftOut(
+    titleOf(ingress),
+    `the path ${path} of ${host} ${problem}: left out, so other routes match its requests`,
+  );
   return false;
 }
 

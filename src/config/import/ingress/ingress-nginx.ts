@@ -48,7 +48,7 @@ export function importIngresses(manifests: readonly Manifest[], draft: Draft): v
   for (const canary of canaries) {
     if (places.some((main) => samePlace(main, canary))) continue;
     const place = `${canary.host}${canary.path} with pathType ${canary.pathType}`;
-    draft.note(titleOf(canary.ingress), `no other Ingress has ${place}, so this canary had no effect: left out`);
+    draft.leftOut(titleOf(canary.ingress), `no other Ingress has ${place}, so this canary had no effect: left out`);
     if (!canaries.some((other) => other.ingress === canary.ingress && places.some((main) => samePlace(main, other)))) {
       canary.ingress.annotations.dismiss();
     }
@@ -65,7 +65,7 @@ function withoutDuplicates(locations: readonly IngressLocation[], draft: Draft):
   return locations.filter((location, index) => {
     const first = locations.findIndex((other) => samePlace(other, location));
     if (first === index) return true;
-    draft.note(
+    draft.leftOut(
       titleOf(location.ingress),
       `${location.host}${location.path} is already served by another Ingress: left out`,
     );
@@ -80,7 +80,7 @@ function canaryOf(
 ): IngressLocation | undefined {
   const [first, ...more] = canaries.filter((canary) => samePlace(main, canary));
   for (const other of more) {
-    draft.note(
+    draft.leftOut(
       titleOf(other.ingress),
       `${main.host}${main.path} already has a canary, and ingress-nginx supports only one: left out. In Perch it can be a third version`,
     );

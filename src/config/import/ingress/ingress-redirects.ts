@@ -30,7 +30,7 @@ export function annotatedRedirect(location: IngressLocation, draft: Draft): Yaml
   const status = takeAnnotation(ingress, code, statusIn) ?? (temporal === "" ? 301 : 302);
   const found = redirectOf({ ...partsOf(url, location, draft), status });
   if (!("problem" in found)) return found.redirect;
-  draft.note(
+  draft.leftOut(
     where,
     `the redirect to ${url}: ${found.problem}, so ${location.host}${location.path} is left out, and other routes match its requests`,
   );

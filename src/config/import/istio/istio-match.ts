@@ -30,13 +30,13 @@ export function matchesOf(route: SourceObject, hosts: readonly string[], where: 
   const matches = route.objects("match");
   if (matches.length === 0 && isNothing(route.peek("match")))
     return [{ match: hostsMatch(hosts), uri: { kind: "any" } }];
-  if (matches.length === 0) draft.note(where, `${route.path}.match is not a list of matches: the route is left out`);
+  if (matches.length === 0) draft.leftOut(where, `${route.path}.match is not a list of matches: the route is left out`);
   const isRewritten = route.object("rewrite").has("uri");
   return matches.flatMap((match) => {
     const found = readMatch(match, isRewritten, hosts);
     const problem = "problem" in found ? found.problem : unreadIn(match);
     if (problem !== undefined) {
-      draft.note(where, `${problem}, so ${match.path || "this match"} is left out; later routes match its requests`);
+      draft.leftOut(where, `${problem}, so ${match.path || "this match"} is left out; later routes match its requests`);
       match.dismiss();
       return [];
     }

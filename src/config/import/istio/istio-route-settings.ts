@@ -151,7 +151,7 @@ export function istioRedirect(redirect: SourceObject, where: string, draft: Draf
     status: redirect.take("redirectCode", statusIn) ?? 301,
   });
   if (!("problem" in found)) return found.redirect;
-  draft.note(where, `${redirect.path}: ${found.problem}, so it is left out; later routes match its requests`);
+  draft.leftOut(where, `${redirect.path}: ${found.problem}, so it is left out; later routes match its requests`);
   return undefined;
 }
 

@@ -29,8 +29,8 @@ export function importVirtualServices(manifests: readonly Manifest[], draft: Dra
 }
 
 const advice: Readonly<Record<string, Advice>> = {
-  tls: { text: "not imported: Perch serves HTTP only" },
-  tcp: { text: "not imported: Perch serves HTTP only" },
+  tls: { text: "Perch serves HTTP only", isRoute: true },
+  tcp: { text: "Perch serves HTTP only", isRoute: true },
   gateways: { text: "no equivalent: the routes apply on every listener" },
   allowOrigins: { text: "no equivalent; `cors` knows exact origins, hosts below a domain, and any" },
   mirrors: { text: "a release mirrors to one version only" },
@@ -47,10 +47,10 @@ function hostsOf(manifest: Manifest, draft: Draft): readonly string[] | undefine
   if (written.includes("*")) return [];
   const usable = written.filter((host) => accepts(hostPattern, host));
   for (const host of written.filter((one) => !usable.includes(one))) {
-    draft.note(titleOf(manifest), `the host ${host} has no equivalent: left out`);
+    draft.leftOut(titleOf(manifest), `the host ${host} has no equivalent: left out`);
   }
   if (usable.length === 0) {
-    draft.note(
+    draft.leftOut(
       titleOf(manifest),
       "without a host it has no requests of its own (a delegate?): its routes are left out",
     );
@@ -111,7 +111,7 @@ function targetOf(
   const { backends, host: ownHost } = backendsOf(route, manifest, destinations, draft);
   if (backends.every(({ weight }) => weight <= 0)) {
     const why = "has no destination that Perch supports (directResponse, delegate, or weights of 0)";
-    draft.note(where, `the route ${wantedName} ${why}: left out, so later routes match its requests`);
+    draft.leftOut(where, `the route ${wantedName} ${why}: left out, so later routes match its requests`);
     return undefined;
   }
   if (backends.filter(({ weight }) => weight > 0).length > 1) draft.note(where, perRequestWeights);

@@ -7,15 +7,6 @@ import { flaggerPlans } from "./flagger-canary.ts";
 import { placePlan } from "./place-plan.ts";
 import type { ImportedPlan } from "./plan.ts";
 
-/** The kinds that are imported here, or that these refer to, with their API groups. */
-export const rolloutKinds: readonly (readonly [kind: string, group: string])[] = [
-  ["Rollout", "argoproj.io"],
-  ["AnalysisTemplate", "argoproj.io"],
-  ["ClusterAnalysisTemplate", "argoproj.io"],
-  ["Canary", "flagger.app"],
-  ["MetricTemplate", "flagger.app"],
-];
-
 /**
  * Imports Rollouts of Argo and Canaries of Flagger: each becomes the rollout plan of a release. To be called after all
  * other importers, since the plan belongs to the release of the routes that they found. Without any, the routes that
@@ -26,7 +17,7 @@ export function importRollouts(manifests: readonly Manifest[], draft: Draft): vo
     if (placePlan(plan, draft)) continue;
     const routers = importOwnRoutes(plan, manifests, draft).map((title) => ({ title, routes: [] }));
     if (placePlan({ ...plan, routers }, draft)) continue;
-    draft.noteLostProtection(titleOf(plan.manifest), "no route leads to its Services, so its plan is left out");
+    draft.leftOut(titleOf(plan.manifest), "no route leads to its Services, so its plan is left out", true);
   }
 }
 

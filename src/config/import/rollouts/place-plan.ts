@@ -51,10 +51,7 @@ function giveRelease(group: readonly Versioned[], plan: ImportedPlan, draft: Dra
   const { baseline, candidate } = first;
   const known = group.map(({ route }) => releaseOf(route.release, draft)).find((release) => release !== undefined);
   if (known?.settings["rollout"] !== undefined) {
-    draft.noteLostProtection(
-      where,
-      `another plan moves its routes already (release ${known.name}): this one is left out`,
-    );
+    draft.leftOut(where, `another plan moves its routes already (release ${known.name}): this one is left out`, true);
     return;
   }
   const before = known?.settings ?? {};

@@ -70,7 +70,7 @@ describe("which requests a canary Ingress gets, by its documentation and balance
 describe("affinity", () => {
   test("without it, a note says that users now keep their version", () => {
     const { config, notes } = imported(pair({ "canary-weight": "10" }));
-    expect(config).not.toContain("sticky");
+    expect(config).not.toContain("whenWeightsChange");
     expect(notes.join()).toContain("keeps each user on one version");
   });
 
@@ -228,12 +228,12 @@ describe("what cannot be imported is noted", () => {
     [
       "an Ingress of an older API",
       `${main}---\nkind: Ingress\napiVersion: extensions/v1beta1\nmetadata: { name: old }`,
-      "Ingress default/old: not imported: its API group is extensions, and only that of networking.k8s.io is read",
+      "Ingress default/old: left out: its API group is extensions, and of Ingress only networking.k8s.io is read",
     ],
     [
       "another controller's kind with the name of a known one",
       `${main}---\nkind: Service\napiVersion: serving.knative.dev/v1\nmetadata: { name: k }`,
-      "Service default/k: not imported: Perch has no equivalent",
+      "Service default/k: left out: Knative's traffic by revision is not read",
     ],
     [
       "a second canary",
@@ -251,7 +251,11 @@ describe("what cannot be imported is noted", () => {
       "is not valid RE2 syntax",
     ],
     ["a named port", main.replace("number: 80", "name: http"), 'the port "http" of Service shop/shop is unknown'],
-    ["another kind", `${main}---\nkind: Job\nmetadata: { name: once }`, "Job default/once: not imported"],
+    [
+      "another kind",
+      `${main}---\nkind: Job\nmetadata: { name: once }`,
+      "the input: 1 Job: not read, as these have no routes",
+    ],
   ])("%s", (_what, yaml, note) => {
     expect(imported(yaml).notes.join("\n")).toContain(note);
   });
