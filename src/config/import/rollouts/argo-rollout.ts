@@ -89,7 +89,7 @@ function planOf(rollout: Manifest, { templates, services }: Others, draft: Draft
   if (strategy.has("canary")) {
     return canaryPlan(strategy.object("canary"), { rollout, selecting, checks, analyses, draft });
   }
-  draft.note(titleOf(rollout), "it has no strategy, so there is no plan");
+  draft.leftOut(titleOf(rollout), "left out: it has neither canary nor blueGreen, so there is no plan");
   return undefined;
 }
 

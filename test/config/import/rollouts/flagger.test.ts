@@ -277,6 +277,7 @@ describe("sessions and mirrors", () => {
         maxAge: "21600s",
         domain: "example.com",
         path: "/app",
+        secretFile: "/run/secrets/perch/sticky-secret",
         sameSite: "strict",
         secure: "always",
       },
