@@ -142,15 +142,16 @@ export class ArgoAnalyses {
     prometheus.dismiss("timeout");
     metric.dismiss("inconclusiveLimit", "consecutiveErrorLimit", "consecutiveSuccessLimit");
     const { limits } = condition;
-    const isAdded = addPrometheusMetric(
+    const judge = addPrometheusMetric(
       { name, url, query, limits, everyMs, failures },
       this.#checks,
       where,
       this.#draft,
     );
+    const isAdded = judge !== undefined;
     this.#known.set(key, isAdded);
-    if (isAdded) this.#noteDifferences(condition, name, failures, where);
-    else metric.dismiss();
+    if (judge === "prometheus") this.#noteDifferences(condition, name, failures, where);
+    if (!isAdded) metric.dismiss();
     return isAdded;
   }
 

@@ -31,6 +31,11 @@ export function readSteps(canary: SourceObject, rings: readonly YamlMap[], scope
     draft.note(where, "it has no steps: one step gives everyone the candidate, as a plan needs one");
     steps.setWeight(100);
   }
+  if (steps.isHasty) {
+    const what =
+      "a weight without a pause ends at once here, where Argo waits until its Pods are ready: set its `hold`";
+    draft.noteLostProtection(where, what);
+  }
   if (steps.isLowered) {
     const what =
       "a later step has a lower weight, and weights of a plan only rise: earlier steps have the lower one too";

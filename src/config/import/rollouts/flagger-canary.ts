@@ -155,7 +155,7 @@ function weightsOf(analysis: SourceObject): readonly number[] {
 
 /** Requests that match get the candidate, as a ring; at the end everyone does. */
 function abTest(analysis: SourceObject, iterations: number, steps: PlanSteps, scope: StrategyScope): void {
-  const { where, everyMs, isNginx, draft } = scope;
+  const { where, everyMs, isNginx, judgesUsers, draft } = scope;
   const conditions = analysis.objects("match").flatMap((match): YamlMap[] => {
     const condition = (isNginx ? nginxCookie(match) : undefined) ?? conditionOf(match);
     if (!isProblem(condition)) {
@@ -177,6 +177,11 @@ function abTest(analysis: SourceObject, iterations: number, steps: PlanSteps, sc
   }
   steps.ring(when);
   steps.hold(everyMs * iterations);
+  if (judgesUsers) return;
+  draft.note(
+    where,
+    "all who match get the candidate, so their errors are compared with nobody's: add a check with atMost",
+  );
 }
 
 /** With ingress-nginx, a cookie's name stands where its value would, and its value is `always`. */

@@ -86,19 +86,14 @@ export class FlaggerMetrics {
     metric.dismiss("interval", "templateVariables");
     const everyMs = Math.max(millisecondsOf(String(analysis.peek("interval") ?? "")) || 60_000, 10_000);
     const url = found.url;
-    const isAdded = addPrometheusMetric(
-      { name, url, query, limits, everyMs, failures: threshold },
-      checks,
-      where,
-      draft,
-    );
-    if (isAdded) {
+    const judge = addPrometheusMetric({ name, url, query, limits, everyMs, failures: threshold }, checks, where, draft);
+    if (judge === "prometheus") {
       draft.note(
         where,
         `the metric ${name}: ${threshold} bad values in a row fail, and a query without a value is none`,
       );
     }
-    return isAdded;
+    return judge !== undefined;
   }
 
   /** The server and the query of the template, or of the metric itself. */

@@ -29,6 +29,10 @@ const ofServices = [
 export function flaggerRoutes(canary: Manifest, draft: Draft): readonly object[] {
   const service = canary.spec.object("service");
   const where = titleOf(canary);
+  const protocol = service.text("appProtocol") || service.text("portName");
+  if (/grpc|h2c|^http2/.test(protocol)) {
+    draft.note(where, `service: its Pods speak ${protocol}, so set \`protocol: http2\` on the service`);
+  }
   service.dismiss(...ofServices);
   if (service.flag("headless") === true) draft.note(where, "service.headless: use `{ dns: … }` endpoints for its Pods");
   if (service.flag("delegation") === true) {

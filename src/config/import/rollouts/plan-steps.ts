@@ -64,9 +64,13 @@ export class PlanSteps {
     this.#steps.unshift("pause");
   }
 
-  /** Whether a step can end by itself before it gave anybody the candidate and everyone else a version to compare with. */
-  get compares(): boolean {
-    return this.#steps.some((step) => step !== "pause" && step.weight > 0 && (step.weight < 100 || step.when));
+  /** Whether a step that gives some users the candidate ends as soon as it has begun. */
+  get isHasty(): boolean {
+    return this.#steps.some((step, index) => {
+      const next = this.#steps[index + 1];
+      const isWhole = step === "pause" || step.when !== undefined || step.weight === 0 || step.weight === 100;
+      return !isWhole && step.holdMs === 0 && next !== "pause";
+    });
   }
 
   /** A pause before each step in which the weight rises. */

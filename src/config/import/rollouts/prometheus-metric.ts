@@ -20,16 +20,14 @@ export interface PrometheusMetric {
 const ofGateway =
   /\b(?:istio_request\w*|nginx_ingress_controller_\w+|traefik_\w+|envoy_\w+|apisix_\w+|skipper_\w+|contour_\w+|response_total|response_latency_ms_bucket|haproxy_\w+|kong_\w+)\b/;
 
+/** What judges instead of a metric; undefined: nothing. */
+export type Judge = "perch" | "prometheus" | undefined;
+
 /**
  * Adds a check for the metric. A success rate or a duration in the series of a gateway becomes a check of Perch's own
- * answers, other queries one that asks Prometheus. False if it has no equivalent, which is then noted.
+ * answers, other queries one that asks Prometheus. A metric without an equivalent is noted.
  */
-export function addPrometheusMetric(
-  metric: PrometheusMetric,
-  checks: PlanChecks,
-  where: string,
-  draft: Draft,
-): boolean {
+export function addPrometheusMetric(metric: PrometheusMetric, checks: PlanChecks, where: string, draft: Draft): Judge {
   const { name, query } = metric;
   const series = ofGateway.exec(query)?.[0];
   const own = series === undefined ? undefined : ownCheck(metric);
@@ -39,20 +37,20 @@ export function addPrometheusMetric(
       where,
       `the metric ${name} asked for ${series}, a series of the gateway that Perch stands for: Perch judges its own answers by the same limit. It counts each user once, at the first bad answer, so set atMost higher if a user's many requests meet more`,
     );
-    return true;
+    return "perch";
   }
   const check = written(metric);
   const problem = problemWith(rolloutSchema, { id: "a", candidate: "a", steps: ["pause"], checks: [check] });
   if (problem !== undefined) {
     draft.noteLostProtection(where, `the metric ${name} is not checked: ${problem}`);
-    return false;
+    return undefined;
   }
   const { name: _, ...rest } = check;
   checks.add(resourceNameOf(name), rest);
-  if (series === undefined) return true;
+  if (series === undefined) return "prometheus";
   const lacks = "if that is no longer there, the query has no value, and nothing fails";
   draft.noteLostProtection(where, `the metric ${name} asks for ${series}, a series of another gateway: ${lacks}`);
-  return true;
+  return "prometheus";
 }
 
 function written({ name, url, query, limits, everyMs, failures }: PrometheusMetric): YamlMap {

@@ -96,6 +96,14 @@ describe("steps", () => {
     );
   });
 
+  test.each([
+    ["{ setWeight: 20 }, { setWeight: 40 }, { pause: {} }", true],
+    ["{ setWeight: 20 }, { pause: {} }, { setWeight: 40 }", true],
+    ["{ setWeight: 20 }, { pause: {} }, { setWeight: 40 }, { pause: { duration: 1m } }, { setWeight: 100 }", false],
+  ])("a weight that ends at once is named: %s", (steps, isNamed) => {
+    expect(importedPlan(canary(steps)).notes.some((note) => note.includes("ends at once here"))).toBe(isNamed);
+  });
+
   test("a key that is not known is named", () => {
     const { notes } = importedPlan(canary("{ setWeight: 10, twist: 1 }", ", progress: 3"));
     expect(notes).toContain("Rollout shop/shop: strategy.canary.steps[0].twist: not imported");
@@ -216,8 +224,8 @@ spec:
 
   test("two Rollouts for one route: the second is left out, and named first", () => {
     const both = documents(
-      canary("{ setWeight: 20 }"),
-      canary("{ setWeight: 30 }").replace("name: shop,", "name: second,"),
+      canary("{ setWeight: 20 }, { pause: {} }"),
+      canary("{ setWeight: 30 }, { pause: {} }").replace("name: shop,", "name: second,"),
     );
     expect(importedPlan(documents(both, httpRoute("shop", "shop-stable", "shop-canary"))).notes[0]).toBe(
       "Rollout shop/second: another plan moves its routes already (release shop): this one is left out",
@@ -296,6 +304,7 @@ spec:
     // Argo needs requests, too: without a value its analysis fails.
     expect(plan["steps"]).toEqual([{ weight: 20, hold: "10m", atLeast: { users: 1 } }]);
     expect(notes.join("\n")).toContain("asked for istio_requests_total, a series of the gateway");
+    expect(notes.join("\n")).not.toContain("bad values in a row");
   });
 
   test.each([
