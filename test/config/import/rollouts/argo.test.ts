@@ -1,4 +1,6 @@
+import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
+import { parse } from "yaml";
 import { imported } from "../asked.ts";
 import { documents, httpRoute, importedPlan, ingress, service } from "./plans.ts";
 
@@ -402,4 +404,11 @@ describe("blue and green", () => {
     expect(config).toContain("http://shop-preview.shop:80");
     expect(served({})).toBe("shop/stable");
   });
+});
+
+test("the example of the page is what the import makes of it", () => {
+  const page = readFileSync(new URL("../../../../docs/coming-from/argo-and-flagger.md", import.meta.url), "utf8");
+  const [original = "", result = ""] = Array.from(page.matchAll(/```yaml\n([\s\S]*?)```/g), ([, block = ""]) => block);
+  const { release } = importedPlan(documents(original, ingress("shop", "shop-stable")));
+  expect(release).toMatchObject(parse(result) as object);
 });
