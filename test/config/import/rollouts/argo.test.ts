@@ -203,6 +203,22 @@ spec:
       /name: fixed\n[\s\S]*?release: (\S+)[\s\S]*name: primary\n[\s\S]*?release: (\S+)/.exec(config) ?? [];
     expect(fixed).toBe("fixed");
     expect(primary).toBe(name);
+    expect(primary).not.toBe(fixed);
+  });
+
+  test("Istio: a route to the stable subset alone gets the other subset's Service", () => {
+    const istio =
+      "istio: { virtualService: { name: shop }, destinationRule: { name: shop, canarySubsetName: new, stableSubsetName: old } }";
+    const virtualService = `
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: { name: shop, namespace: shop }
+spec:
+  hosts: [shop.example.com]
+  http: [{ route: [{ destination: { host: web, port: { number: 80 }, subset: old } }] }]
+`;
+    const { config } = importedPlan(documents(routing(istio), virtualService));
+    expect(config).toMatch(/- http:\/\/web-old\.shop:80\s+canary:\s+endpoints:\s+- http:\/\/web-new\.shop:80/);
   });
 
   test("without any route it is for the names of the Service", () => {
@@ -341,6 +357,13 @@ spec:
   test("one measurement is a step of its own, long enough to be asked in", () => {
     const { rollout: plan } = planOf(`{ name: a, successCondition: 'result[0] > 1', ${prometheus("x")} }`);
     expect(plan["steps"]).toEqual([{ weight: 20, hold: "30s" }]);
+  });
+
+  test("a step is long enough for as many bad values as a failure takes", () => {
+    const { rollout: plan } = planOf(
+      `{ name: a, interval: 10s, count: 2, failureLimit: 5, successCondition: 'result[0] > 1', ${prometheus("x")} }`,
+    );
+    expect(plan["steps"]).toEqual([{ weight: 20, hold: "1m" }]);
   });
 
   test("an endless analysis in a step waits for a person", () => {
