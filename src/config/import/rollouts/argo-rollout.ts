@@ -44,6 +44,7 @@ const ofPods = [
   "selector",
   "template",
   "workloadRef",
+  "resourcePlugin",
   "minReadySeconds",
   "revisionHistoryLimit",
   "progressDeadlineSeconds",

@@ -30,6 +30,9 @@ export function flaggerRoutes(canary: Manifest, draft: Draft): readonly object[]
   const service = canary.spec.object("service");
   const where = titleOf(canary);
   const protocol = service.text("appProtocol") || service.text("portName");
+  if (/^(?:tcp|tls)/i.test(protocol)) {
+    draft.note(where, `service: its Pods speak ${protocol}, and Perch serves HTTP only`);
+  }
   if (/grpc|h2c|^http2/.test(protocol)) {
     draft.note(where, `service: its Pods speak ${protocol}, so set \`protocol: http2\` on the service`);
   }
@@ -58,7 +61,9 @@ function virtualService(canary: Manifest, service: SourceObject): readonly objec
   const hosts = named.includes("*") || named.includes(apex) ? named : [...named, apex];
   const target = (host: string, weight: number) => ({ destination: { host, port: { number: port } }, weight });
   const route = {
-    ...taken(service, ["match", "rewrite", "timeout", "retries", "headers", "corsPolicy"]),
+    ...taken(service, ["match", "timeout", "retries", "headers", "corsPolicy"]),
+    // The type is for an HTTPRoute.
+    ...(service.has("rewrite") ? { rewrite: taken(service.object("rewrite"), ["uri", "authority"]) } : {}),
     route: [target(primary, 100), target(candidate, 0)],
   };
   const policy = service.peek("trafficPolicy");

@@ -56,10 +56,18 @@ export function addPrometheusMetric(metric: PrometheusMetric, checks: PlanChecks
 function written({ name, url, query, limits, everyMs, failures }: PrometheusMetric): YamlMap {
   return {
     name: resourceNameOf(name),
-    prometheus: { url, query: query.trim(), ...limits },
+    prometheus: { url, query: onOneLine(query), ...limits },
     every: formatDuration(Math.min(Math.max(everyMs, 1_000), 86_400_000)),
     failures: Math.min(failures, 100),
   };
+}
+
+/** A string of PromQL as it is, a comment, or space. */
+const promqlParts = /("(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|`[^`]*`)|(?:#[^\n]*|\s+)+/g;
+
+/** A configuration has queries on one line. */
+function onOneLine(query: string): string {
+  return query.replace(promqlParts, (_, text?: string) => text ?? " ").trim();
 }
 
 type OwnCheck = (checks: PlanChecks) => void;
@@ -76,21 +84,33 @@ function ownCheck({ name, query, limits }: PrometheusMetric): OwnCheck | undefin
 /** A label of a status, how it is compared, and with what. */
 const statusTest =
   /\b(?:response_code|status_code|status|code|envoy_response_code|envoy_response_code_class|response_code_class)\s*(=~|!~|!=|=)\s*"([^"]*)"/;
+/** All statuses from 500 on, which are the errors of a plan. */
+const serverErrors = /^\^?\(?\[?5\]?(?:\.[*+]|\.\.|xx|(?:\[0-9\]|\\{1,2}d|\.)(?:\[0-9\]|\\{1,2}d|\{2\}|\.))?\)?\$?$/;
+/** Linkerd's own. */
+const classification = /\bclassification\s*(=~?|!=|!~)\s*"(success|failure)"/;
+
+/** Whether the query selects the answers that failed; undefined if it selects others. */
+function selectsErrors(query: string): boolean | undefined {
+  const [, linkerd, outcome] = classification.exec(query) ?? [];
+  if (linkerd !== undefined) return linkerd.startsWith("=") === (outcome === "failure");
+  const [, operator, statuses = ""] = statusTest.exec(query) ?? [];
+  return operator === undefined || !serverErrors.test(statuses) ? undefined : operator.startsWith("=");
+}
 
 /** The share of answers with 5xx that the limits allow, from 0 to 1. */
 function errorShare(query: string, { atLeast, atMost }: Limits): number | undefined {
-  const [, operator, statuses = ""] = statusTest.exec(query) ?? [];
-  if (!query.includes("/") || operator === undefined || !/^\^?\(?\[?5/.test(statuses)) return undefined;
-  if (/histogram_quantile/.test(query)) return undefined;
+  const isErrors = selectsErrors(query);
+  if (!query.includes("/") || isErrors === undefined || query.includes("histogram_quantile")) return undefined;
   const inPercent = /\b100\b/.test(query) ? 100 : 1;
-  const isErrors = operator === "=~" || operator === "=";
   // One minus a share of errors is a share of successes.
   const isTurned = /\b(?:1|100)\s*-/.test(query);
   const countsErrors = isErrors !== isTurned;
   const limit = countsErrors ? atMost : atLeast;
   if (limit === undefined || (countsErrors ? atLeast : atMost) !== undefined) return undefined;
   const share = countsErrors ? limit / inPercent : 1 - limit / inPercent;
-  return share >= 0 && share < 1 ? share : undefined;
+  // A success rate of at most one per cent is a share after all.
+  const isOdd = !countsErrors && inPercent === 100 && limit <= 1;
+  return share >= 0 && share < 1 && !isOdd ? share : undefined;
 }
 
 /** The duration that a quantile must not exceed, and the share of answers above it. */

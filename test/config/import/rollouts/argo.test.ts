@@ -325,6 +325,26 @@ spec:
     expect(notes.join("\n")).not.toContain("bad values in a row");
   });
 
+  const share = (test: string) => `sum(rate(istio_requests_total{${test}}[5m])) / sum(rate(istio_requests_total[5m]))`;
+  test.each([
+    ["successes", share('response_code!~"5.*"'), "result[0] >= 0.95", "5%"],
+    ["successes, of two digits", share('response_code!~"5[0-9][0-9]"'), "result[0] >= 0.999", "0.1%"],
+    ["successes in per cent", `100 * ${share('response_code!~"5.."')}`, "result[0] >= 99", "1%"],
+    ["errors", share('response_code=~"5.*"'), "result[0] <= 0.02", "2%"],
+    ["one minus errors", `1 - ${share('response_code=~"^5.*"')}`, "result[0] >= 0.9", "10%"],
+    ["Linkerd's successes", share('classification="success"'), "result[0] >= 0.95", "5%"],
+    ["errors of clients, too: not the same", share('response_code=~"4.*|5.*"'), "result[0] <= 0.02", undefined],
+    ["errors of clients, too, in another order", share('response_code!~"5.*|4.*"'), "result[0] >= 0.98", undefined],
+    ["a limit from below on errors", share('response_code=~"5.*"'), "result[0] >= 0.02", undefined],
+    ["a limit that is no per cent", `100 * ${share('response_code!~"5.*"')}`, "result[0] >= 0.95", undefined],
+  ])("rates of a gateway: %s", (_, query, condition, atMost) => {
+    const escaped = query.replaceAll('"', '\\"');
+    const provider = `provider: { prometheus: { address: "http://p", query: "${escaped}" } }`;
+    const { rollout: plan } = planOf(`{ name: rate, successCondition: '${condition}', ${provider} }`);
+    const own = { name: "rate", metric: "errors", atMost };
+    expect(plan["checks"]).toMatchObject([{}, atMost === undefined ? { prometheus: { query } } : own]);
+  });
+
   test.each([
     ["another provider", "{ name: a, provider: { job: { spec: {} } } }", "it asks job"],
     [

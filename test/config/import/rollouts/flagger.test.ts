@@ -160,6 +160,26 @@ spec:
     ]);
   });
 
+  test("a query on several lines becomes one line, without its comments", () => {
+    const provider = "{ type: prometheus, address: http://p:9090 }";
+    const lines = `
+apiVersion: flagger.app/v1beta1
+kind: MetricTemplate
+metadata: { name: lag, namespace: shop }
+spec:
+  provider: ${provider}
+  query: |
+    sum( # of all
+      rate(
+        lag{a="x  # y", b=~"{{ variables.dir }}"}[{{ interval }}]
+      )
+    )
+`;
+    const { rollout } = withMetrics(lag, lines);
+    const query = 'sum( rate( lag{a="x  # y", b=~"in"}[2m] ) )';
+    expect(rollout["checks"]).toMatchObject([{}, { prometheus: { query } }]);
+  });
+
   test.each([
     ["no template", "", "the input has no MetricTemplate shop/lag"],
     ["another provider", template("{ type: datadog, address: https://d }"), "it asks datadog"],
