@@ -56,6 +56,10 @@ function giveRelease(group: readonly Versioned[], plan: ImportedPlan, draft: Dra
   }
   const before = known?.settings ?? {};
   noteWeights(before, candidate, where, draft);
+  const { sticky } = before;
+  if (isYamlMap(sticky) && sticky["whenWeightsChange"] === "hold") {
+    draft.note(where, "its sessions stay with their version (hold), so the plan moves and judges new users only");
+  }
   const settings = ownCookie(plannedSettings(before, plan, baseline, candidate), known, where, draft);
   const own = new Set(group.map(({ route }) => route.name));
   const isKept = known !== undefined && leaveTo(own, known, plan, draft);
@@ -94,8 +98,11 @@ function plannedSettings(before: YamlMap, plan: ImportedPlan, baseline: string, 
   const rings = new Set(steps.map(conditionIn));
   const others = given.filter((rule) => !rings.has(conditionIn(rule)));
   const known = new Set(others.map(conditionIn));
-  const kept = plan.kept.filter(({ when }) => !known.has(JSON.stringify(when)));
-  const allRules = [...others, ...kept.map((rule) => ({ ...rule, use: baseline }))];
+  const names = new Set(others.map((rule) => (isYamlMap(rule) ? rule["name"] : undefined)));
+  const kept = plan.kept
+    .filter(({ when }) => !known.has(JSON.stringify(when)))
+    .map(({ name, when }) => ({ name: names.has(name) ? `${name}-of-rollout` : name, when, use: baseline }));
+  const allRules = [...others, ...kept];
   return {
     ...(Object.keys(withSticky).length === 0 ? {} : { sticky: withSticky }),
     ...(allRules.length === 0 ? {} : { rules: allRules }),

@@ -156,6 +156,30 @@ describe("where the plan goes", () => {
     ]);
   });
 
+  test("nginx: rules of the canary Ingress that Argo made become its ring, and names stay unique", () => {
+    const annotated = (canaryOf: string) =>
+      ingress("shop-shop-canary", "shop-canary").replace(
+        "namespace: shop",
+        `namespace: shop, annotations: { nginx.ingress.kubernetes.io/canary: "true", nginx.ingress.kubernetes.io/canary-weight: "20", nginx.ingress.kubernetes.io/canary-by-header: ${canaryOf} }`,
+      );
+    const input = (header: string) =>
+      documents(
+        routing("nginx: { stableIngress: shop, additionalIngressAnnotations: { canary-by-header: X-Canary } }"),
+        ingress("shop", "shop-stable"),
+        annotated(header),
+      );
+    const same = importedPlan(input("X-Canary"));
+    expect(same.release["rules"]).toEqual([
+      { name: "not-by-header", when: { header: { "x-canary": "never" } }, use: "stable" },
+    ]);
+    expect(same.served({ headers: { "x-canary": "always" } })).toBe("shop-stable/stable");
+    expect(importedPlan(input("X-Other")).release["rules"]).toMatchObject([
+      { name: "canary-by-header" },
+      { name: "not-by-header" },
+      { name: "not-by-header-of-rollout" },
+    ]);
+  });
+
   test("Gateway API: the release of the HTTPRoute has it, and one with equal weights does not", () => {
     const plugin = 'plugins: { "argoproj-labs/gatewayAPI": { httpRoute: shop, namespace: shop } }';
     const input = documents(
