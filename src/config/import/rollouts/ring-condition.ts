@@ -10,7 +10,7 @@ export interface Problem {
 }
 
 /** A test as Istio writes it (`exact`, `prefix`, `suffix`, `regex`), for a condition of Perch. */
-export function testOf(written: SourceObject): YamlMap | Problem {
+function testOf(written: SourceObject): YamlMap | Problem {
   for (const [key, operator] of operators) {
     const value = written.text(key);
     if (value !== "") return { [operator]: value };
