@@ -67,8 +67,8 @@ terminal closes and, if npm started it, when npm or a shell around it ends.`,
   },
 };
 
-/** Limits a stop at once: whatever still runs after this time ends with the process. */
-const stopNowMs = 2_000;
+/** Limits a stop at once: whatever still runs after this time, such as the last write of the access log, is given up. */
+const stopNowMs = 300;
 
 /** Starts the app, and serves until a signal has stopped it. Rejects as `start` does. */
 async function serveUntilStopped(start: () => Promise<App>, env: Terminal["env"]): Promise<ExitCode> {

@@ -47,9 +47,18 @@ export interface DraftListener {
   readonly port: number;
   /** Undefined: plain HTTP. */
   readonly certificates: readonly DraftCertificate[] | undefined;
+  /** Other settings of its `tls`: `clientCa`, `minVersion`. */
+  readonly tls?: YamlMap;
+}
+
+/** A fact about the requester, with the only place where it comes from. */
+export interface DraftAttribute {
+  readonly name: string;
+  readonly source: YamlMap;
 }
 
 export interface DraftParts {
+  readonly attributes: readonly DraftAttribute[];
   readonly listeners: readonly DraftListener[];
   readonly services: readonly DraftService[];
   readonly releases: readonly DraftRelease[];
@@ -70,6 +79,7 @@ export interface Note {
 export class Draft {
   /** Empty: one for http. */
   readonly listeners: DraftListener[] = [];
+  readonly attributes: DraftAttribute[] = [];
   readonly services: DraftService[] = [];
   readonly releases: DraftRelease[] = [];
   readonly routes: DraftRoute[] = [];
@@ -104,19 +114,23 @@ export class Draft {
    * The name of the listener for this port of the original. `certificates`: undefined for plain HTTP. Those of several
    * parts of the input for one port are collected; where some speak TLS and others do not, the listener speaks TLS.
    */
-  listener(port: number, certificates?: readonly DraftCertificate[]): string {
+  listener(port: number, certificates?: readonly DraftCertificate[], tls: YamlMap = {}): string {
     const at = this.listeners.findIndex((one) => one.port === port);
     const known = this.listeners[at];
     if (known === undefined) {
       const name = port === 80 ? "http" : port === 443 ? "https" : `port-${port}`;
-      this.listeners.push({ name, port, certificates });
+      this.listeners.push({ name, port, certificates, tls });
       return name;
     }
     const added = (certificates ?? []).filter(
       ({ certFile }) => !known.certificates?.some((one) => one.certFile === certFile),
     );
     if (certificates !== undefined) {
-      this.listeners[at] = { ...known, certificates: [...(known.certificates ?? []), ...added] };
+      this.listeners[at] = {
+        ...known,
+        tls: { ...known.tls, ...tls },
+        certificates: [...(known.certificates ?? []), ...added],
+      };
     }
     return known.name;
   }
@@ -135,7 +149,7 @@ export class Draft {
   }
 
   /** A valid name that is unique within its kind. */
-  name(kind: "service" | "release" | "route", wanted: string): string {
+  name(kind: "attribute" | "service" | "release" | "route", wanted: string): string {
     const taken = this.#names.get(kind) ?? new Set<string>();
     this.#names.set(kind, taken);
     const base = resourceNameOf(wanted);
@@ -145,6 +159,16 @@ export class Draft {
     for (; taken.has(name); number++) name = `${stem}-${number}`;
     if (name !== base) this.#numbers.set(`${kind} ${stem}`, number);
     taken.add(name);
+    return name;
+  }
+
+  /** The name of the attribute with this source, such as `{ header: x-user }`; creates it if there is none. */
+  attribute(source: YamlMap): string {
+    const [[kind = "", place = ""] = []] = Object.entries(source);
+    const known = this.attributes.find((one) => JSON.stringify(one.source) === JSON.stringify(source));
+    if (known !== undefined) return known.name;
+    const name = this.name("attribute", `by-${kind}-${place}`);
+    this.attributes.push({ name, source });
     return name;
   }
 

@@ -1,5 +1,5 @@
 import { Document, isMap, isSeq, type Node, type Scalar } from "yaml";
-import type { DraftListener, DraftService, Note, YamlMap, YamlValue } from "./draft.ts";
+import type { DraftAttribute, DraftListener, DraftService, Note, YamlMap, YamlValue } from "./draft.ts";
 import { type DraftParts, type DraftRelease, type DraftRoute, isYamlMap } from "./draft.ts";
 
 const schemaLine = " yaml-language-server: $schema=./perch.schema.json";
@@ -27,11 +27,12 @@ export function writeDraft(
   summary: string,
   sources: readonly string[],
 ): string {
-  const { listeners, services, releases, routes } = parts;
+  const { listeners, attributes, services, releases, routes } = parts;
   // Maps keep their order, where objects would move names that are numbers to the front.
   const contents = {
     ...(listeners.length === 0 ? {} : { listeners: listeners.map(listenerContents) }),
     admin,
+    ...(attributes.length === 0 ? {} : { attributes: new Map(attributes.map((one) => [one.name, stringFrom(one)])) }),
     ...(services.length === 0 ? {} : { services: new Map(services.map((one) => [one.name, serviceContents(one)])) }),
     ...(releases.length === 0 ? {} : { releases: new Map(releases.map((one) => [one.name, withSecret(one)])) }),
     routes: routes.map(routeContents),
@@ -48,11 +49,13 @@ const unprivileged: ReadonlyMap<number, number> = new Map([
   [443, 8443],
 ]);
 
-function listenerContents({ name, port, certificates }: DraftListener): YamlMap {
+function listenerContents({ name, port, certificates, tls }: DraftListener): YamlMap {
   const address = `*:${unprivileged.get(port) ?? port}`;
   const files = certificates?.map(({ certFile, keyFile }): YamlMap => ({ certFile, keyFile }));
-  return { name, address, ...(files === undefined ? {} : { tls: { certificates: files } }) };
+  return { name, address, ...(files === undefined ? {} : { tls: { certificates: files, ...tls } }) };
 }
+
+const stringFrom = ({ source }: DraftAttribute): YamlMap => ({ type: "string", from: [source] });
 
 function withSecret({ settings }: DraftRelease): YamlMap {
   const sticky = mapIn(settings["sticky"]);
