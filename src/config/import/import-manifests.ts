@@ -8,6 +8,7 @@ import { importVirtualServices } from "./istio/istio.ts";
 import { isRead, noteUnreadKinds, nothingToImport } from "./kinds.ts";
 import { loadableParts } from "./loadable-parts.ts";
 import { type Manifest, parseManifests } from "./manifests.ts";
+import { withoutUpstreamCertificates } from "./mounted-files.ts";
 import { noteGateways } from "./notes.ts";
 import { type Summary, summaryOf, summaryText } from "./summary.ts";
 import { usableParts } from "./usable-parts.ts";
@@ -84,7 +85,7 @@ const problemIn = (parts: DraftParts): string | undefined => defectsOf(writeDraf
 
 function defectsOf(config: string): readonly Diagnostic[] {
   // The certificates exist where the configuration will run, and are read there.
-  const loaded = loadConfigText(withoutCertificates(config), {
+  const loaded = loadConfigText(withoutUpstreamCertificates(withoutCertificates(config)), {
     file: "perch.yaml",
     env: {},
     randomSecret: () => new Uint8Array(32),

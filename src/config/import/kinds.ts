@@ -10,7 +10,8 @@ interface ReadKind {
 
 /** Kinds with routes. An importer that is added adds its kinds here. */
 const routing: readonly ReadKind[] = [
-  { kind: "Ingress", group: "networking.k8s.io", versions: ["v1"] },
+  { kind: "Ingress", group: "networking.k8s.io", versions: ["v1", "v1beta1"] },
+  { kind: "Ingress", group: "extensions", versions: ["v1beta1"] },
   { kind: "HTTPRoute", group: "gateway.networking.k8s.io", versions: ["v1", "v1beta1", "v1alpha2"] },
   { kind: "GRPCRoute", group: "gateway.networking.k8s.io", versions: ["v1", "v1beta1", "v1alpha2"] },
   { kind: "VirtualService", group: "networking.istio.io", versions: ["v1", "v1beta1", "v1alpha3"] },
