@@ -3,7 +3,7 @@ import { posix } from "node:path";
 import { describe, expect, test } from "vitest";
 import type { LoadResult } from "../../src/config/load.ts";
 import { perch } from "../cli/captured-terminal.ts";
-import { guideBlock } from "./guide.ts";
+import { guide, guideBlock } from "./guide.ts";
 import { build, buildIn, type Container, configIn, find, kustomizeNeeds, type Manifest } from "./manifests.ts";
 
 const before = "deploy/examples/ingress-nginx/before.yaml";
@@ -99,7 +99,6 @@ describe.skipIf(kustomizeNeeds !== "")(
 );
 
 test.skipIf(kustomizeNeeds !== "")(`the base has the ports and files of the guide's table${kustomizeNeeds}`, () => {
-  const guide = readFileSync(new URL("../../deploy/README.md", import.meta.url), "utf8");
   const [container] = find(build("deploy/overlays/tls"), "Deployment", "perch").spec.template.spec.containers;
   for (const { containerPort } of container.ports) expect(guide).toContain(`\`"*:${containerPort}"\``);
   expect(guide).toContain("`/run/secrets/perch/sticky-secret`");
