@@ -46,7 +46,7 @@ export function importManifests(sources: readonly ImportSource[]): Imported {
   importIngresses(read, draft);
   importHttpRoutes(read, draft);
   importVirtualServices(read, draft);
-  importIngressRoutes(read, draft);
+  importIngressRoutes(read, manifests, draft);
   noteGateways(read, draft);
   noteUnreadKinds(manifests, draft);
   const files = sources.map(({ file }) => file);
