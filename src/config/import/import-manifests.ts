@@ -48,7 +48,7 @@ export function importManifests(sources: readonly ImportSource[]): Imported {
   importIngresses(read, draft);
   importGatewayApi(read, draft);
   importVirtualServices(read, draft);
-  importIngressRoutes(read, draft);
+  importIngressRoutes(read, manifests, draft);
   importRollouts(read, draft);
   noteGateways(
     read.filter(({ group }) => group === "networking.istio.io"),
