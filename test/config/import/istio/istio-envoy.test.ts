@@ -50,7 +50,11 @@ const match = fc.record({
 });
 // A match of nothing but a port matches everything there, which is not compared.
 const usable = match.filter(({ uri, headers, port }) => port === undefined || "exact" in uri || headers !== undefined);
-const server = fc.record({ port: fc.constantFrom(80, 8000), hosts: someOf(hosts), httpsRedirect: fc.boolean() });
+const server = fc.record({
+  port: fc.constantFrom(80, 8000),
+  hosts: someOf(hosts),
+  httpsRedirect: fc.constantFrom(false, false, false, true),
+});
 const servers = fc.array(server, { minLength: 1, maxLength: 2 });
 const service = fc.record({
   hosts: someOf(hosts),
@@ -59,7 +63,7 @@ const service = fc.record({
 });
 const mesh: fc.Arbitrary<Mesh> = fc.record({
   gateways: fc.record({ g0: servers, g1: servers }),
-  services: fc.array(service, { minLength: 1, maxLength: 4 }),
+  services: fc.array(service, { minLength: 2, maxLength: 4 }),
 });
 
 function isBelow(host: string, pattern: string): boolean {
