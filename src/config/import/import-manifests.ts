@@ -10,6 +10,7 @@ import { loadableParts } from "./loadable-parts.ts";
 import { type Manifest, parseManifests } from "./manifests.ts";
 import { withoutUpstreamCertificates } from "./mounted-files.ts";
 import { noteGateways } from "./notes.ts";
+import { importRollouts } from "./rollouts/import-rollouts.ts";
 import { type Summary, summaryOf, summaryText } from "./summary.ts";
 import { importIngressRoutes } from "./traefik/traefik.ts";
 import { usableParts } from "./usable-parts.ts";
@@ -48,6 +49,7 @@ export function importManifests(sources: readonly ImportSource[]): Imported {
   importGatewayApi(read, draft);
   importVirtualServices(read, draft);
   importIngressRoutes(read, draft);
+  importRollouts(read, draft);
   noteGateways(
     read.filter(({ group }) => group === "networking.istio.io"),
     draft,
