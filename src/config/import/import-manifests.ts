@@ -8,7 +8,6 @@ import { importVirtualServices } from "./istio/istio.ts";
 import { isRead, noteUnreadKinds, nothingToImport } from "./kinds.ts";
 import { loadableParts } from "./loadable-parts.ts";
 import { type Manifest, parseManifests } from "./manifests.ts";
-import { noteGateways } from "./notes.ts";
 import { type Summary, summaryOf, summaryText } from "./summary.ts";
 import { usableParts } from "./usable-parts.ts";
 import { stickySecretFile, writeDraft } from "./write-draft.ts";
@@ -46,10 +45,6 @@ export function importManifests(sources: readonly ImportSource[]): Imported {
   importIngresses(read, draft);
   importGatewayApi(read, draft);
   importVirtualServices(read, draft);
-  noteGateways(
-    read.filter(({ group }) => group === "networking.istio.io"),
-    draft,
-  );
   noteUnreadKinds(manifests, draft);
   const files = sources.map(({ file }) => file);
   const first = written(usableParts(draft), draft, files);

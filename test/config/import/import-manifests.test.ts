@@ -47,7 +47,7 @@ describe("the summary", () => {
   const source = httpRoute([
     `{ ${path("/a")}, filters: [{ type: ExtensionRef }], ${shop} }`,
     `{ matches: [{ path: { type: RegularExpression, value: "(?=x)" } }], ${shop} }`,
-    `{ ${path("/c")}, backendRefs: [] }`,
+    `{ ${path("/c")}, filters: [{ type: RequestRedirect, requestRedirect: { scheme: ftp } }] }`,
   ]);
 
   test("counts routes, what was left out, and lost protections", () => {
