@@ -110,13 +110,14 @@ spec:
   });
 
   test("CAs of a ConfigMap, and other names, are named", () => {
-    const { notes, lost } = importedRoutes(
+    const { config, notes, lost } = importedRoutes(
       policy(
         "{ hostname: s.internal, caCertificateRefs: [{ kind: ConfigMap, name: ca }], subjectAltNames: [{ type: URI }] }",
       ),
       one(to("shop")),
     );
-    expect(notes.join("\n")).toContain("mount ConfigMap ca (ca.crt), and set `tls.ca`");
+    expect(config).toMatch(/tls:\s+ca: \/etc\/perch\/tls\/shop-ca\/ca\.crt\s+serverName: s\.internal/);
+    expect(notes.join("\n")).toContain("mount the CAs of ConfigMap ca (ca.crt) as /etc/perch/tls/shop-ca/ca.crt");
     expect(lost.join("\n")).toContain("validation.subjectAltNames");
   });
 });

@@ -1,7 +1,7 @@
 import { expect } from "vitest";
 import { importManifests } from "../../../../src/config/import/import-manifests.ts";
+import { withoutUpstreamCertificates } from "../../../../src/config/import/mounted-files.ts";
 import { stickySecretFile } from "../../../../src/config/import/write-draft.ts";
-import { withoutCertificates } from "../../../../src/config/import/written-listeners.ts";
 import { createEngine, type EngineRequest } from "../../../../src/index.ts";
 
 interface Metadata {
@@ -58,6 +58,13 @@ export interface Request extends Partial<EngineRequest> {
   readonly listener?: string;
 }
 
+/** Without the listeners' certificates, whose files exist where the result will run. */
+function withoutCertificates(config: string): string {
+  return config.replace(/^listeners:\n(?:[ #].*\n)+/m, (listeners) =>
+    listeners.replace(/^ {4}tls:\n(?: {6}.*\n)+/gm, ""),
+  );
+}
+
 /** Imports the documents, and says which route of the result takes a request. */
 export function importedRoutes(...documents: readonly string[]) {
   const result = importManifests([{ file: "cluster.yaml", text: documents.join("---\n") }]);
@@ -66,7 +73,8 @@ export function importedRoutes(...documents: readonly string[]) {
   if (!result.ok) return { config: "", notes, lost, routeOf: () => null };
   expect(result.defects).toEqual([]);
   // The certificates and the secret are files of the machine that serves.
-  const loadable = withoutCertificates(result.config).replaceAll(`secretFile: ${stickySecretFile}`, "path: /");
+  const served = withoutUpstreamCertificates(withoutCertificates(result.config));
+  const loadable = served.replaceAll(`secretFile: ${stickySecretFile}`, "path: /");
   const engine = createEngine(loadable, { env: {} });
   return {
     config: result.config,
