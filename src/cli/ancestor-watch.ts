@@ -3,8 +3,8 @@ import { devNull } from "node:os";
 
 export interface AncestorWatch {
   /**
-   * SIGHUP has come, and does not end Perch. Under nohup it does end npm and its shell, since Node undoes what nohup does,
-   * so the watch ends.
+   * SIGHUP has come, and does not end Perch. Under nohup it ends npm and its shell, since Node undoes what nohup does, so
+   * the watch ends.
    */
   hungUp(): void;
   close(): void;
@@ -12,7 +12,7 @@ export interface AncestorWatch {
 
 const pollMs = 500;
 
-/** Started through these, a process shall outlive its parents. bash and zsh name the started program in `_`. */
+/** Started through these, npm outlives what started it. bash and zsh name the started program in `_`. */
 const detaching = /\/(?:nohup|setsid)$/;
 
 /**
@@ -47,16 +47,19 @@ interface Chain {
 function chainUpwards(): Chain {
   const links: Link[] = [{ pid: process.pid, parent: process.ppid }];
   const group = read(process.pid)?.group;
+  let outlivesHangUp = false;
   for (let pid = process.ppid; pid > 1 && group !== undefined; ) {
     const found = read(pid);
-    if (isDetached(pid)) return { links, outlivesHangUp: true };
+    outlivesHangUp = isDetached(pid);
     if (found?.group !== group || isInBackground(pid, found.parent)) break;
     const above = read(found.parent);
     if (above?.group !== group) break;
+    // npm and its shell inherit the variable, what started nohup does not have it.
+    if (outlivesHangUp && !isDetached(found.parent)) break;
     links.push({ pid, parent: found.parent });
     pid = found.parent;
   }
-  return { links, outlivesHangUp: false };
+  return { links, outlivesHangUp };
 }
 
 function parentOf(pid: number): number | undefined {

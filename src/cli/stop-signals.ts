@@ -12,8 +12,8 @@ export interface StopHandlers {
 }
 
 /**
- * How close together two signals count as one: npm passes on the SIGINT that the terminal has also sent to Perch, and
- * timeout(1) sends SIGTERM to its child and to the group of its child.
+ * How close together two of the same signal count as one: npm passes on the SIGINT that the terminal has also sent to
+ * Perch, and timeout(1) sends SIGTERM to its child and to the group of its child.
  */
 const sameSignalMs = 250;
 
@@ -25,8 +25,8 @@ export class StopSignals {
   readonly #ancestors: AncestorWatch | undefined;
   /** nohup takes the terminal away from stdin, so that a process which shall outlive its terminal has none. */
   readonly #hadTerminal = isatty(0) && hasTerminal();
-  /** When a signal was last counted. */
-  #lastMs = Number.NEGATIVE_INFINITY;
+  /** The signal that was last counted, and when. */
+  #last: { readonly signal: "SIGINT" | "SIGTERM"; readonly atMs: number } | undefined;
   #stopping = false;
   readonly #onInterrupt = () => this.#signalled("SIGINT");
   readonly #onTerminate = () => this.#signalled("SIGTERM");
@@ -58,9 +58,10 @@ export class StopSignals {
   }
 
   #signalled(signal: "SIGINT" | "SIGTERM"): void {
-    const nowMs = this.#monotonicMs();
-    if (nowMs - this.#lastMs < sameSignalMs && (this.#underNpm || signal === "SIGTERM")) return;
-    this.#lastMs = nowMs;
+    const atMs = this.#monotonicMs();
+    const isRepeated = this.#last?.signal === signal && atMs - this.#last.atMs < sameSignalMs;
+    if (isRepeated && (this.#underNpm || signal === "SIGTERM")) return;
+    this.#last = { signal, atMs };
     if (this.#stopping) this.#handlers.stopNow();
     else this.#stop(signal);
   }

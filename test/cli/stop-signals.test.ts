@@ -93,6 +93,24 @@ describe("StopSignals", () => {
       ["stop: SIGINT", "stop now"],
     ],
     [
+      "SIGINT, then SIGTERM at once under npm: npm passes on the same signal",
+      npm,
+      [
+        ["SIGINT", 0],
+        ["SIGTERM", 9],
+      ],
+      ["stop: SIGINT", "stop now"],
+    ],
+    [
+      "SIGTERM, then Ctrl-C at once",
+      {},
+      [
+        ["SIGTERM", 0],
+        ["SIGINT", 9],
+      ],
+      ["stop: SIGTERM", "stop now"],
+    ],
+    [
       "SIGHUP",
       {},
       [

@@ -2,16 +2,17 @@ import { networkInterfaces } from "node:os";
 import { describe, expect, it } from "vitest";
 import { App, type AppOptions } from "../../src/app/app.ts";
 import { freeAfterTest, upstream } from "../kit/freed.ts";
-import { shopAt } from "../kit/one-service.ts";
+import { lanes, shopAt } from "../kit/one-service.ts";
+import type { TestUpstream } from "../kit/upstream.ts";
 
 const hasIpv6 = Object.values(networkInterfaces()).some((addresses) =>
   addresses?.some(({ address }) => address === "::1"),
 );
 const hosts = hasIpv6 ? ["127.0.0.1", "[::1]"] : ["127.0.0.1"];
 
-async function start(listeners: string, admin: string, more = ""): Promise<App> {
-  const shop = await upstream("stable");
-  const text = `listeners: ${listeners}\nadmin: ${admin}\n${shopAt(shop.origin, more)}`;
+async function start(listeners: string, admin: string, more = "", shop?: TestUpstream): Promise<App> {
+  const { origin } = shop ?? (await upstream("stable"));
+  const text = `listeners: ${listeners}\nadmin: ${admin}\n${shopAt(origin, more)}`;
   const options: AppOptions = {
     source: { kind: "text", name: "test.yaml", text },
     env: {},
@@ -41,6 +42,14 @@ describe('address: "*:PORT"', () => {
       }
     },
   );
+
+  it.for(lanes)("gives a client over IPv4 its own address, in the $lane lane", async ({ fastLane }) => {
+    const shop = await upstream("stable");
+    const more = `fastLane: ${fastLane}`;
+    const app = await start('[{ name: web, address: "*:0" }]', '{ address: "127.0.0.1:0" }', more, shop);
+    await fetch(`http://127.0.0.1:${portOf(app)}/`);
+    expect(shop.seen[0]?.headers["x-forwarded-for"]).toBe("127.0.0.1");
+  });
 
   it("makes the admin server listen on both, for the probes of a cluster of either family", async () => {
     const admin = '{ address: "*:0", withoutToken: probes-and-metrics }';

@@ -47,9 +47,21 @@ export interface DraftListener {
   readonly port: number;
   /** Undefined: plain HTTP. */
   readonly certificates: readonly DraftCertificate[] | undefined;
+  /** Other settings of its `tls`: `clientCa`, `minVersion`. */
+  readonly tls?: YamlMap;
+  /** Whether clients speak HTTP/2 without TLS, as those of gRPC do. */
+  readonly h2c?: boolean;
+}
+
+/** A fact about the requester, with the only place where it comes from. */
+export interface DraftAttribute {
+  readonly name: string;
+  readonly source: YamlMap;
 }
 
 export interface DraftParts {
+  readonly attributes: readonly DraftAttribute[];
+  /** Empty: one for http. */
   readonly listeners: readonly DraftListener[];
   readonly services: readonly DraftService[];
   readonly releases: readonly DraftRelease[];
@@ -70,6 +82,7 @@ export interface Note {
 export class Draft {
   /** Empty: one for http. */
   readonly listeners: DraftListener[] = [];
+  readonly attributes: DraftAttribute[] = [];
   readonly services: DraftService[] = [];
   readonly releases: DraftRelease[] = [];
   readonly routes: DraftRoute[] = [];
@@ -101,27 +114,6 @@ export class Draft {
   }
 
   /**
-   * The name of the listener for this port of the original. `certificates`: undefined for plain HTTP. Those of several
-   * parts of the input for one port are collected; where some speak TLS and others do not, the listener speaks TLS.
-   */
-  listener(port: number, certificates?: readonly DraftCertificate[]): string {
-    const at = this.listeners.findIndex((one) => one.port === port);
-    const known = this.listeners[at];
-    if (known === undefined) {
-      const name = port === 80 ? "http" : port === 443 ? "https" : `port-${port}`;
-      this.listeners.push({ name, port, certificates });
-      return name;
-    }
-    const added = (certificates ?? []).filter(
-      ({ certFile }) => !known.certificates?.some((one) => one.certFile === certFile),
-    );
-    if (certificates !== undefined) {
-      this.listeners[at] = { ...known, certificates: [...(known.certificates ?? []), ...added] };
-    }
-    return known.name;
-  }
-
-  /**
    * A note of a route that is not in the result, or of an object whose routes are not: what it is, why, and what becomes
    * of its requests. The summary counts these notes.
    */
@@ -134,8 +126,40 @@ export class Draft {
     if (!this.#notes.has(key)) this.#notes.set(key, note);
   }
 
+  /**
+   * The name of the listener for this port of the original. `certificates`: undefined for plain HTTP. Those of several
+   * parts of the input for one port are collected; where some speak TLS and others do not, the listener speaks TLS.
+   */
+  listener(port: number, certificates?: readonly DraftCertificate[], tls: YamlMap = {}): string {
+    const at = this.listeners.findIndex((one) => one.port === port);
+    const known = this.listeners[at];
+    if (known === undefined) {
+      const name = port === 80 ? "http" : port === 443 ? "https" : `port-${port}`;
+      this.listeners.push({ name, port, certificates, tls });
+      return name;
+    }
+    const added = (certificates ?? []).filter(
+      ({ certFile }) => !known.certificates?.some((one) => one.certFile === certFile),
+    );
+    if (certificates !== undefined) {
+      this.listeners[at] = {
+        ...known,
+        tls: { ...known.tls, ...tls },
+        certificates: [...(known.certificates ?? []), ...added],
+      };
+    }
+    return known.name;
+  }
+
+  /** Lets clients of this listener speak HTTP/2 without TLS. With TLS they choose HTTP/2 by ALPN. */
+  serveH2c(listener: string): void {
+    const at = this.listeners.findIndex(({ name }) => name === listener);
+    const known = this.listeners[at];
+    if (known !== undefined) this.listeners[at] = { ...known, h2c: true };
+  }
+
   /** A valid name that is unique within its kind. */
-  name(kind: "service" | "release" | "route", wanted: string): string {
+  name(kind: "attribute" | "service" | "release" | "route", wanted: string): string {
     const taken = this.#names.get(kind) ?? new Set<string>();
     this.#names.set(kind, taken);
     const base = resourceNameOf(wanted);
@@ -145,6 +169,16 @@ export class Draft {
     for (; taken.has(name); number++) name = `${stem}-${number}`;
     if (name !== base) this.#numbers.set(`${kind} ${stem}`, number);
     taken.add(name);
+    return name;
+  }
+
+  /** The name of the attribute with this source, such as `{ header: x-user }`; creates it if there is none. */
+  attribute(source: YamlMap): string {
+    const [[kind = "", place = ""] = []] = Object.entries(source);
+    const known = this.attributes.find((one) => JSON.stringify(one.source) === JSON.stringify(source));
+    if (known !== undefined) return known.name;
+    const name = this.name("attribute", `by-${kind}-${place}`);
+    this.attributes.push({ name, source });
     return name;
   }
 

@@ -25,17 +25,12 @@ export const perRequestWeights =
 
 /** Gateways are not imported: their ports, addresses and certificates are the listeners'. What they protect is noted. */
 export function noteGateways(manifests: readonly Manifest[], draft: Draft): void {
-  for (const gateway of manifests.filter(({ kind }) => kind === "Gateway")) {
+  for (const gateway of manifests.filter(isOfGatewayApi)) {
     const where = titleOf(gateway);
-    const listeners = [...gateway.spec.objects("servers"), ...gateway.spec.objects("listeners")];
+    const listeners = gateway.spec.objects("listeners");
     for (const listener of listeners) {
       const tls = listener.object("tls");
-      if (tls.flag("httpsRedirect") === true) {
-        const route =
-          "add a first route `{ match: { scheme: http }, redirect: { scheme: https, status: 301 } }`, with its hosts";
-        draft.noteLostProtection(where, `${tls.path}.httpsRedirect: plain requests were redirected to https; ${route}`);
-      }
-      if (tls.text("mode").includes("MUTUAL") || tls.has("frontendValidation")) {
+      if (tls.has("frontendValidation")) {
         draft.noteLostProtection(where, `${tls.path}: clients needed a certificate; no equivalent`);
       }
     }
@@ -43,4 +38,7 @@ export function noteGateways(manifests: readonly Manifest[], draft: Draft): void
   }
 }
 
-const hasTls = (listeners: Manifest["spec"][]): boolean => listeners.some((listener) => listener.has("tls"));
+const isOfGatewayApi = ({ kind, group }: Manifest): boolean =>
+  kind === "Gateway" && group === "gateway.networking.k8s.io";
+
+const hasTls = (listeners: readonly Manifest["spec"][]): boolean => listeners.some((listener) => listener.has("tls"));

@@ -52,6 +52,7 @@ export function partsOf(all: DraftParts, routes: readonly DraftRoute[]): DraftPa
   const releases = new Set(routes.map(({ release }) => release));
   return {
     listeners: all.listeners,
+    attributes: all.attributes,
     services: all.services.filter(({ name }) => services.has(name)),
     releases: all.releases.filter(({ name }) => releases.has(name)),
     routes,

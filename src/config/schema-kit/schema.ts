@@ -104,13 +104,20 @@ export class ParseContext {
 
   wrongType(node: ConfigNode, wanted: string): Invalid {
     if (node.kind === "refused") return INVALID;
+    const dashed = this.problems.source.text[node.span.start] === "-";
     if (node.kind === "nothing") {
       const message = `expected ${wanted}, found nothing`;
-      return this.error(node.span, "missing-value", message, "add a value, or remove the key");
+      return this.error(node.span, "missing-value", message, `add a value, or remove the ${dashed ? '"-"' : "key"}`);
     }
     const unquote = node.kind === "scalar" && !node.plain ? "remove the quotes" : undefined;
+    const undash = node.kind === "list" && dashed ? 'remove the "-" in front of the keys' : undefined;
     const after = node.kind === "scalar" && node.replaced ? " (from an environment variable)" : "";
-    return this.error(node.span, "wrong-type", `expected ${wanted}, found ${describeNode(node)}${after}`, unquote);
+    return this.error(
+      node.span,
+      "wrong-type",
+      `expected ${wanted}, found ${describeNode(node)}${after}`,
+      unquote ?? undash,
+    );
   }
 
   report(span: Span, problem: DiagnosticInput): Invalid {

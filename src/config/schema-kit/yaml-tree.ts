@@ -2,19 +2,17 @@ import {
   Composer,
   type Document,
   isAlias,
-  isCollection,
   isMap,
-  isPair,
   isScalar,
   isSeq,
   type Node,
   type Pair,
   Parser,
   type Scalar,
-  type YAMLError,
 } from "yaml";
 import type { Problems } from "./diagnostics.ts";
-import { type ConfigNode, type MapEntry, quote, type SourceText, type Span } from "./tree.ts";
+import { type ConfigNode, type MapEntry, quote, type Span } from "./tree.ts";
+import { maxDepth, reportYamlErrors } from "./yaml-errors.ts";
 
 /** Environment variables by name. */
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -26,8 +24,7 @@ export interface Replacement {
   readonly unset: readonly string[];
 }
 
-/** Limits against hostile files: nesting depth, and the number of nodes with aliases expanded. */
-const maxDepth = 100;
+/** Limits hostile files, as `maxDepth` does: the number of nodes with aliases expanded. */
 const maxNodes = 1_000_000;
 
 // With the failsafe schema every scalar stays a string; its type is decided by our schema, not guessed. Duplicate keys
@@ -62,80 +59,6 @@ export function parseYamlTree(problems: Problems, environment: Environment): Con
   if (node.kind !== "nothing") return node;
   if (!problems.failed) problems.error(start, { code: "syntax", message: "the file is empty" });
   return undefined;
-}
-
-/**
- * One mistake makes the parser report many errors. Only the first of each line is reported, and nothing after the first
- * error about tokens behind the end of the document.
- */
-function reportYamlErrors(problems: Problems, document: Document): void {
-  if (document.errors.length === 0) return;
-  const { source } = problems;
-  const starts = flowStarts(document, source.text);
-  const lines = new Set<number>();
-  let isLost = false;
-  for (const error of document.errors.toSorted((one, other) => one.pos[0] - other.pos[0])) {
-    const [start, end] = error.pos;
-    const { line } = source.position(start);
-    if (isLost || lines.has(line)) continue;
-    lines.add(line);
-    isLost = error.code === "UNEXPECTED_TOKEN" && error.message.includes("in YAML stream");
-    const unclosed = describeUnclosed(error, starts, source);
-    const message =
-      unclosed?.message ?? messageByCode[error.code] ?? error.message.charAt(0).toLowerCase() + error.message.slice(1);
-    const suggestion = source.text.startsWith("${", start - 1) ? unquotedVariable : unclosed?.suggestion;
-    problems.error({ start, end }, { code: "syntax", message, suggestion });
-    problems.distrustFrom(start);
-  }
-}
-
-const unquotedVariable = "inside { } and [ ] a value with a variable must be quoted";
-
-/** Clearer texts for frequent errors of the `yaml` package. */
-const messageByCode: Readonly<Partial<Record<YAMLError["code"], string>>> = {
-  TAB_AS_INDENT: "tabs are not allowed as indentation; use spaces",
-  BAD_INDENT: "the indentation of this line matches no enclosing block",
-  NON_STRING_KEY: "keys must be plain strings",
-  RESOURCE_EXHAUSTION: `values nest deeper than ${maxDepth} levels`,
-};
-
-/**
- * The message for a flow collection without its closing bracket. The parser reports these as bad indentation, at the
- * line where it gives up. Undefined for other errors.
- */
-function describeUnclosed(error: YAMLError, starts: ReadonlyMap<string, number>, source: SourceText) {
-  const close = /^Flow (?:map|sequence) .*end with a ([\]}])$/.exec(error.message)?.[1];
-  if (close === undefined) return undefined;
-  const open = close === "]" ? "[" : "{";
-  const start = starts.get(`${open}${error.pos[0]}`);
-  if (start === undefined) return undefined;
-  const { line, column } = source.position(start);
-  return {
-    message: `the ${open} opened at ${line}:${column} is not closed`,
-    suggestion: `add ${close}, or indent the lines inside ${open} ${close} further`,
-  };
-}
-
-/**
- * The start of each flow collection, by its opening bracket and end; the innermost if several end together. One
- * iterative walk: files may nest deeply and have many errors.
- */
-function flowStarts(document: Document, text: string): ReadonlyMap<string, number> {
-  const pending: unknown[] = [document.contents];
-  const starts = new Map<string, number>();
-  while (pending.length > 0) {
-    const node = pending.pop();
-    if (!isCollection(node)) continue;
-    for (const item of node.items) {
-      if (isPair(item)) pending.push(item.key, item.value);
-      else pending.push(item);
-    }
-    if (node.flow !== true || node.range === undefined || node.range === null) continue;
-    const [start, end] = node.range;
-    const key = `${text[start]}${end}`;
-    starts.set(key, Math.max(starts.get(key) ?? start, start));
-  }
-  return starts;
 }
 
 /** A converted node with its size (aliases expanded) and height, which bound the cost of later walks. */
@@ -200,8 +123,16 @@ class TreeBuilder {
   }
 
   #convertList(items: readonly unknown[], span: Span, depth: number): Built {
-    const built = items.map((item) => this.convert(item as Node | null, span, depth + 1));
+    const built = items.map((item) => this.convert(item as Node | null, this.#dashOf(item) ?? span, depth + 1));
     return this.#count({ kind: "list", span: headOf(span), items: built.map((item) => item.node) }, built);
+  }
+
+  /** The `-` of an item without a value; undefined for other items. */
+  #dashOf(item: unknown): Span | undefined {
+    const at = isScalar(item) ? item.range?.[0] : undefined;
+    if (at === undefined) return undefined;
+    const start = this.#problems.source.text.lastIndexOf("-", at);
+    return start < 0 ? undefined : { start, end: start + 1 };
   }
 
   #convertMap(pairs: readonly Pair[], span: Span, depth: number): Built {
@@ -248,7 +179,7 @@ class TreeBuilder {
 
   #resolve(anchor: string, span: Span, depth: number): Built {
     if (!this.#anchors.has(anchor)) {
-      const suggestion = anchor.startsWith(":") ? `a value that starts with * must be quoted: "*${anchor}"` : undefined;
+      const suggestion = /^[\w-]+$/.test(anchor) ? undefined : `a value that starts with * must be quoted: "*${anchor}"`;
       return this.#refuse(span, `the anchor ${quote(anchor)} is not defined before this alias`, suggestion);
     }
     const target = this.#anchors.get(anchor);

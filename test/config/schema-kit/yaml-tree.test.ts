@@ -91,7 +91,9 @@ describe("the tree of a YAML file", () => {
     expect({ at: `${line}:${column}`, message, suggestion }).toEqual({
       at,
       message: `the ${open} opened at ${opened} is not closed`,
-      suggestion: `add ${close}, or indent the lines inside ${open} ${close} further`,
+      suggestion: text.endsWith(" ]\n")
+        ? `add ${close} before this ], or remove the ]`
+        : `add ${close}, or indent the lines inside ${open} ${close} further`,
     });
   });
 

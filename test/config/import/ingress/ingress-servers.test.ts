@@ -156,6 +156,23 @@ describe("a wildcard host stands for one label", () => {
   });
 });
 
+describe("of two Ingresses with the same path", () => {
+  const named = (name: string, created = "") =>
+    ingress(name, {}, [{ path: "/", service: name }]).replace(
+      "metadata: { ",
+      created === "" ? "metadata: { " : `metadata: { creationTimestamp: "${created}", `,
+    );
+  test.each([
+    ["the older one wins", named("a", "2026-01-02T00:00:00Z"), named("b", "2026-01-01T00:00:00Z"), "b", "a"],
+    ["without times the first one wins", named("a"), named("b"), "a", "b"],
+  ])("%s", (_what, first, second, winner, loser) => {
+    expect(imported(`${first}---${second}`).served({})).toBe(`${winner}/stable`);
+    expect(imported(`${first}---${second}`).notes.join("\n")).toContain(
+      `Ingress shop/${loser}: shop.example.com/ is already served by another Ingress: left out`,
+    );
+  });
+});
+
 describe("older API versions", () => {
   const older = (version: string) =>
     pair({ "canary-weight": "100" })
