@@ -99,7 +99,12 @@ class Canaries {
         `${main.host}${main.path} already has a canary, and ingress-nginx supports only one: left out. In Perch it can be a third version`,
       );
     }
-    return first;
+    if (first === undefined || backendOf(first) !== backendOf(main)) return first;
+    this.#draft.leftOut(
+      titleOf(first.ingress),
+      `its Service is that of ${main.host}${main.path}, so it had no effect: left out`,
+    );
+    return undefined;
   }
 
   /** Names canaries without a main Ingress, and those that got requests of other paths as well. */

@@ -96,6 +96,13 @@ describe("the path type counts", () => {
     expect(answers(`${main}---${canary.replace("pathType: ImplementationSpecific, ", "")}`)({})).toBe("shop/canary");
   });
 
+  test("a canary of the main Ingress's own Service has no effect, as in ingress-nginx", () => {
+    const own = ingress("canary", { canary: "true", "canary-weight": "9" }, [{ path: "/", service: "shop" }]);
+    const { config, notes } = imported(`${main}---${own}`);
+    expect(config).not.toContain("releases:");
+    expect(notes.join("\n")).toContain("Ingress shop/canary: its Service is that of shop.example.com/");
+  });
+
   test("a note says that a canary applied to other paths of its Service", () => {
     const web = ingress("web", {}, [
       { path: "/", service: "shop" },
@@ -123,6 +130,28 @@ describe("a pattern or rewrite of one Ingress, for the others of its host", () =
     ["/x", "404"],
   ])("%s: %s", (url, wanted) => {
     expect(answers(`${regex}---${plain}`)({ url })).toBe(wanted);
+  });
+});
+
+describe("a path that Perch would read differently", () => {
+  test.each([
+    ["with an empty segment", "/a//b", "/a/b"],
+    ["with a dot segment", "/a/../b", "/b"],
+    ["with an escape", "/%7Eb", "/~b"],
+  ])("%s is left out, instead of matching another one", (_what, path, url) => {
+    const yaml = ingress("web", {}, [
+      { path, service: "odd" },
+      { path: "/even", service: "even" },
+    ]);
+    expect(answers(yaml)({ url })).toBe("404");
+    expect(imported(yaml).notes.join("\n")).toContain(`the path ${path} of shop.example.com has no request`);
+  });
+
+  test.each([
+    ["a space", "/b ar", "/b%20ar/x"],
+    ["letters beyond ASCII", "/äpfel", "/%C3%A4pfel/x"],
+  ])("%s is what clients write as an escape", (_what, path, url) => {
+    expect(answers(ingress("web", {}, [{ path, service: "odd" }]))({ url })).toBe("odd/stable");
   });
 });
 
