@@ -15,8 +15,8 @@ export const importCommand: Command = {
               as printed by \`kubectl get ingress,service -A -o yaml\`. All files are one input
       --json  print the configuration text, the notes and the summary as one JSON object
 
-Reads Ingresses of ingress-nginx with their canaries, HTTPRoutes of Gateway API, and VirtualServices and DestinationRules
-of Istio. Prints a configuration. Differences from the original are listed at its top and on standard error, lost
+Reads Ingresses of ingress-nginx with their canaries, HTTPRoutes of Gateway API, VirtualServices and DestinationRules of
+Istio, Rollouts of Argo, and Canaries of Flagger. Prints a configuration. Differences from the original are listed at its top and on standard error, lost
 protection first, and then how many routes were imported and left out. The exit code is 2 if there is nothing to import,
 and 1 if the configuration is not valid, which is a defect of this command.`,
   options: { json: { type: "boolean" } },
