@@ -49,6 +49,8 @@ export interface DraftListener {
   readonly certificates: readonly DraftCertificate[] | undefined;
   /** Other settings of its `tls`: `clientCa`, `minVersion`. */
   readonly tls?: YamlMap;
+  /** Whether clients speak HTTP/2 without TLS, as those of gRPC do. */
+  readonly h2c?: boolean;
 }
 
 /** A fact about the requester, with the only place where it comes from. */
@@ -59,6 +61,7 @@ export interface DraftAttribute {
 
 export interface DraftParts {
   readonly attributes: readonly DraftAttribute[];
+  /** Empty: one for http. */
   readonly listeners: readonly DraftListener[];
   readonly services: readonly DraftService[];
   readonly releases: readonly DraftRelease[];
@@ -111,6 +114,19 @@ export class Draft {
   }
 
   /**
+   * A note of a route that is not in the result, or of an object whose routes are not: what it is, why, and what becomes
+   * of its requests. The summary counts these notes.
+   */
+  leftOut(where: string, what: string, lostProtection = false): void {
+    this.#add({ where: printable(where), what: printable(what), lostProtection, leftOut: true });
+  }
+
+  #add(note: Note): void {
+    const key = JSON.stringify([note.where, note.what]);
+    if (!this.#notes.has(key)) this.#notes.set(key, note);
+  }
+
+  /**
    * The name of the listener for this port of the original. `certificates`: undefined for plain HTTP. Those of several
    * parts of the input for one port are collected; where some speak TLS and others do not, the listener speaks TLS.
    */
@@ -135,17 +151,11 @@ export class Draft {
     return known.name;
   }
 
-  /**
-   * A note of a route that is not in the result, or of an object whose routes are not: what it is, why, and what becomes
-   * of its requests. The summary counts these notes.
-   */
-  leftOut(where: string, what: string, lostProtection = false): void {
-    this.#add({ where: printable(where), what: printable(what), lostProtection, leftOut: true });
-  }
-
-  #add(note: Note): void {
-    const key = JSON.stringify([note.where, note.what]);
-    if (!this.#notes.has(key)) this.#notes.set(key, note);
+  /** Lets clients of this listener speak HTTP/2 without TLS. With TLS they choose HTTP/2 by ALPN. */
+  serveH2c(listener: string): void {
+    const at = this.listeners.findIndex(({ name }) => name === listener);
+    const known = this.listeners[at];
+    if (known !== undefined) this.listeners[at] = { ...known, h2c: true };
   }
 
   /** A valid name that is unique within its kind. */

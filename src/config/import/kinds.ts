@@ -10,8 +10,10 @@ interface ReadKind {
 
 /** Kinds with routes. An importer that is added adds its kinds here. */
 const routing: readonly ReadKind[] = [
-  { kind: "Ingress", group: "networking.k8s.io", versions: ["v1"] },
+  { kind: "Ingress", group: "networking.k8s.io", versions: ["v1", "v1beta1"] },
+  { kind: "Ingress", group: "extensions", versions: ["v1beta1"] },
   { kind: "HTTPRoute", group: "gateway.networking.k8s.io", versions: ["v1", "v1beta1", "v1alpha2"] },
+  { kind: "GRPCRoute", group: "gateway.networking.k8s.io", versions: ["v1", "v1beta1", "v1alpha2"] },
   { kind: "VirtualService", group: "networking.istio.io", versions: ["v1", "v1beta1", "v1alpha3"] },
   { kind: "Rollout", group: "argoproj.io", versions: ["v1alpha1"] },
   { kind: "Canary", group: "flagger.app", versions: ["v1beta1"] },
@@ -24,6 +26,9 @@ const referred: readonly ReadKind[] = [
   { kind: "Gateway", group: "gateway.networking.k8s.io", versions: ["v1", "v1beta1", "v1alpha2"] },
   { kind: "GatewayClass", group: "gateway.networking.k8s.io", versions: ["v1", "v1beta1", "v1alpha2"] },
   { kind: "ReferenceGrant", group: "gateway.networking.k8s.io", versions: ["v1", "v1beta1", "v1alpha2"] },
+  { kind: "ListenerSet", group: "gateway.networking.k8s.io", versions: ["v1"] },
+  { kind: "XListenerSet", group: "gateway.networking.x-k8s.io", versions: ["v1alpha1"] },
+  { kind: "BackendTLSPolicy", group: "gateway.networking.k8s.io", versions: ["v1", "v1alpha3", "v1alpha2"] },
   { kind: "IngressClass", group: "networking.k8s.io", versions: ["v1", "v1beta1"] },
   { kind: "AnalysisTemplate", group: "argoproj.io", versions: ["v1alpha1"] },
   { kind: "ClusterAnalysisTemplate", group: "argoproj.io", versions: ["v1alpha1"] },
@@ -55,7 +60,6 @@ const unrelated: ReadonlySet<string> = new Set([
 
 /** Kinds of other routers, and what to do about them. */
 const advice: ReadonlyMap<string, string> = new Map([
-  ["gateway.networking.k8s.io GRPCRoute", "gRPC: write its routes by hand, with `protocol: http2` on their services"],
   ["gateway.networking.k8s.io TLSRoute", "Perch does not forward TLS as it is: keep its listener elsewhere"],
   ["gateway.networking.k8s.io TCPRoute", "Perch serves HTTP only: keep its listener elsewhere"],
   ["gateway.networking.k8s.io UDPRoute", "Perch serves HTTP only: keep its listener elsewhere"],

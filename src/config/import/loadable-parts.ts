@@ -10,17 +10,23 @@ export function loadableParts(
   draft: Draft,
   problemIn: (parts: DraftParts) => string | undefined,
 ): DraftParts {
-  const services = new Map(parts.services.map((service) => [service.name, service]));
-  const releases = new Map(parts.releases.map((release) => [release.name, release]));
-  const problemOf = (route: DraftRoute) => {
-    const service = services.get(route.service ?? "");
-    const release = releases.get(route.release ?? "");
-    return problemIn({
-      ...parts,
-      services: service === undefined ? [] : [service],
-      releases: release === undefined ? [] : [release],
-      routes: [route],
-    });
-  };
-  return partsOf(parts, keptRoutes(parts.routes, draft, problemOf));
+  const problems = new Map<DraftRoute, string>();
+  search(parts.routes);
+  return partsOf(
+    parts,
+    keptRoutes(parts.routes, draft, (route) => problems.get(route)),
+  );
+
+  /** Halves the routes until those with a problem are alone: few have one, and loading takes time. */
+  function search(routes: readonly DraftRoute[]): void {
+    const problem = problemIn(partsOf(parts, routes));
+    const [first] = routes;
+    if (problem === undefined || first === undefined) return;
+    if (routes.length === 1) problems.set(first, problem);
+    else {
+      const half = Math.ceil(routes.length / 2);
+      search(routes.slice(0, half));
+      search(routes.slice(half));
+    }
+  }
 }

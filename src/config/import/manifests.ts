@@ -15,6 +15,7 @@ export interface Manifest {
   readonly hasNamespace: boolean;
   /** When it was created, in RFC 3339; empty in files that did not come from a cluster. */
   readonly createdAt: string;
+  readonly labels: SourceObject;
   readonly annotations: SourceObject;
   readonly spec: SourceObject;
   /** Of a ConfigMap. */
@@ -71,6 +72,7 @@ function flatten(value: unknown): Manifest[] {
       hasNamespace: metadata.text("namespace") !== "",
       name: metadata.text("name"),
       createdAt: metadata.text("creationTimestamp"),
+      labels: new SourceObject(metadata.peek("labels")),
       annotations: new SourceObject(metadata.peek("annotations")),
       spec: new SourceObject(object["spec"]),
       data: new SourceObject(object["data"]),

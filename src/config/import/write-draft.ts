@@ -1,6 +1,7 @@
 import { Document, isMap, isSeq, type Node, type Scalar } from "yaml";
-import type { DraftAttribute, DraftListener, DraftService, Note, YamlMap, YamlValue } from "./draft.ts";
+import type { DraftAttribute, DraftService, Note, YamlMap, YamlValue } from "./draft.ts";
 import { type DraftParts, type DraftRelease, type DraftRoute, isYamlMap } from "./draft.ts";
+import { writtenListeners } from "./written-listeners.ts";
 
 const schemaLine = " yaml-language-server: $schema=./perch.schema.json";
 const wrapAt = 110;
@@ -27,10 +28,12 @@ export function writeDraft(
   summary: string,
   sources: readonly string[],
 ): string {
-  const { listeners, attributes, services, releases, routes } = parts;
+  const { attributes, services, releases, routes } = parts;
   // Maps keep their order, where objects would move names that are numbers to the front.
   const contents = {
-    ...(listeners.length === 0 ? {} : { listeners: listeners.map(listenerContents) }),
+    ...(parts.listeners.length === 0
+      ? {}
+      : { listeners: writtenListeners(parts.listeners).map(({ settings }) => settings) }),
     admin,
     ...(attributes.length === 0 ? {} : { attributes: new Map(attributes.map((one) => [one.name, stringFrom(one)])) }),
     ...(services.length === 0 ? {} : { services: new Map(services.map((one) => [one.name, serviceContents(one)])) }),
@@ -41,18 +44,6 @@ export function writeDraft(
   comment(document, parts);
   document.commentBefore = [schemaLine, ...header(notes, summary, sources)].join("\n");
   return document.toString({ lineWidth: 120, flowCollectionPadding: true });
-}
-
-/** Ports below 1024 are for root only. The Service of `deploy/` maps these two. */
-const unprivileged: ReadonlyMap<number, number> = new Map([
-  [80, 8080],
-  [443, 8443],
-]);
-
-function listenerContents({ name, port, certificates, tls }: DraftListener): YamlMap {
-  const address = `*:${unprivileged.get(port) ?? port}`;
-  const files = certificates?.map(({ certFile, keyFile }): YamlMap => ({ certFile, keyFile }));
-  return { name, address, ...(files === undefined ? {} : { tls: { certificates: files, ...tls } }) };
 }
 
 const stringFrom = ({ source }: DraftAttribute): YamlMap => ({ type: "string", from: [source] });
@@ -127,6 +118,12 @@ function comment(document: Document, parts: DraftParts): void {
       const name = (key as Scalar).value;
       if (name === "admin") (key as Scalar).commentBefore = adminComment;
       if (name === "releases") (key as Scalar).commentBefore = secretComment;
+    }
+  }
+  const listeners = document.get("listeners", true);
+  if (isSeq(listeners)) {
+    for (const [index, { comment }] of writtenListeners(parts.listeners).entries()) {
+      (listeners.items[index] as Node).commentBefore = commentText(comment);
     }
   }
   const releases = document.get("releases", true);

@@ -22,8 +22,8 @@ describe("kinds with routes that are not read are named and counted, also when t
     ["appmesh.k8s.aws/v1beta2", "VirtualRouter", "App Mesh is not read"],
     ["linkerd.io/v1alpha2", "ServiceProfile", "Linkerd is not read"],
     ["policy.linkerd.io/v1beta3", "HTTPRoute", "Linkerd is not read"],
-    ["extensions/v1beta1", "Ingress", "its API group is extensions, and of Ingress only networking.k8s.io is read"],
-    ["networking.k8s.io/v1beta1", "Ingress", "its version networking.k8s.io/v1beta1 is not read, only v1"],
+    ["example.com/v1", "Ingress", "its API group is example.com, and of Ingress only networking.k8s.io is read"],
+    ["networking.k8s.io/v2", "Ingress", "its version networking.k8s.io/v2 is not read, only v1, v1beta1"],
   ])("%s %s", (apiVersion, kind, why) => {
     const { result, notes, leftOut } = alone(object(apiVersion, kind));
     expect(notes.join("\n")).toContain(`${kind} shop/shop: left out: ${why}`);

@@ -128,9 +128,28 @@ describe("affinity", () => {
     expect(notes.join("\n")).toContain("another release has the cookie route already");
   });
 
-  test("without a canary it is noted", () => {
-    const { notes } = imported(ingress("web", { affinity: "cookie" }, [{ path: "/", service: "shop" }]));
-    expect(notes.join("\n")).toContain("affinity: kept a user on one Pod: for that use");
+  test("without a canary users stay on an endpoint by their pin", () => {
+    const { config, notes } = imported(ingress("web", { affinity: "cookie" }, [{ path: "/", service: "shop" }]));
+    expect(notes.join("\n")).toContain(
+      "affinity kept a user on one Pod, as `balance: hash` does, but only among endpoints that are Pods",
+    );
+    expect(config).toMatch(/balance: hash[\s\S]*sticky:\s+cookie:\s+maxAge: session/);
+  });
+
+  test("a headless Service in the input becomes endpoints by DNS, which are its Pods", () => {
+    const service = `
+apiVersion: v1
+kind: Service
+metadata: { name: shop, namespace: shop }
+spec: { clusterIP: None, ports: [{ port: 80, targetPort: 8080 }] }
+`;
+    const sticky = ingress("web", { affinity: "cookie" }, [{ path: "/", service: "shop" }]);
+    expect(imported(`${sticky}---${service}`).config).toMatch(/endpoints:\s+- dns: shop\.shop\s+port: 8080\s/);
+  });
+
+  test("a note says that a weight of 0 moves no pinned user back", () => {
+    const { notes } = imported(pair({ "canary-weight": "10" }, { affinity: "cookie" }));
+    expect(notes.join("\n")).toContain("a weight of 0 moves no user back whose pin names the canary");
   });
 });
 
@@ -189,7 +208,7 @@ describe("other settings of an Ingress", () => {
     ["a rate limit", { "limit-rps": "10" }, /rateLimit:\s+by: clientAddress\s+requests: 10\s+per: 1s\s+burst: 50/],
     ["a host for the upstream", { "upstream-vhost": "in.example.com" }, /rewrite:\s+host: in\.example\.com/],
     ["gRPC", { "backend-protocol": "GRPC" }, /protocol: http2/],
-    ["https", { "backend-protocol": "HTTPS" }, /https:\/\/shop\.shop:80/],
+    ["https", { "backend-protocol": "HTTPS" }, /https:\/\/shop\.shop:80[\s\S]*tls:\s+insecureSkipVerify: true/],
   ])("%s", (_what, values, wanted) => {
     expect(imported(ingress("web", values, [{ path: "/", service: "shop" }])).config).toMatch(wanted);
   });
@@ -224,11 +243,6 @@ describe("what cannot be imported is noted", () => {
       "an annotation of another controller",
       main.replace("annotations: {}", "annotations: { konghq.com/plugins: auth, cert-manager.io/issuer: x }"),
       "Ingress shop/web: annotations of other controllers: konghq.com/plugins: not imported",
-    ],
-    [
-      "an Ingress of an older API",
-      `${main}---\nkind: Ingress\napiVersion: extensions/v1beta1\nmetadata: { name: old }`,
-      "Ingress default/old: left out: its API group is extensions, and of Ingress only networking.k8s.io is read",
     ],
     [
       "another controller's kind with the name of a known one",
