@@ -277,6 +277,14 @@ describe("routes", () => {
     expect(served({ url: "/x", headers: { "x-v": "a.b" } })).toBeUndefined();
   });
 
+  test("in a mesh of Gateway API they are for the names of the Service", () => {
+    const service =
+      "{ port: 80, gatewayRefs: [{ group: core, kind: Service, name: shop, namespace: shop, port: 80 }] }";
+    const { served } = importedPlan(canary(analysis, service));
+    expect(served({ headers: { host: "shop.shop" } })).toBe("shop-primary/primary");
+    expect(served({ headers: { host: "shop.example.com" } })).toBeUndefined();
+  });
+
   test("a match with a part that Perch cannot express is left out of them", () => {
     const service =
       "{ port: 80, gatewayRefs: [{ name: gateway }], hosts: [shop.example.com], match: [{ uri: { prefix: /a }, sourceLabels: { x: y } }, { uri: { prefix: /b } }] }";
