@@ -61,5 +61,5 @@ function noteOwnRoutes({ manifest, routers }: ImportedPlan, own: readonly Manife
   const why = missing === "" ? "no route of the input leads to its Services" : `no route of ${missing} is imported`;
   const made = own.filter(({ kind }) => kind !== "DestinationRule").map(titleOf);
   const hosts = "for the hosts that it names, or for the names of its Service";
-  draft.note(titleOf(manifest), `${why}: its routes are ${hosts}, as those of a ${made.join(", ")} would be`);
+  draft.note(titleOf(manifest), `${why}: its routes are ${hosts}, as those of ${made.join(", ")} would be`);
 }
