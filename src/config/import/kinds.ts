@@ -1,5 +1,6 @@
 import type { Draft } from "./draft.ts";
 import { type Manifest, titleOf } from "./manifests.ts";
+import { traefikGroups } from "./traefik/traefik.ts";
 
 /** A kind that an importer reads, with the versions of its API whose fields it knows. */
 interface ReadKind {
@@ -8,6 +9,8 @@ interface ReadKind {
   readonly versions: readonly string[];
 }
 
+const ofTraefik = (kind: string): ReadKind[] => traefikGroups.map((group) => ({ kind, group, versions: ["v1alpha1"] }));
+
 /** Kinds with routes. An importer that is added adds its kinds here. */
 const routing: readonly ReadKind[] = [
   { kind: "Ingress", group: "networking.k8s.io", versions: ["v1", "v1beta1"] },
@@ -15,6 +18,7 @@ const routing: readonly ReadKind[] = [
   { kind: "HTTPRoute", group: "gateway.networking.k8s.io", versions: ["v1", "v1beta1", "v1alpha2"] },
   { kind: "GRPCRoute", group: "gateway.networking.k8s.io", versions: ["v1", "v1beta1", "v1alpha2"] },
   { kind: "VirtualService", group: "networking.istio.io", versions: ["v1", "v1beta1", "v1alpha3"] },
+  ...ofTraefik("IngressRoute"),
   { kind: "Rollout", group: "argoproj.io", versions: ["v1alpha1"] },
   { kind: "Canary", group: "flagger.app", versions: ["v1beta1"] },
 ];
@@ -30,6 +34,7 @@ const referred: readonly ReadKind[] = [
   { kind: "XListenerSet", group: "gateway.networking.x-k8s.io", versions: ["v1alpha1"] },
   { kind: "BackendTLSPolicy", group: "gateway.networking.k8s.io", versions: ["v1", "v1alpha3", "v1alpha2"] },
   { kind: "IngressClass", group: "networking.k8s.io", versions: ["v1", "v1beta1"] },
+  ...["Middleware", "TraefikService", "ServersTransport", "TLSOption"].flatMap(ofTraefik),
   { kind: "AnalysisTemplate", group: "argoproj.io", versions: ["v1alpha1"] },
   { kind: "ClusterAnalysisTemplate", group: "argoproj.io", versions: ["v1alpha1"] },
   { kind: "MetricTemplate", group: "flagger.app", versions: ["v1beta1"] },
@@ -63,6 +68,10 @@ const advice: ReadonlyMap<string, string> = new Map([
   ["gateway.networking.k8s.io TLSRoute", "Perch does not forward TLS as it is: keep its listener elsewhere"],
   ["gateway.networking.k8s.io TCPRoute", "Perch serves HTTP only: keep its listener elsewhere"],
   ["gateway.networking.k8s.io UDPRoute", "Perch serves HTTP only: keep its listener elsewhere"],
+  ...traefikGroups.flatMap((group): [string, string][] => [
+    [`${group} IngressRouteTCP`, "Perch serves HTTP only: keep its listener elsewhere"],
+    [`${group} IngressRouteUDP`, "Perch serves HTTP only: keep its listener elsewhere"],
+  ]),
   ["projectcontour.io HTTPProxy", "Contour's routes are not read: write them by hand"],
   ["apisix.apache.org ApisixRoute", "the routes of APISIX are not read: write them by hand"],
   ["serving.knative.dev Service", "Knative's traffic by revision is not read: write a release with its weights"],

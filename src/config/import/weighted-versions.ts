@@ -121,6 +121,12 @@ export class ServicePorts {
     return `${scheme}://${name}.${namespace}:${number}`;
   }
 
+  /** The name of a port; empty if it has none, or the Service is not part of the input. */
+  portName(namespace: string, name: string, number: number): string {
+    const ports = this.#find(namespace, name)?.spec.objects("ports") ?? [];
+    return ports.find((one) => one.number("port") === number)?.text("name") ?? "";
+  }
+
   #lookUp(namespace: string, name: string, port: SourceObject | undefined, where: string): number {
     const wanted = port?.text("name") ?? "";
     const ports = this.#find(namespace, name)?.spec.objects("ports") ?? [];
