@@ -82,7 +82,7 @@ class Sources {
     if (sent === undefined) return "absent";
     if (sent === "") return "empty, treated as absent";
     if (!this.#caller.trusted && this.#isReserved(source)) {
-      return "ignored, accepted only from a caller in trustedProxies";
+      return "ignored, since it counts only from a caller in trustedProxies: name one with --client (API: client=)";
     }
     if (sent === repeated || this.#errors.get(index) === "repeated") {
       return "sent more than once, treated as absent";

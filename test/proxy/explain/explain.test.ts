@@ -181,7 +181,7 @@ describe("the trail shows", () => {
       sentence: "that only a trusted proxy may set an attribute",
       request: { url: api, headers: { "x-region": "cn-east" } },
       detail:
-        "absent: region is unknown (header x-region: ignored, accepted only from a caller in trustedProxies; query region: absent)",
+        "absent: region is unknown (header x-region: ignored, since it counts only from a caller in trustedProxies: name one with --client (API: client=); query region: absent)",
     },
     {
       sentence: "that a trusted proxy set it",
