@@ -77,7 +77,7 @@ function tellReading(end: ReadingEnd, log: string, terminal: Terminal): void {
   if (end.kind !== "cut") return;
   const what = end.isGzip ? "is cut or damaged gzip" : "could not be read to its end";
   const name = log === "-" ? "the standard input" : log;
-  terminal.err(`perch judge: ${name} ${what} (${end.why}); what came before is judged\n`);
+  terminal.err(`perch judge: ${name} ${what} (${end.why}); the lines before that are judged\n`);
 }
 
 function noLines(release: string, log: string, { counts }: Replay): string {
@@ -99,11 +99,15 @@ function tellLimits(judgement: Judgement, spec: RolloutSpec, { counts }: Replay,
     tell(`${count(counts.judgedByPlan)} lines without odds are judged by the plan's weight at their time${but}`);
   }
   if (counts.judgedWithoutUnit > 0) {
-    tell(`${count(counts.judgedWithoutUnit)} lines without unit count as a user each, one broken client as many`);
+    tell(
+      `${count(counts.judgedWithoutUnit)} lines without unit count as one user each, so one broken client counts as many users`,
+    );
   }
   const drifts = judgement.checks.some(({ metric, verdict }) => metric === "drift" && verdict === "fail");
   // Without units a client's requests are not independent, and look like drift.
   if (counts.judgedByPlan > counts.judgedWithoutUnit && drifts) {
-    tell("the log's shares are not the plan's, so the verdict cannot be relied on: set the steps as they were then");
+    tell(
+      "the shares in the log differ from the plan's, so the verdict is unreliable: set the steps to those of that time",
+    );
   }
 }

@@ -30,10 +30,11 @@ export const rollout: Command = {
   async run({ options, positionals: [action, release, surplus] }, terminal) {
     if (surplus !== undefined) throw new UsageError(`unexpected argument "${surplus}"`);
     const verb = verbs.find((known) => known === action);
-    if (verb === undefined && action !== "status") throw new UsageError(`say status or ${verbs.join(", ")}`);
-    if (verb !== undefined && release === undefined) throw new UsageError(`${verb} of which release?`);
+    if (verb === undefined && action !== "status")
+      throw new UsageError(`the action is missing: status or ${verbs.join(", ")}`);
+    if (verb !== undefined && release === undefined) throw new UsageError(`${verb} needs the name of a release`);
     const misplaced = misplacedOption(verb, options);
-    if (misplaced !== undefined) throw new UsageError(`--${misplaced} does not go with ${action}`);
+    if (misplaced !== undefined) throw new UsageError(`--${misplaced} cannot be used with ${action}`);
     const ifRevision = textOption(options, "if-revision");
     if (ifRevision !== undefined && !/^\d{1,15}$/.test(ifRevision)) {
       throw new UsageError(`--if-revision "${ifRevision}" is not a revision: a number, as the status shows it`);
