@@ -62,7 +62,7 @@ function anyOf(truths: readonly Truth[]): Truth {
 
 function negated(truth: Truth): Truth {
   if (truth === "depends") return truth;
-  return truth === "always" ? { never: "its not holds for every request" } : "always";
+  return truth === "always" ? { never: "its not is true for every request" } : "always";
 }
 
 /** Why no request meets all of these tests; undefined if one may. `attributes` are those of the subjects' indices. */

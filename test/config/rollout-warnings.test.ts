@@ -72,7 +72,7 @@ const warnings: readonly (readonly [string, string, readonly string[]])[] = [
   [
     "a ring that everybody is in",
     planned("{ when: {}, weight: 5, hold: 1m }"),
-    ["37:13: warning: every request is in this ring; leave out when: the weight is then for everyone"],
+    ["37:13: warning: every request is in this ring; leave out when: the weight then applies to all users"],
   ],
   [
     "a ring below the rest",
