@@ -14,6 +14,7 @@ export const caller: Caller = {
   trusted: false,
   scheme: "https",
   localPort: 8080,
+  listener: "web",
 };
 
 export interface Target {

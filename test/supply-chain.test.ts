@@ -1,4 +1,6 @@
+import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 
 interface LockedPackage {
@@ -9,6 +11,12 @@ interface LockedPackage {
   readonly dev?: boolean;
   readonly hasInstallScript?: boolean;
   readonly optional?: boolean;
+}
+
+interface Bill {
+  readonly metadata: { readonly component: { readonly name: string; readonly "bom-ref": string } };
+  readonly components: readonly { readonly purl: string; readonly "bom-ref": string }[];
+  readonly dependencies: readonly { readonly ref: string; readonly dependsOn: readonly string[] }[];
 }
 
 const read = (name: string) => JSON.parse(readFileSync(new URL(`../${name}`, import.meta.url), "utf8"));
@@ -25,6 +33,25 @@ const permissive: ReadonlySet<string> = new Set(["MIT", "ISC", "BSD-2-Clause", "
 describe("what Perch ships with", () => {
   test.each(shipped)("%s has a permissive licence", (_path, { license }) => {
     expect(permissive).toContain(license);
+  });
+
+  test("is what the bill of materials lists, and nothing else", () => {
+    const cwd = fileURLToPath(new URL("../", import.meta.url));
+    const bill: Bill = JSON.parse(execFileSync("npm", ["run", "-s", "sbom"], { cwd, encoding: "utf8" }));
+    const listed = bill.components.map(({ purl }) => decodeURIComponent(purl));
+    const packages = shipped.map(
+      ([path, { version }]) => `pkg:npm/${path.replace(/^.*node_modules\//, "")}@${version}`,
+    );
+    expect(listed.sort()).toEqual([...new Set(packages)].sort());
+    expect(bill.metadata.component.name).toBe("perch-proxy");
+    const refs = new Set([
+      bill.metadata.component["bom-ref"],
+      ...bill.components.map((component) => component["bom-ref"]),
+    ]);
+    const dangling = bill.dependencies
+      .flatMap(({ ref, dependsOn }) => [ref, ...dependsOn])
+      .filter((ref) => !refs.has(ref));
+    expect(dangling).toEqual([]);
   });
 
   test("runs no script when it is installed", () => {

@@ -11,7 +11,14 @@ const questionBytes = 128 * 1024;
 
 const once = { type: "string" };
 const repeated = { type: "array", items: once };
-const parameterSchemas = { url: once, method: once, header: repeated, cookie: repeated, client: once } as const;
+const parameterSchemas = {
+  url: once,
+  method: once,
+  header: repeated,
+  cookie: repeated,
+  client: once,
+  listener: once,
+} as const;
 
 interface Question {
   readonly url: string;
@@ -19,6 +26,7 @@ interface Question {
   readonly header?: readonly string[];
   readonly cookie?: readonly string[];
   readonly client?: string;
+  readonly listener?: string;
 }
 
 /**

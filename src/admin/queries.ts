@@ -11,10 +11,10 @@ export type ParsedExplainQuery =
 const token = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 /** RFC 9110 §5.5, with obs-text; of control characters only the tab. */
 const fieldValue = /^[\t\x20-\x7e\x80-\uffff]*$/;
-export const explainParameters = ["url", "method", "header", "cookie", "client"] as const;
+export const explainParameters = ["url", "method", "header", "cookie", "client", "listener"] as const;
 
 /**
- * Parses `?url=…&method=…&header=name:value&cookie=name=value&client=…`; `header` and `cookie` may be repeated. Returns
+ * Parses `?url=…&method=…&header=name:value&cookie=name=value&client=…&listener=…`; `header` and `cookie` may be repeated. Returns
  * all problems at once.
  */
 export function parseExplainQuery(search: URLSearchParams): ParsedExplainQuery {
@@ -31,6 +31,7 @@ export function parseExplainQuery(search: URLSearchParams): ParsedExplainQuery {
   const url = single("url");
   const method = single("method") ?? "GET";
   const client = single("client");
+  const listener = single("listener");
   const cookies = search.getAll("cookie");
   if (url === undefined) problems.push('"url" is missing. Example: url=http://shop.example.com/cart');
   else if (!isHttpUrl(url)) problems.push('"url" must be an absolute http or https URL without a user name.');
@@ -39,7 +40,14 @@ export function parseExplainQuery(search: URLSearchParams): ParsedExplainQuery {
   if (!cookies.every((cookie) => fieldValue.test(cookie))) problems.push('"cookie" contains a control character.');
   const headers = parseHeaders(search.getAll("header"), problems);
   if (problems.length > 0 || url === undefined) return { kind: "problems", problems };
-  const query = { url, method, headers, cookies: cookies.length === 0 ? undefined : cookies.join("; "), client };
+  const query = {
+    url,
+    method,
+    headers,
+    cookies: cookies.length === 0 ? undefined : cookies.join("; "),
+    client,
+    listener,
+  };
   return { kind: "query", query };
 }
 

@@ -5,7 +5,6 @@ import { join } from "node:path";
 import type { FastifyInstance } from "fastify";
 import type { LiveView } from "../admin/live/live-view.ts";
 import { createAdminServer } from "../admin/server.ts";
-import type { BindAddress } from "../config/compiled-config.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import { formatDiagnostic } from "../config/schema-kit/diagnostics.ts";
 import { formatDuration } from "../config/schema-kit/scalars.ts";
@@ -24,6 +23,7 @@ import { descriptorReserve } from "../upstream/descriptor-reserve.ts";
 import type { BoundListener, WarmUpSpec } from "../workers/messages.ts";
 import { workerCount } from "../workers/worker-count.ts";
 import { adminView } from "./admin-view.ts";
+import { bindAdmin } from "./bind-admin.ts";
 import { warnOfExpiry } from "./certificate-expiries.ts";
 import {
   type ConfigSource,
@@ -36,7 +36,7 @@ import {
   watch,
 } from "./config-source.ts";
 import { ConfigThread, type ReloadedConfig } from "./config-thread.ts";
-import { bound, type DataPlane, formatAddress, StartError } from "./data-plane.ts";
+import { type DataPlane, formatAddress, StartError } from "./data-plane.ts";
 import { InProcessDataPlane } from "./in-process-data-plane.ts";
 import { Live } from "./live.ts";
 import { auditEntry, reloadEntry, startEntry } from "./live-entries.ts";
@@ -340,13 +340,6 @@ const loaderOptions = ({ source, env, stateDir }: AppOptions): LoaderOptions => 
 /** A file that the configuration names wins. */
 function stateFileOf({ stateDir }: AppOptions, { compiled }: LoadedConfig): string | undefined {
   return compiled.stateFile ?? (stateDir === undefined ? undefined : join(stateDir, "state.json"));
-}
-
-function bindAdmin(admin: FastifyInstance, address: BindAddress): Promise<AddressInfo> {
-  return bound("admin server", address, async () => {
-    await admin.listen({ host: address.host, port: address.port });
-    return admin.server.address() as AddressInfo;
-  });
 }
 
 const accessLogCloseMs = 1_000;

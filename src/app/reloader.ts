@@ -60,7 +60,7 @@ export class Reloader<Loaded extends RunnableConfig> {
     this.#started = first.compiled;
     this.#status = this.#statusOf(first);
     this.#active = sourcesOf(first);
-    parts.stats.loaded(parts.nowMs());
+    parts.stats.loaded(parts.nowMs(), first.hash);
   }
 
   get status(): ConfigStatus {
@@ -118,7 +118,7 @@ export class Reloader<Loaded extends RunnableConfig> {
     }
     await rollouts?.commit();
     await preparation?.commit();
-    stats.reloaded(nowMs());
+    stats.reloaded(nowMs(), result.hash);
     const before = this.#status;
     this.#status = this.#statusOf(result);
     this.#active = sourcesOf(result);

@@ -4,6 +4,7 @@ import { Worker } from "node:worker_threads";
 import type { RunnableConfig } from "../config/load.ts";
 import type { TrafficByRelease } from "../decide/release-traffic.ts";
 import { PublishedKeyRegistry } from "../identify/published-keys.ts";
+import { bindHost } from "../listener/bind-host.ts";
 import type { DecisionBatch } from "../observe/live/decision-tail.ts";
 import type { TrafficCounts } from "../observe/live/traffic-counts.ts";
 import { destinationOf, type Logger, type LogLevel } from "../observe/log.ts";
@@ -108,7 +109,9 @@ export class WorkerDataPlane implements DataPlane {
   async listen(): Promise<readonly BoundListener[]> {
     for (const { name, address } of this.#parts.first.compiled.listeners) {
       // A unix socket is not shared: the one worker that has it gets the error itself.
-      if ("port" in address) await bound(`listener "${name}"`, address, () => probeExclusiveBind(address));
+      if (!("port" in address)) continue;
+      const tried = { host: bindHost(address), port: address.port };
+      await bound(`listener "${name}"`, address, () => probeExclusiveBind(tried));
     }
     const started = await this.#pool.start();
     if (started.kind === "failed") throw new StartError(started.problems);

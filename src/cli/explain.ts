@@ -16,7 +16,8 @@ import {
 import { configOption, configPath, type LoadedConfig, loadOrTell, printJson } from "./load-config.ts";
 
 export const explain: Command = {
-  usage: `-c FILE [-H 'name: value']… [--cookie 'a=b; c=d']… [--method M] [--client ADDRESS] [--json] URL
+  usage: `-c FILE [-H 'name: value']… [--cookie 'a=b; c=d']… [--method M] [--client ADDRESS] [--listener NAME]
+                    [--json] URL
 
   -c, --config FILE     the configuration; default: PERCH_CONFIG
   -H, --header LINE     a request header; may be repeated
@@ -24,6 +25,7 @@ export const explain: Command = {
       --method METHOD   default GET
       --client ADDRESS  the IP address that the request comes from. If it is in trustedProxies,
                         X-Forwarded-* and sources with trust: proxies are used. Default: none
+      --listener NAME   the listener at which the request arrives. Default: the first of the URL's scheme
       --json            print one JSON object
   URL                   http(s)://host/path, or a path; a Host header overrides the URL's host, as with curl
 
@@ -34,6 +36,7 @@ No request is sent, and no metric changes.`,
     cookie: { type: "string", multiple: true },
     method: { type: "string" },
     client: { type: "string" },
+    listener: { type: "string" },
     json: { type: "boolean" },
   },
   async run({ options, positionals }, terminal) {
@@ -70,6 +73,7 @@ function readRequest(options: OptionValues, positionals: readonly string[]): Dry
     headers,
     method: textOption(options, "method"),
     client: textOption(options, "client"),
+    listener: textOption(options, "listener"),
   };
 }
 

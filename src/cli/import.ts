@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { text } from "node:stream/consumers";
 import { type ImportSource, importManifests } from "../config/import/import-manifests.ts";
+import { summaryText } from "../config/import/summary.ts";
 import { formatDiagnostic } from "../config/schema-kit/diagnostics.ts";
 import { type Command, type Terminal, UsageError } from "./command.ts";
 import { printJson } from "./load-config.ts";
@@ -12,12 +13,12 @@ export const importCommand: Command = {
 
   FILE        manifests in YAML or JSON; - for standard input. A file may hold several objects, or lists
               as printed by \`kubectl get ingress,service -A -o yaml\`. All files are one input
-      --json  print the configuration text and the notes as one JSON object
+      --json  print the configuration text, the notes and the summary as one JSON object
 
-Reads Ingresses of ingress-nginx with their canaries, HTTPRoutes of Gateway API, and VirtualServices and DestinationRules
-of Istio. Prints a configuration. Differences from the original are listed at its top and on standard error, lost
-protection first. The exit code is 2 if there is nothing to import, and 1 if the configuration is not valid, which is a
-defect of this command.`,
+Reads Ingresses of ingress-nginx with their canaries, HTTPRoutes of Gateway API, VirtualServices and DestinationRules of
+Istio, Rollouts of Argo, and Canaries of Flagger. Prints a configuration. Differences from the original are listed at its top and on standard error, lost
+protection first, and then how many routes were imported and left out. The exit code is 2 if there is nothing to import,
+and 1 if the configuration is not valid, which is a defect of this command.`,
   options: { json: { type: "boolean" } },
   async run({ options, positionals }, terminal) {
     if (positionals.length === 0) throw new UsageError("no file to import");
@@ -35,8 +36,9 @@ defect of this command.`,
       terminal.err(`${imported.problem}\n`);
       return 2;
     }
-    const { config, notes, defects } = imported;
-    if (options["json"] === true) printJson({ config, notes, defects }, terminal);
+    const { config, notes, summary, defects } = imported;
+    terminal.err(`${summaryText(summary)}\n`);
+    if (options["json"] === true) printJson({ config, notes, summary, defects }, terminal);
     else terminal.out(config);
     if (defects.length === 0) return 0;
     for (const defect of defects) terminal.err(`${formatDiagnostic(defect)}\n`);

@@ -20,7 +20,7 @@ export const serve: Command = {
       --to URL            instead of a file: forward everything to this origin
       --canary URL        with --to: the origin of a second version
       --weight PERCENT    with --canary: its share of the users; default 10
-      --listen ADDRESS    with --to: host:port to listen on; default 0.0.0.0:8080
+      --listen ADDRESS    with --to: host:port to listen on; default "*:8080"
       --admin ADDRESS     with --to: host:port of the admin server; default 127.0.0.1:9901
       --state-dir DIR     where state.json is kept, if the file names no state file; default: PERCH_STATE_DIR
       --drain-delay TIME  on SIGTERM or SIGINT, keep serving for this long while not ready; default ${defaultDrainDelay}

@@ -112,6 +112,7 @@ const scopeOf = (config: Config, attributes: KnownAttributes, parsing: ParseCont
   attributes,
   pathNormalisation: config.pathNormalisation,
   pathParameters: pathParametersOf(config),
+  listeners: new Set(config.listeners.map(({ name }) => name)),
   services: parsing.namesIn(config, "services"),
   releases: parsing.namesIn(config, "releases"),
 });

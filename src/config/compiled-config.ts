@@ -63,7 +63,7 @@ export interface StaticConfig {
 }
 
 export interface BindAddress {
-  /** An IP address; `::` and `0.0.0.0` mean all interfaces. */
+  /** An IP address, or `*`: every address of the machine, of IPv6 and IPv4. */
   readonly host: string;
   /** 0 means any free port. */
   readonly port: number;

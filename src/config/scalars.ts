@@ -145,20 +145,25 @@ export const notARange = (written: string): [message: string, suggestion: string
   "write it as in 10.0.0.0/8 or fd00::/8",
 ];
 
+/** `*:8080`: every address of the machine. */
+const everyHost = /^\*:(\d{1,5})$/;
+
 const hostAndPort = /^(?:\[([0-9A-Fa-f:.]+)\]|([^:[\]]*)):(\d{1,5})$/;
 
-/** `host:port` to listen on; the host is an IP address, IPv6 in brackets. */
+/** `host:port` to listen on; the host is `*` or an IP address, IPv6 in brackets. */
 export const bindAddress: Schema<BindAddress> = scalar({
   what: "an address such as 0.0.0.0:8080",
   parse: parseBindAddress,
-  json: { type: "string", pattern: "^(?:\\[[0-9A-Fa-f:.]+\\]|[0-9.]+):[0-9]{1,5}$" },
+  json: { type: "string", pattern: "^(?:\\*|\\[[0-9A-Fa-f:.]+\\]|[0-9.]+):[0-9]{1,5}$" },
 });
 
 function parseBindAddress(written: string): BindAddress | ParseError {
   const bare = /^:?(\d{1,5})$/.exec(written);
   if (bare !== null) {
-    return new ParseError(`${quote(written)} has no host`, `write 0.0.0.0:${bare[1]} or 127.0.0.1:${bare[1]}`);
+    return new ParseError(`${quote(written)} has no host`, `write "*:${bare[1]}" or 127.0.0.1:${bare[1]}`);
   }
+  const every = everyHost.exec(written);
+  if (every !== null) return withValidPort("*", Number(every[1]));
   const parts = hostAndPort.exec(written);
   if (parts === null) return new ParseError(`${quote(written)} is not an address such as 0.0.0.0:8080 or [::]:8080`);
   const [, inBrackets, outside = "", portText] = parts;
@@ -168,8 +173,11 @@ function parseBindAddress(written: string): BindAddress | ParseError {
     const suggestion = outside === "localhost" ? `write 127.0.0.1:${portText}` : undefined;
     return new ParseError(`${quote(inBrackets ?? outside)} is not an IP address`, suggestion);
   }
-  if (port > 65_535) return new ParseError(`${port} is not a port: the maximum is 65535`);
-  return { host: address.text, port };
+  return withValidPort(address.text, port);
+}
+
+function withValidPort(host: string, port: number): BindAddress | ParseError {
+  return port > 65_535 ? new ParseError(`${port} is not a port: the maximum is 65535`) : { host, port };
 }
 
 /** The size of `sun_path` on Linux without the terminating NUL (unix(7)). */
@@ -179,7 +187,7 @@ const maxSocketPath = 107;
 export const listenAddress: Schema<BindAddress | { readonly path: string }> = scalar({
   what: "an address such as 0.0.0.0:8080 or unix:/run/perch.sock",
   parse: (written) => (written.startsWith("unix:") ? parseSocketPath(written) : parseBindAddress(written)),
-  json: { type: "string", pattern: "^(?:(?:\\[[0-9A-Fa-f:.]+\\]|[0-9.]+):[0-9]{1,5}|unix:/.+)$" },
+  json: { type: "string", pattern: "^(?:(?:\\*|\\[[0-9A-Fa-f:.]+\\]|[0-9.]+):[0-9]{1,5}|unix:/.+)$" },
 });
 
 function parseSocketPath(written: string): { readonly path: string } | ParseError {

@@ -36,7 +36,7 @@ export const configSchema = object(
     listeners: defaulted(
       "Addresses that Perch accepts requests on.",
       list(listenerSchema, { of: "listeners", min: 1 }),
-      [{ name: "web", address: "0.0.0.0:8080" }],
+      [{ name: "web", address: "*:8080" }],
     ),
     trustedProxies: defaulted(
       "Callers whose X-Forwarded-* and PROXY protocol headers are trusted: address ranges; unix for callers over unix sockets.",

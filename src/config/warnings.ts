@@ -60,6 +60,8 @@ function redirected(match: RouteMatch, redirect: RedirectSpec) {
     host: redirect.host ?? match.hosts[0]?.replace("*", "any") ?? "",
     path: requestPath,
     isRooted: requestPath.startsWith("/"),
+    // A redirect to another scheme mostly leads to another listener; which, the configuration does not say.
+    listener: redirect.scheme === undefined ? (match.listeners[0] ?? "") : "",
     isHttps: (redirect.scheme ?? match.scheme) === "https",
     header: () => undefined,
     query: () => undefined,
@@ -183,7 +185,8 @@ class Coverage {
   readonly #byHost = new Map<string, CoveredPaths>();
 
   add(route: string, match: RouteMatch): void {
-    if (match.methods.length + match.headers.length + match.query.length > 0 || match.scheme !== undefined) return;
+    if (match.methods.length + match.headers.length + match.query.length > 0) return;
+    if (match.listeners.length > 0 || match.scheme !== undefined) return;
     for (const host of match.hosts.length === 0 ? [everyHost] : match.hosts) {
       const paths = this.#byHost.get(host) ?? { exact: new Map(), prefix: new Map(), regex: new Map() };
       this.#byHost.set(host, paths);
@@ -246,6 +249,7 @@ function matchKey(match: RouteMatch): string {
   const tests = (list: RouteMatch["headers"]): unknown[] =>
     list.map(({ name, test }) => JSON.stringify([name, test.op, operandKey(test)])).sort();
   return JSON.stringify([
+    [...match.listeners].sort(),
     [...match.hosts].sort(),
     match.scheme ?? "",
     pathKey(match.path),

@@ -50,4 +50,6 @@ export interface Caller {
   readonly scheme: "http" | "https";
   /** The local port that accepted the connection. */
   readonly localPort: number;
+  /** The name of the listener that accepted the connection; empty if there is none. */
+  readonly listener: string;
 }

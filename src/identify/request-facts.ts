@@ -106,6 +106,10 @@ export class RequestFacts implements Facts {
     return this.#clientAddress;
   }
 
+  get listener(): string {
+    return this.#caller.listener;
+  }
+
   get isHttps(): boolean {
     return isHttps(this.#head, this.#caller);
   }

@@ -11,6 +11,7 @@ import type { ProxyContext } from "../proxy/proxy-context.ts";
 import type { Snapshot } from "../proxy/snapshot.ts";
 import { StandardServer } from "../proxy/standard/server.ts";
 import { descriptorReserve } from "../upstream/descriptor-reserve.ts";
+import { bindHost } from "./bind-host.ts";
 import { ConnectionLimiter, type ConnectionSlot } from "./connection-limiter.ts";
 import { readProxied } from "./proxy-protocol.ts";
 import type { SharedPools } from "./shared-pools.ts";
@@ -81,7 +82,8 @@ export class Listener {
     if ("path" in address) await removeStale(address.path);
     const { promise, resolve, reject } = Promise.withResolvers<AddressInfo | string>();
     this.#server.once("error", reject);
-    const where = "path" in address ? { path: address.path } : { ...address, port: port ?? address.port, reusePort };
+    const where =
+      "path" in address ? { path: address.path } : { host: bindHost(address), port: port ?? address.port, reusePort };
     this.#server.listen({ ...where, backlog }, () => {
       this.#server.off("error", reject);
       // Out of descriptors, accept(2) fails. libuv usually closes such connections without an error, but not if another
@@ -168,6 +170,7 @@ export class Listener {
       remoteAddress,
       localPort,
       scheme: tls === undefined ? "http" : "https",
+      listener: this.#parts.spec.name,
       transport: "path" in this.#parts.spec.address ? "unix" : "tcp",
     };
     if (!proxyProtocol && tls === undefined) {

@@ -1,6 +1,20 @@
 import { type ErrorCode, errorTable } from "../errors.ts";
 import { Counter, FractionalGauge, LabelCounters, SparseCounters } from "./counters.ts";
+import type { MetricStorage, Series } from "./metric-storage.ts";
 import { StatsGroup } from "./stats-group.ts";
+
+/** One series of the value 1, whose label is the current text. The main thread alone has it, so it is never sent. */
+class Info implements MetricStorage {
+  text: string | undefined;
+
+  *series(): Iterable<Series> {
+    if (this.text !== undefined) yield { labels: [this.text], value: 1 };
+  }
+
+  counts(): undefined {}
+
+  restore(): void {}
+}
 
 /** Loads of the configuration. */
 export class ReloadStats {
@@ -9,17 +23,20 @@ export class ReloadStats {
   /** 1 if the last attempt succeeded, 0 if the last valid configuration stayed active. */
   readonly lastSuccessful = new Counter();
   readonly lastSuccessSeconds = new FractionalGauge();
+  /** The hash of the active configuration. */
+  readonly activeHash = new Info();
 
-  /** The first load, at start: a success that is no reload. `nowMs` is the wall clock. */
-  loaded(nowMs: number): void {
+  /** The first load, at start: a success that is no reload. `nowMs` is the wall clock, `hash` the configuration's. */
+  loaded(nowMs: number, hash: string): void {
+    this.activeHash.text = hash;
     this.lastSuccessful.value = 1;
     this.lastSuccessSeconds.value = nowMs / 1000;
   }
 
-  /** A changed file became the active configuration. `nowMs` is the wall clock. */
-  reloaded(nowMs: number): void {
+  /** A changed file became the active configuration. `nowMs` is the wall clock, `hash` the configuration's. */
+  reloaded(nowMs: number, hash: string): void {
     this.results.count("success");
-    this.loaded(nowMs);
+    this.loaded(nowMs, hash);
   }
 
   rejected(): void {
@@ -51,6 +68,13 @@ export const reloadGroup = new StatsGroup<ReloadStats>({
       help: "When the active configuration was loaded.",
       type: "gauge",
       storage: ({ lastSuccessSeconds }) => lastSuccessSeconds,
+    },
+    {
+      name: "perch_config_info",
+      help: "Always 1; the label is the hash of the active configuration and of the files that it names.",
+      type: "gauge",
+      labels: ["hash"],
+      storage: ({ activeHash }) => activeHash,
     },
   ],
 });

@@ -9,6 +9,8 @@ export interface ConnectionEnds {
   readonly remoteAddress: string | undefined;
   readonly localPort: number | undefined;
   readonly scheme: Caller["scheme"];
+  /** The name of the listener. */
+  readonly listener: string;
   /** Tells a unix socket, which has no address, from a closed TCP connection, whose address is no longer known. */
   readonly transport: "tcp" | "unix";
 }
@@ -39,7 +41,7 @@ export class DownstreamInfo {
 
   caller(snapshot: Snapshot): Caller {
     if (this.#caller !== undefined && this.#callerSnapshot === snapshot) return this.#caller;
-    const { remoteAddress, scheme, transport, localPort = defaultPorts[scheme] } = this.#ends;
+    const { remoteAddress, scheme, listener, transport, localPort = defaultPorts[scheme] } = this.#ends;
     // Link-local addresses carry a zone (RFC 4007 §11).
     const address = remoteAddress === undefined ? undefined : parseAddress(remoteAddress.replace(/%.*$/, ""));
     const trusted =
@@ -47,7 +49,7 @@ export class DownstreamInfo {
         ? transport === "unix" && snapshot.config.trustUnixSockets
         : snapshot.trustedProxies.some((range) => range.contains(address));
     this.#callerSnapshot = snapshot;
-    this.#caller = callerOf(address, trusted, scheme, localPort);
+    this.#caller = callerOf({ address, trusted, scheme, localPort, listener });
     return this.#caller;
   }
 }
@@ -57,12 +59,12 @@ const maxCallers = 1_024;
 const callers = new Map<string, Caller>();
 
 /** Equal callers share an object: behind a load balancer most connections come from few addresses. */
-function callerOf(address: Caller["address"], trusted: boolean, scheme: Caller["scheme"], localPort: number): Caller {
-  const key = `${trusted} ${scheme} ${localPort} ${address?.text}`;
+function callerOf(caller: Caller): Caller {
+  const { address, trusted, scheme, localPort, listener } = caller;
+  const key = `${trusted} ${scheme} ${localPort} ${listener} ${address?.text}`;
   const known = callers.get(key);
   if (known !== undefined) return known;
-  const caller = Object.freeze({ address, trusted, scheme, localPort });
   if (callers.size >= maxCallers) callers.clear();
-  callers.set(key, caller);
+  callers.set(key, Object.freeze(caller));
   return caller;
 }

@@ -15,13 +15,15 @@ export function findRoute(
   const paths = config.pathNormalisation === "on" ? facts.otherPaths(config.pathParameters) : normalPaths(facts, route);
   if (paths === undefined) return "ambiguous";
   if (paths.length === 0) return route;
-  const { method, host, isHttps } = facts;
+  const { method, host, listener, isHttps } = facts;
   const header = (name: string) => facts.header(name);
   const query = (name: string) => facts.query(name);
   const scope = { patterns: facts.patterns, patternSkipped: () => facts.patternSkipped() };
   const leadsHere = (path: string) =>
-    routes.find({ method, host, isHttps, path, isRooted: path.startsWith("/"), header, query, ...scope }, nowMs) ===
-    route;
+    routes.find(
+      { method, host, listener, isHttps, path, isRooted: path.startsWith("/"), header, query, ...scope },
+      nowMs,
+    ) === route;
   return paths.every(leadsHere) ? route : "ambiguous";
 }
 

@@ -7,6 +7,8 @@ import type { PathMatch, RouteMatch, Scheme } from "./route-spec.ts";
 /** The parts of a request that routes match. */
 export type RoutableRequest = Pick<Facts, "method" | "host" | "path" | "header" | "query"> &
   PatternScope & {
+    /** The name of the listener at which it arrived; empty if unknown. */
+    readonly listener: string;
     /** Whether the client used https. */
     readonly isHttps: boolean;
     /** Whether the path starts with a slash: every one but that of `OPTIONS *`. */
@@ -163,6 +165,7 @@ export class Candidate<T> {
   /** The position in the file; of two matching routes the lower wins. */
   readonly order: number;
   readonly path: PathMatch | undefined;
+  readonly #listeners: readonly string[];
   readonly #scheme: Scheme | undefined;
   readonly #methods: readonly string[];
   readonly #headers: readonly NamedTest[];
@@ -174,17 +177,19 @@ export class Candidate<T> {
     this.target = target;
     this.order = order;
     this.path = match.path;
+    this.#listeners = match.listeners;
     this.#scheme = match.scheme;
     this.#methods = match.methods;
     this.#headers = match.headers.map(({ name, test }) => ({ name: name.toLowerCase(), test: compileTest(test) }));
     this.#query = match.query.map(({ name, test }) => ({ name, test: compileTest(test) }));
-    const conditions = this.#methods.length + this.#headers.length + this.#query.length;
+    const conditions = this.#listeners.length + this.#methods.length + this.#headers.length + this.#query.length;
     this.#takesAll = conditions === 0 && match.path?.kind !== "regex" && match.scheme === undefined;
   }
 
   /** Cheap conditions first, then the pattern, headers and query parameters. */
   takes(request: RoutableRequest, nowMs: number): boolean {
     if (this.#takesAll) return true;
+    if (this.#listeners.length > 0 && !this.#listeners.includes(request.listener)) return false;
     if (this.#methods.length > 0 && !this.#methods.includes(request.method)) return false;
     if (this.#scheme !== undefined && (this.#scheme === "https") !== request.isHttps) return false;
     if (this.path?.kind === "regex" && !matchesPattern(this.path.pattern, request.path, request)) return false;

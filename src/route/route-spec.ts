@@ -12,6 +12,8 @@ export type Scheme = "http" | "https";
 
 /** The requests that a route matches. All conditions must hold; an empty list is no condition. */
 export interface RouteMatch {
+  /** The listeners at which it may have arrived, by name. */
+  readonly listeners: readonly string[];
   /** Lower case; `*.example.com` matches any host below example.com, not example.com itself. */
   readonly hosts: readonly string[];
   /** The scheme that the client used. */

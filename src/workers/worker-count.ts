@@ -95,7 +95,8 @@ export function probeExclusiveBind(address: TriedAddress): Promise<void> {
 export type TryListening = (address: TriedAddress, reusePort: boolean) => Promise<void>;
 
 export interface TriedAddress {
-  readonly host: string;
+  /** Undefined: every address of the machine. */
+  readonly host: string | undefined;
   readonly port: number;
 }
 

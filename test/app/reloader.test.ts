@@ -161,6 +161,7 @@ describe("a configuration that cannot be prepared", () => {
       { level: "error", msg: "configuration reload rejected; the previous configuration stays active" },
     ]);
     expect([stats.results.by.failure.value, stats.lastSuccessful.value]).toEqual([1, 0]);
+    expect([...stats.activeHash.series()]).toEqual([{ labels: [hashOf(1)], value: 1 }]);
 
     const second = made.reload();
     await expect.poll(() => preparing.length).toBe(2);
@@ -168,5 +169,6 @@ describe("a configuration that cannot be prepared", () => {
     await second;
     expect(made.status).toMatchObject({ hash: hashOf(2), lastError: undefined });
     expect([stats.results.by.success.value, stats.lastSuccessful.value]).toEqual([1, 1]);
+    expect([...stats.activeHash.series()]).toEqual([{ labels: [hashOf(2)], value: 1 }]);
   });
 });

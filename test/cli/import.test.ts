@@ -16,14 +16,16 @@ describe("perch import", () => {
   test("prints a configuration that perch validate accepts, and what is different on standard error", async () => {
     const source = write("shop.yaml", httpRoute([`{ filters: [{ type: ExtensionRef }], ${to} }`]));
     const { code, out, err } = await perch(["import", source]);
-    expect([code, err]).toEqual([0, "HTTPRoute shop/shop: the filter ExtensionRef: no equivalent\n"]);
+    const note = "HTTPRoute shop/shop: the filter ExtensionRef: no equivalent\n";
+    expect([code, err]).toEqual([0, `${note}1 route imported, 0 left out, 1 protection lost\n`]);
     expect((await perch(["validate", write("result.yaml", out)])).code).toBe(0);
   });
 
   test("--json tells lost protection from other differences", async () => {
     const source = write("json.yaml", httpRoute([`{ filters: [{ type: ExtensionRef }, { type: X }], ${to} }`]));
     const { out } = await perch(["import", "--json", source]);
-    const { notes, defects } = JSON.parse(out);
+    const { notes, defects, summary } = JSON.parse(out);
+    expect(summary).toEqual({ routes: 1, leftOut: 0, lostProtections: 1 });
     expect(notes.map((note: { lostProtection: boolean }) => note.lostProtection)).toEqual([true, false]);
     expect(defects).toEqual([]);
   });

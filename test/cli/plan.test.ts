@@ -28,7 +28,7 @@ release shop: changed, follow
 
 a reload changes nothing else
 a restart is needed for
-  ~ listeners: web 0.0.0.0:8080 → web 127.0.0.1:81
+  ~ listeners: web *:8080 → web 127.0.0.1:81
 `);
   });
 
@@ -75,7 +75,7 @@ a restart is needed for
           notes: [expect.stringContaining("the split changes")],
         },
       ],
-      reload: { changes: [], restartNeeded: ["listeners: web 0.0.0.0:8080 → web 127.0.0.1:81"] },
+      reload: { changes: [], restartNeeded: ["listeners: web *:8080 → web 127.0.0.1:81"] },
     });
   });
 
@@ -117,7 +117,7 @@ describe("what a reload does", () => {
       edit: [
         [
           "attributes:",
-          `listeners: [{ name: web, address: "0.0.0.0:8080", proxyProtocol: true, tls: { certificates: [${certificateYaml("shop")}] } }]\ntrustedProxies: [unix]\nattributes:`,
+          `listeners: [{ name: web, address: "*:8080", proxyProtocol: true, tls: { certificates: [${certificateYaml("shop")}] } }]\ntrustedProxies: [unix]\nattributes:`,
         ],
       ],
       changes: [

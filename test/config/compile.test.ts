@@ -23,7 +23,7 @@ describe("what a configuration compiles to", () => {
     const { services, routes, ...rest } = compiled(smallest);
     expect(rest).toEqual({
       listeners: [
-        { name: "web", address: { host: "0.0.0.0", port: 8080 }, proxyProtocol: false, h2c: false, tls: undefined },
+        { name: "web", address: { host: "*", port: 8080 }, proxyProtocol: false, h2c: false, tls: undefined },
       ],
       admin: { host: "127.0.0.1", port: 9901 },
       adminAccess: { tokens: [], withoutToken: "probes-and-metrics" },
@@ -58,7 +58,7 @@ describe("what a configuration compiles to", () => {
     });
     expect(only(routes)).toEqual({
       name: "shop",
-      match: { hosts: [], scheme: undefined, path: undefined, methods: [], headers: [], query: [] },
+      match: { listeners: [], hosts: [], scheme: undefined, path: undefined, methods: [], headers: [], query: [] },
       service: "shop",
       release: undefined,
       mirror: "on",

@@ -1,11 +1,10 @@
-import { readFileSync, realpathSync, writeFileSync } from "node:fs";
-import { join, posix, relative } from "node:path";
-import { fileURLToPath } from "node:url";
+import { readFileSync } from "node:fs";
+import { posix } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
-import { temporaryFolder } from "../kit/served.ts";
 import { schemaProblems } from "./kubernetes-schema.ts";
 import {
   build,
+  buildIn,
   type Container,
   configIn,
   drainMs,
@@ -19,9 +18,12 @@ import {
 const kustomizations = [
   "deploy/base",
   "deploy/overlays/gateway",
+  "deploy/overlays/tls",
   "deploy/overlays/sidecar/native",
   "deploy/overlays/sidecar/classic",
   "deploy/examples/nginx/start",
+  "deploy/examples/nginx/start-current",
+  "deploy/examples/nginx/gateway",
   "deploy/examples/nginx",
 ];
 
@@ -49,11 +51,7 @@ describe.skipIf(kustomizeNeeds !== "")(`the kustomization that deploy/README.md 
   test("builds, with the reader's namespace, registry and configuration", async () => {
     const guide = readFileSync(new URL("../../deploy/README.md", import.meta.url), "utf8");
     const [, block = ""] = /^```yaml\n(apiVersion[^`]*)```$/m.exec(guide) ?? [];
-    const folder = await temporaryFolder();
-    const deploy = relative(realpathSync(folder), fileURLToPath(new URL("../../deploy/", import.meta.url)));
-    writeFileSync(join(folder, "kustomization.yaml"), block.replaceAll("../..", deploy));
-    writeFileSync(join(folder, "perch.yaml"), "routes: []\n");
-    const manifests = build(folder);
+    const manifests = await buildIn({ "kustomization.yaml": block, "perch.yaml": "routes: []\n" });
     expect(find(manifests, "ConfigMap", "perch-config").data).toEqual({ "perch.yaml": "routes: []\n" });
     const [container] = find(manifests, "Deployment", "perch").spec.template.spec.containers;
     expect(container.image).toMatch(/^registry\.example\.com\/perch-proxy:/);
@@ -96,7 +94,7 @@ describe.skipIf(kustomizeNeeds !== "")(`deploy/overlays/gateway${kustomizeNeeds}
       ports: ports.map(({ port }) => port),
     }));
     expect(opened).toEqual([
-      { toAll: true, ports: ["web"] },
+      { toAll: true, ports: ["web", "https"] },
       { toAll: false, ports: ["admin"] },
     ]);
     expect(container.ports.map(({ name }) => name)).toEqual(["web", "admin"]);
@@ -106,7 +104,7 @@ describe.skipIf(kustomizeNeeds !== "")(`deploy/overlays/gateway${kustomizeNeeds}
     const { selector, podMetricsEndpoints } = find(manifests, "PodMonitor", "perch").spec;
     expect(isSelected(podLabels, selector.matchLabels)).toBe(true);
     expect(podMetricsEndpoints).toMatchObject([{ port: "admin", path: "/metrics" }]);
-    expect(find(manifests, "Deployment", "perch").spec.template.metadata.annotations).toBeUndefined();
+    expect(find(manifests, "Deployment", "perch").spec.template.metadata.annotations).toEqual({});
   });
 
   test("spreads its Pods over nodes and zones", () => {
@@ -115,7 +113,11 @@ describe.skipIf(kustomizeNeeds !== "")(`deploy/overlays/gateway${kustomizeNeeds}
       "kubernetes.io/hostname",
       "topology.kubernetes.io/zone",
     ]);
-    for (const { labelSelector } of spread) expect(isSelected(podLabels, labelSelector.matchLabels)).toBe(true);
+    for (const { labelSelector, matchLabelKeys } of spread) {
+      expect(isSelected(podLabels, labelSelector.matchLabels)).toBe(true);
+      // Not around the Pods of the revision that an update takes away.
+      expect(matchLabelKeys).toEqual(["pod-template-hash"]);
+    }
   });
 
   test("hands Grafana's sidecar the dashboard as it stands in the repository", () => {
@@ -158,7 +160,7 @@ describe.skipIf(kustomizeNeeds !== "").each(["native", "classic"] as const)(
       expect(config.compiled.listeners).toMatchObject([{ address: { host: "127.0.0.1", port: 8080 } }]);
       const origin = web.env?.find(({ name }) => name === "SHOP_URL")?.value;
       expect(listener?.address).toMatchObject({ host: "127.0.0.1", port: Number(new URL(origin ?? "").port) });
-      expect(config.compiled.admin).toEqual({ host: "0.0.0.0", port: perch.ports[0]?.containerPort });
+      expect(config.compiled.admin).toEqual({ host: "*", port: perch.ports[0]?.containerPort });
       expect(config.compiled.adminAccess.withoutToken).toBe("probes-and-metrics");
     });
 

@@ -1,6 +1,7 @@
 import { PodMonitor, PrometheusRule } from "@kubernetes-models/prometheus-operator/monitoring.coreos.com/v1";
-import { Deployment } from "kubernetes-models/apps/v1";
+import { DaemonSet, Deployment, StatefulSet } from "kubernetes-models/apps/v1";
 import { HorizontalPodAutoscaler } from "kubernetes-models/autoscaling/v2";
+import { CronJob, Job } from "kubernetes-models/batch/v1";
 import { NetworkPolicy } from "kubernetes-models/networking.k8s.io/v1";
 import { PodDisruptionBudget } from "kubernetes-models/policy/v1";
 import { ConfigMap, Service, ServiceAccount } from "kubernetes-models/v1";
@@ -9,8 +10,12 @@ import { ConfigMap, Service, ServiceAccount } from "kubernetes-models/v1";
 type Model = new (manifest: never) => object & { validate(): void };
 
 const models: Readonly<Record<string, Model>> = {
+  "apps/v1 DaemonSet": DaemonSet,
   "apps/v1 Deployment": Deployment,
+  "apps/v1 StatefulSet": StatefulSet,
   "autoscaling/v2 HorizontalPodAutoscaler": HorizontalPodAutoscaler,
+  "batch/v1 CronJob": CronJob,
+  "batch/v1 Job": Job,
   "monitoring.coreos.com/v1 PodMonitor": PodMonitor,
   "monitoring.coreos.com/v1 PrometheusRule": PrometheusRule,
   "networking.k8s.io/v1 NetworkPolicy": NetworkPolicy,

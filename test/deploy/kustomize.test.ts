@@ -1,9 +1,8 @@
-import { execFileSync } from "node:child_process";
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { execFileSync, spawnSync } from "node:child_process";
+import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { posix } from "node:path";
-import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, test } from "vitest";
-import { parse } from "yaml";
+import { parseAllDocuments } from "yaml";
 import type { LoadResult } from "../../src/config/load.ts";
 import { describeSpec } from "../../src/upstream/service-spec.ts";
 import { temporaryFolder } from "../kit/served.ts";
@@ -95,9 +94,9 @@ describe.skipIf(kustomizeNeeds !== "")(`deploy/base${kustomizeNeeds}`, () => {
   test("exposes the ports that the configuration listens on, to every interface of the Pod", () => {
     const { config } = gateway;
     if (!config.ok) throw new Error("the configuration is refused");
-    const address = { host: "0.0.0.0", port: containerPort(gateway, "web") };
+    const address = { host: "*", port: containerPort(gateway, "web") };
     expect(config.compiled.listeners).toMatchObject([{ name: "web", address }]);
-    expect(config.compiled.admin).toEqual({ host: "0.0.0.0", port: containerPort(gateway, "admin") });
+    expect(config.compiled.admin).toEqual({ host: "*", port: containerPort(gateway, "admin") });
     // Whoever else reaches the port gets what probes and Prometheus need, and no more.
     expect(config.compiled.adminAccess).toEqual({ tokens: [], withoutToken: "probes-and-metrics" });
   });
@@ -106,6 +105,10 @@ describe.skipIf(kustomizeNeeds !== "")(`deploy/base${kustomizeNeeds}`, () => {
     const service = find(gateway.manifests, "Service", "perch");
     expect(selectedBy(service, gateway.manifests)).toEqual(["perch"]);
     expect(service.spec.ports.map(({ targetPort }) => targetPort)).toEqual(["web"]);
+  });
+
+  test("serves clusters of either address family, and both where there are both", () => {
+    expect(find(gateway.manifests, "Service", "perch").spec.ipFamilyPolicy).toBe("PreferDualStack");
   });
 
   test("selects its own Pods", () => {
@@ -276,33 +279,76 @@ describe.skipIf(kustomizeNeeds !== "")(`deploy/examples/nginx${kustomizeNeeds}`,
     });
   });
 
-  test("ends, but for comments, where the step 3-quarter is", () => {
-    const base = readFileSync(new URL("../../deploy/base/perch.yaml", import.meta.url), "utf8");
-    expect(parse(stepText("3-quarter.yaml"))).toEqual(parse(base));
+  test("starts with everybody on stable, by a file of its own", () => {
+    expect(find(build("deploy/examples/nginx/gateway"), "ConfigMap", "perch-config").data).toEqual({
+      "perch.yaml": stepText("1-all-stable.yaml"),
+    });
+    const { config } = gatewayIn(goal);
+    if (!config.ok) throw new Error("the configuration is refused");
+    expect(config.compiled.releases[0]?.split).toEqual({ stable: 100, canary: 0 });
   });
 
-  test("puts a step's file where the Deployment mounts it, by a script that knows no other names", async () => {
-    // What would reach the cluster: the real kubectl makes the object, and the apply is caught.
+  test("has images that can be pulled where everything is made at once, and else the same Deployments", () => {
+    const current = build("deploy/examples/nginx/start-current");
+    const images = (manifests: readonly Manifest[]) =>
+      ["nginx-deployment", "nginx-deployment-canary"].map(
+        (name) => find(manifests, "Deployment", name).spec.template.spec.containers[0].image,
+      );
+    expect(images(current)).toEqual(["nginx:1.28", "nginx:1.29"]);
+    expect(images(goal)).toEqual(images(current));
+    const withOldImages = JSON.stringify(current)
+      .replace("nginx:1.28", "nginx:1.7.9")
+      .replace("nginx:1.29", "nginx:1.8.0");
+    expect(JSON.parse(withOldImages)).toEqual(start);
+  });
+
+  test("puts a step's file into the overlay and applies that, so that a later apply keeps the step", async () => {
+    // What would reach the cluster: the real kubectl builds, and what it would send is caught.
     const folder = await temporaryFolder();
-    const caught = posix.join(folder, "applied.yaml");
+    for (const name of ["base", "examples/nginx"]) {
+      cpSync(new URL(`../../deploy/${name}`, import.meta.url), posix.join(folder, "deploy", name), { recursive: true });
+    }
     const real = execFileSync("sh", ["-c", "command -v kubectl"], { encoding: "utf8" }).trim();
-    const script = `#!/bin/sh\nif [ "$1" = apply ]; then cat > ${caught}; else exec ${real} "$@"; fi\n`;
+    const script = `#!/bin/sh
+case $1 in
+  apply) exec ${real} kustomize "$3" > ${folder}/applied.yaml ;;
+  get) echo pod/perch-a; echo pod/perch-b ;;
+  *) echo "$*" >> ${folder}/others ;;
+esac
+`;
     writeFileSync(posix.join(folder, "kubectl"), script, { mode: 0o755 });
     const env = { ...process.env, PATH: `${folder}:${process.env["PATH"]}` };
-    execFileSync("sh", [fileURLToPath(new URL("step.sh", example)), "2-rule"], { env });
-    const { kind, metadata, data } = parse(readFileSync(caught, "utf8"));
-    expect({ kind, name: metadata.name, data }).toEqual({
-      kind: "ConfigMap",
-      name: find(goal, "ConfigMap", "perch-config").metadata.name,
-      data: { "perch.yaml": stepText("2-rule.yaml") },
+    execFileSync("sh", [posix.join(folder, "deploy/examples/nginx/step.sh"), "2-rule"], { env });
+    const applied = parseAllDocuments(readFileSync(posix.join(folder, "applied.yaml"), "utf8")).map(
+      (document) => document.toJS() as Manifest,
+    );
+    expect(find(applied, "ConfigMap", "perch-config").data).toEqual({ "perch.yaml": stepText("2-rule.yaml") });
+    expect(readFileSync(posix.join(folder, "deploy/examples/nginx/gateway/perch.yaml"), "utf8")).toBe(
+      stepText("2-rule.yaml"),
+    );
+    expect(readFileSync(posix.join(folder, "others"), "utf8")).toBe(
+      "annotate pod/perch-a perch-step=2-rule --overwrite\nannotate pod/perch-b perch-step=2-rule --overwrite\n",
+    );
+  });
+
+  test("runs the play with the Node of the checkout, whichever Node starts it, and hands on its exit code", async () => {
+    const folder = await temporaryFolder();
+    const own = posix.join(folder, "deploy/examples/nginx");
+    mkdirSync(own, { recursive: true });
+    mkdirSync(posix.join(folder, "node_modules/.bin"), { recursive: true });
+    writeFileSync(posix.join(folder, "package.json"), '{ "type": "module" }');
+    cpSync(new URL("run.js", example), posix.join(own, "run.js"));
+    writeFileSync(posix.join(folder, "node_modules/.bin/node"), '#!/bin/sh\necho "installed $*"\nexit 3\n', {
+      mode: 0o755,
     });
+    const { status, stdout } = spawnSync(process.execPath, [posix.join(own, "run.js"), "more"], { encoding: "utf8" });
+    expect({ status, stdout }).toEqual({ status: 3, stdout: `installed ${posix.join(own, "run.ts")} more\n` });
   });
 
   test("names every step's file in the guide, in their order", () => {
     const guide = readFileSync(new URL("README.md", example), "utf8");
     const named = Array.from(guide.matchAll(/step\.sh (\d-[a-z-]+)$/gm), ([, name]) => `${name}.yaml`);
     expect(named).toEqual([
-      "1-all-stable.yaml",
       "2-rule.yaml",
       "3-quarter.yaml",
       "1-all-stable.yaml",

@@ -1,10 +1,14 @@
 import { spawnSync } from "node:child_process";
+import { mkdirSync, realpathSync, writeFileSync } from "node:fs";
+import { basename, dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { parseAllDocuments } from "yaml";
 import { serve } from "../../src/cli/serve.ts";
 import { type LoadResult, loadConfigText } from "../../src/config/load.ts";
 import { parseDuration } from "../../src/config/schema-kit/scalars.ts";
+import { certPem, keyPem } from "../kit/pki.ts";
+import { temporaryFolder } from "../kit/served.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 
@@ -19,6 +23,10 @@ interface Metadata {
 
 interface Probe {
   readonly httpGet: { readonly path: string; readonly port: string };
+  readonly periodSeconds: number;
+  /** Kubernetes' defaults: 1 second, 3 failures. */
+  readonly timeoutSeconds?: number;
+  readonly failureThreshold?: number;
 }
 
 export interface Container {
@@ -37,6 +45,16 @@ export interface Container {
   readonly resources?: { readonly requests: Labels; readonly limits: Labels };
   readonly volumeMounts?: readonly { readonly name: string; readonly mountPath: string; readonly subPath?: string }[];
 }
+
+interface ProjectedSecret {
+  readonly secret: {
+    readonly name: string;
+    readonly items: readonly { readonly key: string; readonly path: string }[];
+  };
+}
+
+/** A Pod's template, which every workload has. */
+export type PodTemplate = Deployment["spec"]["template"];
 
 export interface Deployment {
   readonly kind: "Deployment";
@@ -57,11 +75,13 @@ export interface Deployment {
         readonly topologySpreadConstraints?: readonly {
           readonly topologyKey: string;
           readonly labelSelector: { readonly matchLabels: Labels };
+          readonly matchLabelKeys?: readonly string[];
         }[];
         readonly volumes?: readonly {
           readonly name: string;
           readonly configMap?: { readonly name: string };
           readonly secret?: { readonly secretName: string; readonly defaultMode: number };
+          readonly projected?: { readonly sources: readonly ProjectedSecret[]; readonly defaultMode: number };
         }[];
       };
     };
@@ -73,7 +93,9 @@ export interface Service {
   readonly metadata: Metadata;
   readonly spec: {
     readonly type?: string;
+    readonly ipFamilyPolicy?: string;
     readonly selector: Labels;
+    readonly externalTrafficPolicy?: string;
     readonly ports: readonly {
       readonly port: number;
       readonly targetPort: number | string;
@@ -117,6 +139,10 @@ interface NetworkPolicy {
     readonly podSelector: { readonly matchLabels: Labels };
     readonly policyTypes: readonly string[];
     readonly ingress: readonly { readonly from?: readonly unknown[]; readonly ports: readonly { port: string }[] }[];
+    readonly egress: readonly {
+      readonly to?: readonly { readonly namespaceSelector?: object; readonly ipBlock?: { readonly cidr: string } }[];
+      readonly ports?: readonly { readonly port: number; readonly protocol: string }[];
+    }[];
   };
 }
 
@@ -124,8 +150,18 @@ interface PodMonitor {
   readonly kind: "PodMonitor";
   readonly metadata: Metadata;
   readonly spec: {
+    readonly jobLabel?: string;
     readonly selector: { readonly matchLabels: Labels };
-    readonly podMetricsEndpoints: readonly { readonly port: string; readonly path: string }[];
+    readonly podMetricsEndpoints: readonly {
+      readonly port: string;
+      readonly path: string;
+      readonly relabelings?: readonly {
+        readonly sourceLabels: readonly string[];
+        readonly regex: string;
+        readonly targetLabel: string;
+        readonly replacement: string;
+      }[];
+    }[];
   };
 }
 
@@ -182,6 +218,22 @@ export function build(folder: string): readonly Manifest[] {
   return manifests;
 }
 
+/**
+ * Builds a reader's own kustomization, which is not in this repository. `files` by path; `../../` in a kustomization.yaml
+ * leads to deploy/, as it does in deploy/overlays/NAME.
+ */
+export async function buildIn(files: Readonly<Record<string, string>>): Promise<readonly Manifest[]> {
+  const folder = await temporaryFolder();
+  for (const [path, text] of Object.entries(files)) {
+    const own = join(realpathSync(folder), dirname(path));
+    mkdirSync(own, { recursive: true });
+    const deploy = relative(own, join(root, "deploy"));
+    const isKustomization = basename(path) === "kustomization.yaml";
+    writeFileSync(join(folder, path), isKustomization ? text.replaceAll("../..", deploy) : text);
+  }
+  return build(folder);
+}
+
 /** What `kubectl patch` makes of a manifest file. */
 export function patched(file: string, patchFile: string): readonly Manifest[] {
   return manifestsIn(kubectl(["patch", "--local", "--output=yaml", `--filename=${file}`, `--patch-file=${patchFile}`]));
@@ -215,12 +267,18 @@ export function selectedBy(service: Service, manifests: readonly Manifest[]): re
     .map(({ metadata }) => metadata.name);
 }
 
-/** What `perch validate` would say of a configuration in the cluster, with the secret of the guide in place. */
+/** A file as the cluster mounts it: a certificate or its key by the ending, else the secret of the guide. */
+function mountedFile(path: string): Uint8Array {
+  if (path.endsWith(".crt")) return Buffer.from(certPem("shop"));
+  return Buffer.from(path.endsWith(".key") ? keyPem("shop") : "a-secret-of-thirty-two-bytes-or-more");
+}
+
+/** What `perch validate` would say of a configuration in the cluster, with all its Secrets in place. */
 export function loadedAsInTheBase(text: string): LoadResult {
   return loadConfigText(text, {
     file: "/etc/perch/perch.yaml",
     env: {},
-    readFile: () => Buffer.from("a-secret-of-thirty-two-bytes-or-more"),
+    readFile: mountedFile,
     randomSecret: () => new Uint8Array(32),
   });
 }
@@ -230,8 +288,11 @@ export function configIn(manifests: readonly Manifest[], name: string): LoadResu
 }
 
 /** The flags that a container gives `perch serve`; throws where Perch would. */
-export function flagsOf({ args = [] }: Container): Readonly<Record<string, unknown>> {
-  const [command, ...flags] = args;
+export function flagsOf({ args = [], env = [] }: Container): Readonly<Record<string, unknown>> {
+  const values = new Map(env.map(({ name, value }) => [name, value]));
+  // Kubernetes replaces $(NAME), and leaves it as it is where there is no such variable.
+  const replaced = args.map((arg) => arg.replace(/\$\((\w+)\)/g, (written, name) => values.get(name) ?? written));
+  const [command, ...flags] = replaced;
   if (command !== "serve") throw new Error(`not serve but ${command}`);
   return parseArgs({ args: flags, options: serve.options, strict: true }).values;
 }

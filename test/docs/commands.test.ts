@@ -14,15 +14,21 @@ afterAll(() => rmSync(root, { recursive: true, force: true }));
 type Files = Readonly<Record<string, string>>;
 
 /**
- * The files of a page: its first configuration is perch.yaml, or that of the checkout named below. Where the page lets its
- * reader write another, it is made here: what is found in perch.yaml, and what takes its place.
+ * The files of a page: its first configuration is perch.yaml, or that of the checkout named below. A block that begins
+ * with a comment such as `# jwt.yaml` is that file. Where the page lets its reader write another, it is made here: what is
+ * found in perch.yaml, and what takes its place.
  */
 function filesOf(page: Page): Files {
   const given = starts[page.path] ?? "config/minimal.yaml";
-  const perchYaml = configBlocks(page).map(completed)[0] ?? readFileSync(`${checkout}${given}`, "utf8");
+  const blocks = configBlocks(page).map(completed);
+  const perchYaml = blocks[0] ?? readFileSync(`${checkout}${given}`, "utf8");
+  const named = blocks.flatMap((text) => {
+    const [, name] = /^# ([\w-]+\.yaml)\n/.exec(text) ?? [];
+    return name === undefined ? [] : [[name, text] as const];
+  });
   const { name, find, replacement } = edits[page.path] ?? { name: "next.yaml", find: "", replacement: "" };
   if (!perchYaml.includes(find)) throw new Error(`${page.path} has no ${find} to change`);
-  return { "perch.yaml": perchYaml, [name]: perchYaml.replace(find, replacement) };
+  return { "perch.yaml": perchYaml, [name]: perchYaml.replace(find, replacement), ...Object.fromEntries(named) };
 }
 
 const starts: Files = { "deploy/README.md": "deploy/base/perch.yaml" };

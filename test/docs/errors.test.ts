@@ -21,8 +21,8 @@ test("docs/errors.md has every cause of every error that Perch answers, and its 
   }
 });
 
-test("the README's table of errors has every code that Perch answers by itself, with its status", () => {
-  const documented = tableOf(section(readPage("README.md"), "The chain")).flatMap(([, answer = "", codes = ""]) =>
+test("its table of all errors has every code that Perch answers by itself, with its status", () => {
+  const documented = tableOf(section(readPage("docs/errors.md"), "All errors")).flatMap(([, answer = "", codes = ""]) =>
     codesIn(codes).map((code) => [code, Number(answer.slice(0, 3))] as const),
   );
   const told = new Map(documented);

@@ -16,8 +16,15 @@ function anchorsOf(page: Page): ReadonlySet<string> {
   return anchors;
 }
 
+/** A workflow's runs and its badge, where GitHub has them beside the files of a repository. */
+const ofWorkflow = /^\.\.\/\.\.\/actions\/workflows\/([\w-]+\.yml)(?:\/badge\.svg)?$/;
+
 /** Undefined where the link leads somewhere. */
 function whyDead(page: Page, href: string): string | undefined {
+  const [, workflow] = ofWorkflow.exec(href) ?? [];
+  if (workflow !== undefined) {
+    return existsSync(join(checkout, ".github/workflows", workflow)) ? undefined : `${href}: no such workflow`;
+  }
   const [file = "", anchor] = href.split("#");
   const target = file === "" ? page.path : normalize(join(dirname(page.path), decodeURI(file)));
   if (target.startsWith("..") || !existsSync(join(checkout, target))) return `${href}: no such file`;
@@ -28,9 +35,9 @@ function whyDead(page: Page, href: string): string | undefined {
 
 const isElsewhere = (href: string) => /^[a-z]+:/.test(href);
 
-describe("links between pages", () => {
+describe("links between pages, and their pictures", () => {
   test.each(pages.map((page) => [page.path, page] as const))("%s: each leads somewhere", (_path, page) => {
-    const links = all(page.tokens, "link").map(({ href }) => href);
+    const links = [...all(page.tokens, "link"), ...all(page.tokens, "image")].map(({ href }) => href);
     expect(links.filter((href) => !isElsewhere(href)).flatMap((href) => whyDead(page, href) ?? [])).toEqual([]);
   });
 

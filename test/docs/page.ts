@@ -39,6 +39,7 @@ interface TokenTypes {
   readonly code: Tokens.Code;
   readonly codespan: Tokens.Codespan;
   readonly heading: Tokens.Heading;
+  readonly image: Tokens.Image;
   readonly link: Tokens.Link;
   readonly table: Tokens.Table;
 }

@@ -30,6 +30,11 @@ test("it names the same keys, codes, metrics and commands, and links to the same
   expect([...new Set(linksOf(chinese))].sort()).toEqual([...new Set(linksOf(english))].sort());
 });
 
+test("it has the same pictures, in the same order", () => {
+  const picturesOf = ({ tokens }: Page) => all(tokens, "image").map(({ href }) => href);
+  expect(picturesOf(chinese)).toEqual(picturesOf(english));
+});
+
 test("it quotes the same figures", () => {
   expect(figuresOf(chinese)).toEqual(figuresOf(english));
 });

@@ -17,7 +17,7 @@ export function ranges(...texts: readonly string[]): readonly AddressRange[] {
 
 /** By default a trusted proxy at 10.0.0.9. */
 export function callerOf(changes: Partial<Caller> = {}): Caller {
-  return { address: address("10.0.0.9"), trusted: true, scheme: "http", localPort: 8080, ...changes };
+  return { address: address("10.0.0.9"), trusted: true, scheme: "http", localPort: 8080, listener: "web", ...changes };
 }
 
 /** A head with exactly these headers, including ones that every lane would reject. */

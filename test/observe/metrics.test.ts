@@ -54,7 +54,7 @@ const busy = (): StatsRegistry => {
   release.pinRejected("forged");
   release.pinFlips.value = 3;
   attribute.error("unparsable");
-  stats.reloads.loaded(1_767_225_600_500);
+  stats.reloads.loaded(1_767_225_600_500, "a1b2c3d4e5f6");
   stats.reloads.rejected();
   stats.accessLog.dropped.value = 4;
   return stats;
@@ -151,6 +151,7 @@ describe("the exposition", () => {
     ["perch_config_reloads_total", ['{result="success"} 0', '{result="failure"} 1']],
     ["perch_config_last_reload_successful", [" 0"]],
     ["perch_config_last_reload_success_timestamp_seconds", [" 1767225600.5"]],
+    ["perch_config_info", ['{hash="a1b2c3d4e5f6"} 1']],
     ["perch_access_log_dropped_total", [" 4"]],
     ["perch_workers", [" 4"]],
     ["perch_worker_restarts_total", [" 5"]],

@@ -180,11 +180,11 @@ describe("a reload", () => {
       [reloads.results.by.success, reloads.results.by.failure, reloads.lastSuccessful, reloads.lastSuccessSeconds].map(
         ({ value }) => value,
       );
-    reloads.loaded(1_000);
+    reloads.loaded(1_000, "a1b2");
     expect(values()).toEqual([0, 0, 1, 1]);
     reloads.rejected();
     expect(values()).toEqual([0, 1, 0, 1]);
-    reloads.reloaded(3_500);
+    reloads.reloaded(3_500, "c3d4");
     expect(values()).toEqual([1, 1, 1, 3.5]);
   });
 });

@@ -140,7 +140,7 @@ describe("counts of several workers", () => {
 
   it("leave out what the main thread alone counts", () => {
     const made = registry();
-    made.stats.reloads.loaded(1_000);
+    made.stats.reloads.loaded(1_000, "a1b2");
     made.stats.reloads.rejected();
     made.stats.accessLog.dropped.value = 4;
     expect(made.stats.counts()).toEqual(noCounts);

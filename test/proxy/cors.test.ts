@@ -19,6 +19,7 @@ routes: [{ name: shop, service: shop, cors: ${yaml} }]`);
     host: "shop.example",
     path: "/",
     isRooted: true,
+    listener: "web",
     isHttps: false,
     header: none,
     query: none,

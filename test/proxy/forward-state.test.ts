@@ -66,7 +66,7 @@ function forwarding(more?: string, method = "GET") {
   };
   const head = PlainHead.read({ method, url: "/x", headers: { host: "shop" } });
   if ("problem" in head) throw new Error(head.problem);
-  const caller = { address: undefined, trusted: false, scheme: "http", localPort: 80 } as const;
+  const caller = { address: undefined, trusted: false, scheme: "http", localPort: 80, listener: "web" } as const;
   const exchange = new Exchange(context, caller, head);
   expect(exchange.begin()).toBeUndefined();
   if (exchange.attempts === undefined) throw new Error("not to be forwarded");

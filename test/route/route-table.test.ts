@@ -5,12 +5,21 @@ import type { RoutableRequest } from "../../src/route/path-index.ts";
 import type { PathMatch, RouteMatch } from "../../src/route/route-spec.ts";
 import { RouteTable } from "../../src/route/route-table.ts";
 
-const anything: RouteMatch = { hosts: [], scheme: undefined, path: undefined, methods: [], headers: [], query: [] };
+const anything: RouteMatch = {
+  listeners: [],
+  hosts: [],
+  scheme: undefined,
+  path: undefined,
+  methods: [],
+  headers: [],
+  query: [],
+};
 
 interface Given {
   readonly method?: string;
   readonly host?: string;
   readonly path?: string;
+  readonly listener?: string;
   readonly isHttps?: boolean;
   readonly headers?: Readonly<Record<string, string>>;
   readonly query?: Readonly<Record<string, string>>;
@@ -20,6 +29,7 @@ function request({
   method = "GET",
   host = "shop.example.com",
   path = "/",
+  listener = "web",
   isHttps = false,
   headers = {},
   query = {},
@@ -28,6 +38,7 @@ function request({
     method,
     host,
     path,
+    listener,
     isHttps,
     isRooted: path.startsWith("/"),
     header: (name) => headers[name],
@@ -190,7 +201,8 @@ test("an empty table matches nothing", () => {
 /** A reference implementation that tries every route. */
 function scan(matches: readonly RouteMatch[], given: RoutableRequest): number | undefined {
   const index = matches.findIndex(
-    ({ hosts, scheme, path, methods, headers }) =>
+    ({ listeners, hosts, scheme, path, methods, headers }) =>
+      (listeners.length === 0 || listeners.includes(given.listener)) &&
       (hosts.length === 0 || hosts.some((host) => hostTakes(host, given.host))) &&
       (scheme === undefined || (scheme === "https") === given.isHttps) &&
       (path === undefined || pathTakes(path, given.path)) &&
@@ -225,7 +237,9 @@ const pathMatch = fc.option(
   { nil: undefined },
 );
 const method = fc.constantFrom("GET", "PUT", "HEAD");
+const listener = fc.constantFrom("web", "internal");
 const routeMatch: fc.Arbitrary<RouteMatch> = fc.record({
+  listeners: fc.oneof({ weight: 3, arbitrary: fc.constant([]) }, { weight: 1, arbitrary: fc.tuple(listener) }),
   hosts: fc.array(hostPattern, { maxLength: 2 }),
   scheme: fc.constantFrom(undefined, undefined, "http" as const, "https" as const),
   path: pathMatch,
@@ -244,6 +258,7 @@ const anyRequest = fc
     method,
     host,
     path,
+    listener,
     isHttps: fc.boolean(),
     headers: fc.constantFrom<Record<string, string>[]>({}, { "x-beta": "1" }),
   })

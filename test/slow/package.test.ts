@@ -107,7 +107,17 @@ test("it has the program, documentation and examples only", async () => {
   const listed = await run("tar", ["-tzf", tarball], folder);
   const top = new Set(listed.split("\n").map((path) => path.split("/")[1]));
   expect([...top].filter((name) => name !== undefined).sort()).toEqual(
-    ["LICENSE", "README.md", "README.zh-CN.md", "config", "dist", "docs", "package.json"].sort(),
+    [
+      "CHANGELOG.md",
+      "LICENSE",
+      "README.md",
+      "README.zh-CN.md",
+      "SECURITY.md",
+      "config",
+      "dist",
+      "docs",
+      "package.json",
+    ].sort(),
   );
   expect(listed).not.toMatch(/\.test\.|(?<!\.d)\.ts$/m);
 });

@@ -168,8 +168,8 @@ class Perches {
     const text = file
       .replace("http://nginx-stable:80", this.#versions.stable.origin)
       .replace("http://nginx-canary:80", this.#versions.canary.origin)
-      .replace("0.0.0.0:8080", "127.0.0.1:0")
-      .replace("0.0.0.0:9901", "127.0.0.1:0")
+      .replace("*:8080", "127.0.0.1:0")
+      .replace("*:9901", "127.0.0.1:0")
       .replace("/run/secrets/perch/sticky-secret", join(this.#folder, "sticky-secret"));
     const path = join(this.#folder, "perch.yaml");
     await writeFile(`${path}.new`, text);

@@ -35,7 +35,34 @@ export interface DraftRoute {
   readonly comment: string;
 }
 
+/** A certificate of a listener, in files that the Pod mounts. */
+export interface DraftCertificate {
+  readonly certFile: string;
+  readonly keyFile: string;
+}
+
+export interface DraftListener {
+  readonly name: string;
+  /** The port of the original, where clients connect to. */
+  readonly port: number;
+  /** Undefined: plain HTTP. */
+  readonly certificates: readonly DraftCertificate[] | undefined;
+  /** Other settings of its `tls`: `clientCa`, `minVersion`. */
+  readonly tls?: YamlMap;
+  /** Whether clients speak HTTP/2 without TLS, as those of gRPC do. */
+  readonly h2c?: boolean;
+}
+
+/** A fact about the requester, with the only place where it comes from. */
+export interface DraftAttribute {
+  readonly name: string;
+  readonly source: YamlMap;
+}
+
 export interface DraftParts {
+  readonly attributes: readonly DraftAttribute[];
+  /** Empty: one for http. */
+  readonly listeners: readonly DraftListener[];
   readonly services: readonly DraftService[];
   readonly releases: readonly DraftRelease[];
   readonly routes: readonly DraftRoute[];
@@ -47,15 +74,25 @@ export interface Note {
   readonly what: string;
   /** Whether the original protected something that the result does not. These notes stand first. */
   readonly lostProtection: boolean;
+  /** Whether a route of the original, or an object with routes, is not in the result. The summary counts these notes. */
+  readonly leftOut: boolean;
 }
 
 /** A Perch configuration under construction. */
 export class Draft {
+  /** Empty: one for http. */
+  readonly listeners: DraftListener[] = [];
+  readonly attributes: DraftAttribute[] = [];
   readonly services: DraftService[] = [];
   readonly releases: DraftRelease[] = [];
   readonly routes: DraftRoute[] = [];
-  readonly #notes: Note[] = [];
+  /** By place and text, so that each is listed once. */
+  readonly #notes = new Map<string, Note>();
   readonly #names = new Map<string, Set<string>>();
+  /** The next number by kind and name: many routes of one object have its name. */
+  readonly #numbers = new Map<string, number>();
+  /** Names by versions and settings. */
+  readonly #services = new Map<string, string>();
   /** Names by settings as they were asked for. */
   readonly #releases = new Map<string, string>();
   /** The names of the pins' cookies. */
@@ -63,13 +100,12 @@ export class Draft {
 
   /** Those of lost protection first. */
   get notes(): readonly Note[] {
-    return [true, false].flatMap((lost) => this.#notes.filter(({ lostProtection }) => lostProtection === lost));
+    const all = [...this.#notes.values()];
+    return [true, false].flatMap((lost) => all.filter(({ lostProtection }) => lostProtection === lost));
   }
 
   note(where: string, what: string, lostProtection = false): void {
-    const note = { where: printable(where), what: printable(what), lostProtection };
-    if (this.#notes.some((other) => other.where === note.where && other.what === note.what)) return;
-    this.#notes.push(note);
+    this.#add({ where: printable(where), what: printable(what), lostProtection, leftOut: false });
   }
 
   /** Something that protected clients or services, and that the result does not do. */
@@ -77,30 +113,89 @@ export class Draft {
     this.note(where, what, true);
   }
 
+  /**
+   * A note of a route that is not in the result, or of an object whose routes are not: what it is, why, and what becomes
+   * of its requests. The summary counts these notes.
+   */
+  leftOut(where: string, what: string, lostProtection = false): void {
+    this.#add({ where: printable(where), what: printable(what), lostProtection, leftOut: true });
+  }
+
+  #add(note: Note): void {
+    const key = JSON.stringify([note.where, note.what]);
+    if (!this.#notes.has(key)) this.#notes.set(key, note);
+  }
+
+  /**
+   * The name of the listener for this port of the original. `certificates`: undefined for plain HTTP. Those of several
+   * parts of the input for one port are collected; where some speak TLS and others do not, the listener speaks TLS.
+   */
+  listener(port: number, certificates?: readonly DraftCertificate[], tls: YamlMap = {}): string {
+    const at = this.listeners.findIndex((one) => one.port === port);
+    const known = this.listeners[at];
+    if (known === undefined) {
+      const name = port === 80 ? "http" : port === 443 ? "https" : `port-${port}`;
+      this.listeners.push({ name, port, certificates, tls });
+      return name;
+    }
+    const added = (certificates ?? []).filter(
+      ({ certFile }) => !known.certificates?.some((one) => one.certFile === certFile),
+    );
+    if (certificates !== undefined) {
+      this.listeners[at] = {
+        ...known,
+        tls: { ...known.tls, ...tls },
+        certificates: [...(known.certificates ?? []), ...added],
+      };
+    }
+    return known.name;
+  }
+
+  /** Lets clients of this listener speak HTTP/2 without TLS. With TLS they choose HTTP/2 by ALPN. */
+  serveH2c(listener: string): void {
+    const at = this.listeners.findIndex(({ name }) => name === listener);
+    const known = this.listeners[at];
+    if (known !== undefined) this.listeners[at] = { ...known, h2c: true };
+  }
+
   /** A valid name that is unique within its kind. */
-  name(kind: "service" | "release" | "route", wanted: string): string {
+  name(kind: "attribute" | "service" | "release" | "route", wanted: string): string {
     const taken = this.#names.get(kind) ?? new Set<string>();
     this.#names.set(kind, taken);
     const base = resourceNameOf(wanted);
+    const stem = base.slice(0, 57).replace(/-+$/, "");
     let name = base;
-    for (let number = 2; taken.has(name); number++) name = `${base.slice(0, 58)}-${number}`;
+    let number = this.#numbers.get(`${kind} ${stem}`) ?? 2;
+    for (; taken.has(name); number++) name = `${stem}-${number}`;
+    if (name !== base) this.#numbers.set(`${kind} ${stem}`, number);
     taken.add(name);
+    return name;
+  }
+
+  /** The name of the attribute with this source, such as `{ header: x-user }`; creates it if there is none. */
+  attribute(source: YamlMap): string {
+    const [[kind = "", place = ""] = []] = Object.entries(source);
+    const known = this.attributes.find((one) => JSON.stringify(one.source) === JSON.stringify(source));
+    if (known !== undefined) return known.name;
+    const name = this.name("attribute", `by-${kind}-${place}`);
+    this.attributes.push({ name, source });
     return name;
   }
 
   /** The name of the service with exactly these versions and settings; creates it if there is none. */
   service(wanted: string, versions: readonly DraftVersion[], settings: YamlMap): string {
     const same = JSON.stringify([versions, settings]);
-    const known = this.services.find((service) => JSON.stringify([service.versions, service.settings]) === same);
-    if (known !== undefined) return known.name;
+    const known = this.#services.get(same);
+    if (known !== undefined) return known;
     const name = this.name("service", wanted);
     this.services.push({ name, versions, settings });
+    this.#services.set(same, name);
     return name;
   }
 
-  /** The name of the release with exactly these settings; creates it if there is none. */
-  release(wanted: string, settings: YamlMap, comment: string): string {
-    const same = JSON.stringify(settings);
+  /** The name of the release with exactly these settings for these destinations; creates it if there is none. */
+  release(wanted: string, settings: YamlMap, comment: string, destinations: string): string {
+    const same = JSON.stringify([destinations, settings]);
     const known = this.#releases.get(same);
     if (known !== undefined) return known;
     const name = this.newRelease(wanted, settings, comment);
@@ -113,6 +208,14 @@ export class Draft {
     const name = this.name("release", wanted);
     this.releases.push({ name, settings: this.#withOwnCookie(settings, comment), comment });
     return name;
+  }
+
+  /** Gives a release other settings. Routes that are added later do not share it. */
+  replaceRelease(name: string, settings: YamlMap, comment: string): void {
+    const index = this.releases.findIndex((release) => release.name === name);
+    if (index < 0) return;
+    this.releases[index] = { name, settings, comment };
+    for (const [same, known] of this.#releases) if (known === name) this.#releases.delete(same);
   }
 
   /** Each release needs a cookie of its own, so a name that another release has is left out. */
@@ -131,6 +234,15 @@ export class Draft {
   }
 }
 
+/** Where the manifests of `deploy/` mount the Secrets of certificates. */
+const certificateFolder = "/etc/perch/tls";
+
+/** The certificate in a Secret of type kubernetes.io/tls. */
+export function certificateOf(namespace: string, secret: string): DraftCertificate {
+  const folder = `${certificateFolder}/${resourceNameOf(`${namespace}-${secret}`)}`;
+  return { certFile: `${folder}/tls.crt`, keyFile: `${folder}/tls.key` };
+}
+
 export function isYamlMap(value: YamlValue | undefined): value is YamlMap {
   return typeof value === "object" && !Array.isArray(value);
 }
@@ -145,7 +257,7 @@ const longestNote = 600;
 /** On one line, without control characters, and short enough to leave the other notes visible. */
 function printable(text: string): string {
   const line = text.replace(/[\p{Cc}\p{Cf}\u2028\u2029\s]+/gu, " ");
-  return line.length > longestNote ? `${line.slice(0, longestNote)}…` : line;
+  return line.length > longestNote ? `${line.slice(0, longestNote - 1)}…` : line;
 }
 
 /** Converts to a valid name: a-z, 0-9 and dashes, at most 63 characters. */

@@ -1,13 +1,20 @@
-import { loadConfigText } from "../load.ts";
+import { loadConfigText, maxConfigBytes } from "../load.ts";
+import { UnfitFileError } from "../named-files.ts";
 import type { Diagnostic } from "../schema-kit/diagnostics.ts";
-import { Draft, type Note } from "./draft.ts";
-import { importHttpRoutes } from "./gateway-api/gateway-api.ts";
+import { Draft, type DraftParts, type Note } from "./draft.ts";
+import { importGatewayApi } from "./gateway-api/gateway-api.ts";
 import { importIngresses } from "./ingress/ingress-nginx.ts";
 import { importVirtualServices } from "./istio/istio.ts";
-import { type Manifest, parseManifests, titleOf } from "./manifests.ts";
+import { isRead, noteUnreadKinds, nothingToImport } from "./kinds.ts";
+import { loadableParts } from "./loadable-parts.ts";
+import { type Manifest, parseManifests } from "./manifests.ts";
+import { withoutUpstreamCertificates } from "./mounted-files.ts";
 import { noteGateways } from "./notes.ts";
+import { importRollouts } from "./rollouts/import-rollouts.ts";
+import { type Summary, summaryOf, summaryText } from "./summary.ts";
+import { importIngressRoutes } from "./traefik/traefik.ts";
 import { usableParts } from "./usable-parts.ts";
-import { writeDraft } from "./write-draft.ts";
+import { stickySecretFile, writeDraft } from "./write-draft.ts";
 
 /** A file of Kubernetes manifests: Ingresses, HTTPRoutes, VirtualServices, … */
 export interface ImportSource {
@@ -21,6 +28,7 @@ export type Imported =
       readonly config: string;
       /** Those of lost protection first. */
       readonly notes: readonly Note[];
+      readonly summary: Summary;
       /** Errors of the configuration, which are defects of the import; empty if it is valid. */
       readonly defects: readonly Diagnostic[];
     }
@@ -33,61 +41,67 @@ export function importManifests(sources: readonly ImportSource[]): Imported {
   for (const { file, text } of sources) {
     const parsed = parseManifests(text, file);
     if (!parsed.ok) return { ...parsed, notes: [] };
-    manifests.push(...parsed.manifests);
+    for (const manifest of parsed.manifests) manifests.push(manifest);
   }
   const draft = new Draft();
-  importIngresses(manifests, draft);
-  importHttpRoutes(manifests, draft);
-  importVirtualServices(manifests, draft);
-  noteGateways(manifests.filter(isKnown), draft);
-  for (const manifest of manifests.filter((one) => !isKnown(one))) {
-    draft.note(titleOf(manifest), `not imported: ${whyUnknown(manifest)}`, protective.test(manifest.kind));
-  }
-  const parts = usableParts(draft);
-  const { notes } = draft;
-  if (parts.routes.length === 0) return { ok: false, problem: nothingToImport(manifests), notes };
+  const read = manifests.filter(isRead);
+  importIngresses(read, draft);
+  importGatewayApi(read, draft);
+  importVirtualServices(read, draft);
+  importIngressRoutes(read, draft);
+  importRollouts(read, draft);
+  noteGateways(
+    read.filter(({ group }) => group === "networking.istio.io"),
+    draft,
+  );
+  noteUnreadKinds(manifests, draft);
   const files = sources.map(({ file }) => file);
-  const config = writeDraft(parts, notes, files);
-  return { ok: true, config, notes, defects: defectsOf(config) };
+  const first = written(usableParts(draft), draft, files);
+  const isTooLarge = Buffer.byteLength(first.config) > maxConfigBytes;
+  if (first.defects.length === 0 || isTooLarge)
+    return first.parts.routes.length === 0 ? nothing(manifests, draft) : imported(first);
+  const second = written(loadableParts(first.parts, draft, problemIn), draft, files);
+  return second.parts.routes.length === 0 ? nothing(manifests, draft) : imported(second);
 }
 
-/** The group of each kind that is imported, or that others refer to. */
-const groups: ReadonlyMap<string, string> = new Map([
-  ["Ingress", "networking.k8s.io"],
-  ["HTTPRoute", "gateway.networking.k8s.io"],
-  ["VirtualService", "networking.istio.io"],
-  ["DestinationRule", "networking.istio.io"],
-  ["GatewayClass", "gateway.networking.k8s.io"],
-  ["IngressClass", "networking.k8s.io"],
-  ["ReferenceGrant", "gateway.networking.k8s.io"],
-  ["ConfigMap", ""],
-  ["Namespace", ""],
-  ["Secret", ""],
-  ["Service", ""],
-]);
-
-function isKnown({ kind, group }: Manifest): boolean {
-  if (kind === "Gateway") return group === "gateway.networking.k8s.io" || group === "networking.istio.io";
-  return groups.get(kind) === group;
+interface Written {
+  readonly parts: DraftParts;
+  readonly config: string;
+  readonly notes: readonly Note[];
+  readonly summary: Summary;
+  readonly defects: readonly Diagnostic[];
 }
 
-function whyUnknown({ kind, group }: Manifest): string {
-  const known = groups.get(kind);
-  return known === undefined || known === "" || group === ""
-    ? "Perch has no equivalent"
-    : `its API group is ${group}, and only that of ${known} is read`;
+function written(parts: DraftParts, { notes }: Draft, files: readonly string[]): Written {
+  const summary = summaryOf(parts, notes);
+  const config = writeDraft(parts, notes, summaryText(summary), files);
+  return { parts, config, notes, summary, defects: defectsIn(parts, config) };
 }
 
-/** Kinds such as AuthorizationPolicy, PeerAuthentication and SecurityPolicy. */
-const protective = /Policy$|Authenti|Authoriz/;
+const imported = ({ parts: _, ...result }: Written): Imported => ({ ok: true, ...result });
 
-function nothingToImport(manifests: readonly Manifest[]): string {
-  const kinds = [...new Set(manifests.map(({ kind }) => kind))];
-  const found = kinds.length === 0 ? "" : ` (the input has ${kinds.slice(0, 10).join(", ")})`;
-  return `nothing to import: no Ingress, HTTPRoute or VirtualService with a usable backend was found${found}`;
+function nothing(manifests: readonly Manifest[], { notes }: Draft): Imported {
+  return { ok: false, problem: nothingToImport(manifests), notes };
 }
 
-function defectsOf(config: string): readonly Diagnostic[] {
-  const loaded = loadConfigText(config, { file: "perch.yaml", env: {}, randomSecret: () => new Uint8Array(32) });
+const problemIn = (parts: DraftParts): string | undefined => defectsIn(parts)[0]?.message;
+
+/** What the loader finds. Certificates are left out: their files exist where the result will run, and not here. */
+function defectsIn(parts: DraftParts, config = writeDraft(parts, [], "", [])): readonly Diagnostic[] {
+  const hasTls = parts.listeners.some(({ certificates }) => certificates !== undefined);
+  const plain = parts.listeners.map((listener) => ({ ...listener, certificates: undefined }));
+  const text = hasTls ? writeDraft({ ...parts, listeners: plain }, [], "", []) : config;
+  const loaded = loadConfigText(withoutUpstreamCertificates(text), {
+    file: "perch.yaml",
+    env: {},
+    randomSecret: () => new Uint8Array(32),
+    readFile: standIn,
+  });
   return loaded.ok ? [] : loaded.problems.filter(({ severity }) => severity === "error");
+}
+
+/** The file that the result names exists where it will run, and not here. */
+function standIn(path: string): Uint8Array {
+  if (path === stickySecretFile) return new TextEncoder().encode("a-stand-in-of-32-bytes-or-longer");
+  throw new UnfitFileError("not-given");
 }

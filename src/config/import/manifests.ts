@@ -6,8 +6,16 @@ export interface Manifest {
   readonly kind: string;
   /** The API group without the version, such as `networking.k8s.io`; empty for the core group. */
   readonly group: string;
+  /** The version of the API, such as `v1beta1`. */
+  readonly version: string;
+  /** `default` where the object does not say it. */
   readonly namespace: string;
   readonly name: string;
+  /** Whether the object itself names its namespace. */
+  readonly hasNamespace: boolean;
+  /** When it was created, in RFC 3339; empty in files that did not come from a cluster. */
+  readonly createdAt: string;
+  readonly labels: SourceObject;
   readonly annotations: SourceObject;
   readonly spec: SourceObject;
   /** Of a ConfigMap. */
@@ -20,19 +28,31 @@ export type Manifests =
 
 /** Parses a YAML stream (or JSON) of objects and lists of objects. Never throws. */
 export function parseManifests(text: string, file: string): Manifests {
+  const json = parseJson(text);
+  if (json !== undefined) return { ok: true, manifests: flatten(json) };
   const documents = parseAllDocuments(text, { merge: true });
   const manifests: Manifest[] = [];
   for (const document of "empty" in documents ? [] : documents) {
     const [error] = document.errors;
     if (error !== undefined) return { ok: false, problem: `${file}: ${error.message.split("\n")[0]}` };
     try {
-      manifests.push(...flatten(document.toJS()));
+      for (const manifest of flatten(document.toJS())) manifests.push(manifest);
     } catch (error) {
       // `yaml` throws if aliases expand to too many nodes.
       return { ok: false, problem: `${file}: ${error instanceof Error ? error.message : String(error)}` };
     }
   }
   return { ok: true, manifests };
+}
+
+/** JSON is YAML too, but its own parser is many times faster: `kubectl -o json` of a cluster has megabytes. */
+function parseJson(text: string): unknown {
+  if (!/^\s*[[{]/.test(text)) return undefined;
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }
 
 function flatten(value: unknown): Manifest[] {
@@ -42,19 +62,33 @@ function flatten(value: unknown): Manifest[] {
   const kind = whole.text("kind");
   if (kind === "") return [];
   const metadata = whole.object("metadata");
-  const apiVersion = whole.text("apiVersion");
+  const [version = "", group = ""] = whole.text("apiVersion").split("/").reverse();
   return [
     {
       kind,
-      group: apiVersion.includes("/") ? apiVersion.slice(0, apiVersion.indexOf("/")) : "",
+      group,
+      version,
       namespace: metadata.text("namespace") || "default",
+      hasNamespace: metadata.text("namespace") !== "",
       name: metadata.text("name"),
+      createdAt: metadata.text("creationTimestamp"),
+      labels: new SourceObject(metadata.peek("labels")),
       annotations: new SourceObject(metadata.peek("annotations")),
       spec: new SourceObject(object["spec"]),
       data: new SourceObject(object["data"]),
     },
   ];
 }
+
+/** The order in which Kubernetes settles conflicts: the older object wins; of the same age the first by name. */
+export function byAge(a: Manifest, b: Manifest): number {
+  return compare(ageKey(a), ageKey(b)) || compare(`${a.namespace}/${a.name}`, `${b.namespace}/${b.name}`);
+}
+
+const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
+
+/** An object without a time is not in the cluster yet. */
+const ageKey = ({ createdAt }: Manifest): string => createdAt || "9999";
 
 /** The object's name in messages. */
 export function titleOf({ kind, namespace, name }: Manifest): string {

@@ -1,18 +1,22 @@
 import type { Draft } from "./draft.ts";
 import { type Manifest, titleOf } from "./manifests.ts";
 
-/** What a note says of a key, by its name; `protects` stands before what is lost. */
+/** What a note says of a key, by its name. */
 export interface Advice {
   readonly text: string;
+  /** Whether the key protects something, which is lost. */
   readonly protects?: boolean;
+  /** Whether the key has routes, which the summary counts as left out. */
+  readonly isRoute?: boolean;
 }
 
 /** Names everything in the spec that was not read, so that no setting is dropped silently. */
 export function noteUnread(manifest: Manifest, advice: Readonly<Record<string, Advice>>, draft: Draft): void {
   for (const path of manifest.spec.unread()) {
     const key = path.replace(/\[\d+\]$/, "").replace(/^.*\./, "");
-    const { text, protects } = advice[key] ?? { text: "not imported" };
-    draft.note(titleOf(manifest), `${path}: ${text}`, protects);
+    const { text, protects, isRoute } = advice[key] ?? { text: "not imported" };
+    if (isRoute === true) draft.leftOut(titleOf(manifest), `${path} is left out: ${text}`, protects);
+    else draft.note(titleOf(manifest), `${path}: ${text}`, protects);
   }
 }
 
@@ -21,17 +25,12 @@ export const perRequestWeights =
 
 /** Gateways are not imported: their ports, addresses and certificates are the listeners'. What they protect is noted. */
 export function noteGateways(manifests: readonly Manifest[], draft: Draft): void {
-  for (const gateway of manifests.filter(({ kind }) => kind === "Gateway")) {
+  for (const gateway of manifests.filter(isOfGatewayApi)) {
     const where = titleOf(gateway);
-    const listeners = [...gateway.spec.objects("servers"), ...gateway.spec.objects("listeners")];
+    const listeners = gateway.spec.objects("listeners");
     for (const listener of listeners) {
       const tls = listener.object("tls");
-      if (tls.flag("httpsRedirect") === true) {
-        const route =
-          "add a first route `{ match: { scheme: http }, redirect: { scheme: https, status: 301 } }`, with its hosts";
-        draft.noteLostProtection(where, `${tls.path}.httpsRedirect: plain requests were redirected to https; ${route}`);
-      }
-      if (tls.text("mode").includes("MUTUAL") || tls.has("frontendValidation")) {
+      if (tls.has("frontendValidation")) {
         draft.noteLostProtection(where, `${tls.path}: clients needed a certificate; no equivalent`);
       }
     }
@@ -39,4 +38,7 @@ export function noteGateways(manifests: readonly Manifest[], draft: Draft): void
   }
 }
 
-const hasTls = (listeners: Manifest["spec"][]): boolean => listeners.some((listener) => listener.has("tls"));
+const isOfGatewayApi = ({ kind, group }: Manifest): boolean =>
+  kind === "Gateway" && group === "gateway.networking.k8s.io";
+
+const hasTls = (listeners: readonly Manifest["spec"][]): boolean => listeners.some((listener) => listener.has("tls"));

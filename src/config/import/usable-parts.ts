@@ -12,19 +12,27 @@ import {
   type YamlMap,
   type YamlValue,
 } from "./draft.ts";
+import { whoServesInstead } from "./later-routes.ts";
 
 /**
  * The draft without what a configuration does not accept, such as a time limit of a year: a setting is left out, and
  * a route with an invalid match or service as a whole. Each is noted.
  */
 export function usableParts(draft: Draft): DraftParts {
-  const services = draft.services.filter((service) => hasEndpoints(service, draft));
-  const names = new Set(services.map(({ name }) => name));
-  const served = draft.routes.filter(({ service }) => service === undefined || names.has(service));
-  const routes = served.flatMap((route) => validRoute(route, draft));
-  // The versions of a service that was left out are known to no other.
-  const releases = draft.releases.filter(({ name }) => routes.some(({ release }) => release === name));
+  const problems = new Map<string, string>();
+  for (const service of draft.services) {
+    const problem = problemOf(service);
+    if (problem === undefined) continue;
+    problems.set(service.name, problem);
+    draft.note(`service ${service.name}`, `${problem}: left out, with its routes`);
+  }
+  const routes = keptRoutes(draft.routes, draft, (route) => {
+    const ofService = problems.get(route.service ?? "");
+    return ofService === undefined ? problemOfMatch(route) : `its service has no usable endpoint (${ofService})`;
+  });
+  const { services, releases, ...others } = partsOf(draft, routes);
   return {
+    ...others,
     services: services.map((service) => {
       const versions = { only: { endpoints: ["http://127.0.0.1:80"] } };
       const validate = (settings: YamlMap) => problemWith(serviceSchema, { versions, ...settings });
@@ -34,29 +42,56 @@ export function usableParts(draft: Draft): DraftParts {
       const validate = (settings: YamlMap) => problemWith(releaseSchema, settings);
       return { ...release, settings: validSettings(release.settings, validate, release.comment, draft) };
     }),
+    routes: routes.map((route) => withValidSettings(route, draft)),
+  };
+}
+
+/** These routes, with the services and releases that they use. */
+export function partsOf(all: DraftParts, routes: readonly DraftRoute[]): DraftParts {
+  const services = new Set(routes.map(({ service }) => service));
+  const releases = new Set(routes.map(({ release }) => release));
+  return {
+    listeners: all.listeners,
+    attributes: all.attributes,
+    services: all.services.filter(({ name }) => services.has(name)),
+    releases: all.releases.filter(({ name }) => releases.has(name)),
     routes,
   };
 }
 
-function hasEndpoints({ name, versions }: DraftService, draft: Draft): boolean {
-  const named = Object.fromEntries(versions.map((one) => [one.name, { endpoints: one.endpoints, ...one.settings }]));
-  const problem = problemWith(serviceSchema, { versions: named });
-  if (problem !== undefined) draft.note(`service ${name}`, `${problem}: left out, with its routes`);
-  return problem === undefined;
+/** The routes without a problem. Each of the others is noted, with the route that may serve its requests instead. */
+export function keptRoutes(
+  routes: readonly DraftRoute[],
+  draft: Draft,
+  problemOfRoute: (route: DraftRoute) => string | undefined,
+): DraftRoute[] {
+  const problems = routes.map(problemOfRoute);
+  return routes.filter((route, index) => {
+    const problem = problems[index];
+    if (problem === undefined) return true;
+    const later = routes.filter((_, other) => other > index && problems[other] === undefined);
+    const instead = whoServesInstead(route, later);
+    draft.leftOut(route.comment, `the route ${route.name} is left out, as ${problem}; ${instead}`);
+    return false;
+  });
 }
 
-function validRoute(route: DraftRoute, draft: Draft): DraftRoute[] {
-  const { match, service, settings, comment } = route;
-  const { redirect, ...others } = settings;
+function problemOf({ versions }: DraftService): string | undefined {
+  const named = Object.fromEntries(versions.map((one) => [one.name, { endpoints: one.endpoints, ...one.settings }]));
+  return problemWith(serviceSchema, { versions: named });
+}
+
+function problemOfMatch({ match, service, settings }: DraftRoute): string | undefined {
+  const { redirect } = settings;
   const target: YamlMap = redirect === undefined ? { service: service ?? "none" } : { redirect };
-  const problem = problemWith(routeSchema, { name: "route", match, ...target });
-  if (problem !== undefined) {
-    draft.note(comment, `${problem}: the route is left out, so later routes match its requests`);
-    return [];
-  }
+  return problemWith(routeSchema, { name: "route", match, ...target });
+}
+
+function withValidSettings(route: DraftRoute, draft: Draft): DraftRoute {
+  const { redirect, ...others } = route.settings;
   const validate = (one: YamlMap) => problemWith(routeSchema, { name: "route", service: "service", ...one });
-  const kept = besideCors(validSettings(others, validate, comment, draft), comment, draft);
-  return [{ ...route, settings: redirect === undefined ? kept : { redirect, ...kept } }];
+  const kept = besideCors(validSettings(others, validate, route.comment, draft), route.comment, draft);
+  return { ...route, settings: redirect === undefined ? kept : { redirect, ...kept } };
 }
 
 /** `cors` sets some response headers itself, so edits of them are left out. */

@@ -25,15 +25,16 @@ export interface WeightedService {
  * all.
  */
 export function weightedService(
-  backends: readonly WeightedBackend[],
+  written: readonly WeightedBackend[],
   wanted: { readonly service: string; readonly release: string; readonly settings: YamlMap; readonly comment: string },
   releaseSettings: YamlMap,
   draft: Draft,
 ): WeightedService {
-  const names = versionNames(
-    backends.map(({ name }) => name),
+  const unordered = versionNames(
+    written.map(({ name }) => name),
     wanted.service,
   );
+  const { backends, names } = baselineFirst(written, unordered);
   const versions = backends.map(
     ({ origin, settings }, index): DraftVersion => ({
       name: names[index] ?? "",
@@ -50,7 +51,9 @@ export function weightedService(
     ...(backends.length < 2 ? {} : { split }),
     ...(mirrored < 0 ? {} : { mirror: mirrorOf(names[mirrored] ?? "", backends[mirrored]?.mirrorPercent ?? 100) }),
   };
-  return { service, release: draft.release(wanted.release, settings, wanted.comment) };
+  // Not one release for all services with the same weights: a rollout of one would move the others.
+  const destinations = backends.map(({ origin }) => origin).join(" ");
+  return { service, release: draft.release(wanted.release, settings, wanted.comment, destinations) };
 }
 
 /** The other gateways mirror requests of every method. */
@@ -58,10 +61,29 @@ export function mirrorOf(version: string, percent: number): YamlMap {
   return { version, percent, methods: ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"] };
 }
 
+/** A service's first version is its default, which serves where another cannot. */
+function baselineFirst(
+  backends: readonly WeightedBackend[],
+  names: readonly string[],
+): { readonly backends: readonly WeightedBackend[]; readonly names: readonly string[] } {
+  const named = names.findIndex((name) => /^(?:stable|baseline|primary)$/.test(name));
+  const weights = backends.map(({ weight }) => weight);
+  const first = named < 0 ? weights.indexOf(Math.max(...weights)) : named;
+  const moved = <T>(list: readonly T[]): T[] =>
+    list.toSpliced(first, 1).toSpliced(0, 0, ...list.slice(first, first + 1));
+  return first <= 0 ? { backends, names } : { backends: moved(backends), names: moved(names) };
+}
+
+/** Names of Services that say which version they are, as in `shop-canary`. */
+const versionSuffix = /-(canary|candidate|preview|beta|next|baseline|stable|primary|blue|green|v\d+)$/;
+
 /** Strips the common prefix: shop-stable and shop-canary become stable and canary, as do shop and shop-canary. */
 function versionNames(names: readonly string[], service: string): readonly string[] {
   const [first = ""] = names;
-  if (names.length < 2) return [first === service ? "stable" : resourceNameOf(first)];
+  if (names.length < 2) {
+    const [, suffix] = versionSuffix.exec(first) ?? [];
+    return [suffix ?? (first === service ? "stable" : resourceNameOf(first))];
+  }
   let shared = first;
   for (const name of names)
     while (!`${name}-`.startsWith(`${shared}-`) && shared !== "")
@@ -99,16 +121,29 @@ export class ServicePorts {
     return `${scheme}://${name}.${namespace}:${number}`;
   }
 
+  /** The name of a port; empty if it has none, or the Service is not part of the input. */
+  portName(namespace: string, name: string, number: number): string {
+    const ports = this.#find(namespace, name)?.spec.objects("ports") ?? [];
+    return ports.find((one) => one.number("port") === number)?.text("name") ?? "";
+  }
+
   #lookUp(namespace: string, name: string, port: SourceObject | undefined, where: string): number {
     const wanted = port?.text("name") ?? "";
-    const ports = this.#services.get(`${namespace}/${name}`)?.spec.objects("ports") ?? [];
+    const ports = this.#find(namespace, name)?.spec.objects("ports") ?? [];
     const found = wanted === "" && ports.length === 1 ? ports[0] : ports.find((one) => one.text("name") === wanted);
     const number = found?.number("port");
     if (number !== undefined) return number;
-    this.#draft.note(
-      where,
-      `the port ${wanted === "" ? "" : `"${wanted}" `}of Service ${namespace}/${name} is unknown, so 80 is used: add the Service to the input, or set the port`,
-    );
+    const why = ports.length > 0 ? "the Service has others" : "add the Service to the input";
+    const unknown = `the port ${wanted === "" ? "" : `"${wanted}" `}of Service ${namespace}/${name} is unknown`;
+    this.#draft.note(where, `${unknown}, so 80 is used: ${why}, or set the port`);
     return 80;
+  }
+
+  /** Files that are applied with `kubectl -n` do not name their namespace, so there the name has to do. */
+  #find(namespace: string, name: string): Manifest | undefined {
+    const found = this.#services.get(`${namespace}/${name}`);
+    if (found !== undefined) return found;
+    const unplaced = this.#services.get(`default/${name}`);
+    return unplaced?.hasNamespace === false ? unplaced : undefined;
   }
 }

@@ -7,7 +7,11 @@ import type { Infer } from "../schema-kit/schema.ts";
 
 export const adminSchema = object(
   {
-    address: defaulted("host:port of the admin server.", bindAddress, "127.0.0.1:9901"),
+    address: defaulted(
+      'host:port of the admin server; "*:9901" for every address of the machine.',
+      bindAddress,
+      "127.0.0.1:9901",
+    ),
     tokenFile: optional(
       "A file of bearer tokens, one per line, at least 32 bytes each. Requests that change anything need one.",
       filePath,

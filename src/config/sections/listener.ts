@@ -49,7 +49,8 @@ export const listenerSchema = object(
   {
     name: required("The listener's name.", resourceName),
     address: required(
-      "host:port to accept requests on; [::]:8080 for IPv6; unix:/run/perch.sock for a unix socket.",
+      '"*:8080" to accept requests on every address of the machine, IPv6 and IPv4; 127.0.0.1:8080 or [::1]:8080 on one ' +
+        "address; unix:/run/perch.sock for a unix socket.",
       listenAddress,
     ),
     mode: optional("The file mode of a unix socket in octal, which controls who may connect. Default: 0660.", fileMode),
@@ -160,15 +161,20 @@ function claimAddress(
 ): void {
   if ("port" in address && address.port === 0) return;
   const text = addressText(address);
-  // A socket on [::] accepts IPv4 too.
-  const key = text.replace(/^0\.0\.0\.0:/, "[::]:");
+  // A socket on [::] accepts IPv4 too, and `*` is one on [::] or 0.0.0.0.
+  const key = text.replace(/^(?:0\.0\.0\.0|\*):/, "[::]:");
   const other = claims.get(key);
   if (other !== undefined) {
-    const suggestion = other.text === text ? undefined : "[::] accepts IPv4 too, so one of the two is enough";
+    const suggestion = other.text === text ? undefined : sharedBy([other.text, text]);
     const message = `${other.owner} already uses the address ${other.text}`;
     parsing.error(parsing.spanOf(config, "address"), "duplicate-name", message, suggestion);
   }
   claims.set(key, { owner, text });
+}
+
+function sharedBy(texts: readonly string[]): string {
+  const wider = texts.some((text) => text.startsWith("*")) ? "* includes it" : "[::] accepts IPv4 too";
+  return `${wider}, so one of the two is enough`;
 }
 
 /** An address as written in the configuration. */

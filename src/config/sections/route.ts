@@ -30,6 +30,10 @@ const path = object(
 
 const match = object(
   {
+    listeners: optional(
+      "The listener that accepted the request: one of these names.",
+      list(resourceName, { of: "listeners", min: 1 }),
+    ),
     hosts: optional(
       "One of these hosts; *.example.com matches any subdomain.",
       list(hostPattern, { of: "hosts", min: 1 }),
@@ -116,6 +120,7 @@ export interface RouteScope {
   readonly pathNormalisation: "on" | "off";
   readonly pathParameters: PathParameters;
   readonly attributes: KnownAttributes;
+  readonly listeners: ReadonlySet<string> | undefined;
   readonly services: ReadonlySet<string> | undefined;
   readonly releases: ReadonlySet<string> | undefined;
 }
@@ -216,7 +221,9 @@ const forwardingKeys = [
 ] as const satisfies readonly (keyof RouteConfig)[];
 
 function compileMatch(match: MatchConfig, scope: RouteScope, context: CompileContext): RouteMatch {
+  const { parsing } = context;
   return {
+    listeners: compileListeners(match, scope, parsing),
     hosts: [...new Set(match.hosts)],
     scheme: match.scheme,
     path: match.path === undefined ? undefined : compilePath(match.path, scope, context),
@@ -224,6 +231,15 @@ function compileMatch(match: MatchConfig, scope: RouteScope, context: CompileCon
     headers: (match.headers ?? []).flatMap((entry) => compileEntry("header", entry, context)),
     query: (match.query ?? []).flatMap((entry) => compileEntry("query parameter", entry, context)),
   };
+}
+
+function compileListeners(match: MatchConfig, { listeners }: RouteScope, parsing: ParseContext): readonly string[] {
+  for (const [at, name] of (match.listeners ?? []).entries()) {
+    if (listeners?.has(name) === false && name !== unreadable) {
+      parsing.unknownName(parsing.spanOf(match, "listeners", at), "listener", name, listeners);
+    }
+  }
+  return [...new Set(match.listeners)];
 }
 
 function compileEntry(kind: string, entry: Entry<TestConfig>, context: CompileContext): RouteMatch["headers"] {

@@ -46,6 +46,8 @@ export interface ExplainedStep {
 export interface DryRequest extends PlainRequest {
   /** The caller's IP address. Default: unknown, as over a unix socket. */
   readonly client?: string | undefined;
+  /** The name of the listener at which it arrives. Default: the first one of the URL's scheme. */
+  readonly listener?: string | undefined;
 }
 
 export interface DryRunContext {
@@ -104,7 +106,11 @@ export function dryRun(
   if (request.client !== undefined && address === undefined) {
     return { problem: `${JSON.stringify(request.client)} is not an IP address` };
   }
-  const caller = callerAt(address, described, snapshot);
+  const { listener } = request;
+  if (listener !== undefined && !config.listeners.some(({ name }) => name === listener)) {
+    return { problem: `${JSON.stringify(listener)} is no listener of the configuration` };
+  }
+  const caller = callerAt(address, listener, described, snapshot);
   const facts = new RequestFacts(
     context.attributes ?? snapshot.attributes,
     head,
@@ -124,9 +130,15 @@ export function dryRun(
   return { head, writtenPath: described.path, caller, facts, pinRejections, route, target };
 }
 
-function callerAt(address: Address | undefined, { scheme }: PlainHead, { trustedProxies }: Snapshot): Caller {
+function callerAt(
+  address: Address | undefined,
+  named: string | undefined,
+  { scheme }: PlainHead,
+  { config, trustedProxies }: Snapshot,
+): Caller {
   const trusted = address !== undefined && trustedProxies.some((range) => range.contains(address));
-  return { address, trusted, scheme, localPort: defaultPorts[scheme] };
+  const usual = config.listeners.find(({ tls }) => (tls !== undefined) === (scheme === "https")) ?? config.listeners[0];
+  return { address, trusted, scheme, localPort: defaultPorts[scheme], listener: named ?? usual?.name ?? "" };
 }
 
 function decideFor(

@@ -42,14 +42,26 @@ interface Part {
   readonly distance: number;
 }
 
-const matchesAll: RouteMatch = { hosts: [], scheme: undefined, path: undefined, methods: [], headers: [], query: [] };
+const matchesAll: RouteMatch = {
+  listeners: [],
+  hosts: [],
+  scheme: undefined,
+  path: undefined,
+  methods: [],
+  headers: [],
+  query: [],
+};
 
 /** Each condition is evaluated by a `RouteTable` of its own, so that the result cannot differ from routing. */
 function partsOf(match: RouteMatch, facts: RoutableRequest, nowMs: number): Part[] {
   const holds = (part: Partial<RouteMatch>): boolean =>
     new RouteTable([{ match: { ...matchesAll, ...part }, target: true }]).find(facts, nowMs) ?? false;
-  const { hosts, scheme, path, methods, headers, query } = match;
+  const { listeners, hosts, scheme, path, methods, headers, query } = match;
   const parts: Part[] = [];
+  if (listeners.length > 0) {
+    const required = () => `listener ${alternatives(listeners)}`;
+    parts.push({ required, found: () => facts.listener || "none", holds: holds({ listeners }), distance: 1 });
+  }
   if (hosts.length > 0) {
     const found = () => (facts.host === "" ? "no host" : facts.host);
     parts.push({ required: () => `host ${alternatives(hosts)}`, found, holds: holds({ hosts }), distance: 100 });

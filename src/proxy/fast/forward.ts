@@ -376,6 +376,7 @@ export class Forward implements ActiveRequest, UpstreamUser, ForwardTransport {
     if (!isWhole || !this.exchange.mayRestart) return;
     if (this.#relay !== undefined) this.#context.relays.putBack(this.#relay);
     this.#relay = undefined;
+    this.#request.release();
     this.#record.putBack();
   }
 

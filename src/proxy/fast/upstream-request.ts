@@ -48,10 +48,16 @@ export class UpstreamRequest {
     this.#exchange = exchange;
     this.#head = head;
     this.#lines = lines;
-    if (this.body !== undefined) this.#gathered.clear();
+    this.release();
     this.body = body;
     this.#keptBytes = body === undefined ? 0 : attempts.keptBodyBytes;
     this.#mirror = undefined;
+  }
+
+  /** The request is over: lets go of what was kept of its body. */
+  release(): void {
+    if (this.body !== undefined) this.#gathered.clear();
+    this.body = undefined;
   }
 
   /** Whether further bytes from the client still belong to this request. */

@@ -42,6 +42,14 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
     ['27:61: error: the anchor "nope" is not defined before this alias'],
   ],
   [
+    "an address on every host without quotes",
+    "staff: true",
+    "staff: *:8080",
+    [
+      '27:61: error: the anchor ":8080" is not defined before this alias; a value that starts with * must be quoted: "*:8080"',
+    ],
+  ],
+  [
     "an alias inside its own anchor",
     "staff: true",
     "staff: true, all: &a [{ any: *a }]",

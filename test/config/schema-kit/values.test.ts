@@ -151,7 +151,7 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
     "a listener without a host",
     "0.0.0.0:8080",
     "8080",
-    ['3:14: error: "8080" has no host; write 0.0.0.0:8080 or 127.0.0.1:8080'],
+    ['3:14: error: "8080" has no host; write "*:8080" or 127.0.0.1:8080'],
   ],
   [
     "a listener on an invalid port",

@@ -19,6 +19,13 @@ const cases: readonly (readonly [string, string, readonly string[]])[] = [
       "4:19: error: the admin server is reachable from other machines, and there is no tokenFile; set tokenFile, or withoutToken: probes-and-metrics (or anyone-may-read)",
     ],
   ],
+  [
+    "reachable on every address",
+    '{ address: "*:9901" }',
+    [
+      "4:19: error: the admin server is reachable from other machines, and there is no tokenFile; set tokenFile, or withoutToken: probes-and-metrics (or anyone-may-read)",
+    ],
+  ],
   ["reachable for probes", '{ address: "0.0.0.0:9901", withoutToken: probes-and-metrics }', []],
   ["reachable with a token", '{ address: "0.0.0.0:9901", tokenFile: pins.secret }', []],
   [

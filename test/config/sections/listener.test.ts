@@ -116,6 +116,12 @@ const cases: readonly (readonly [string, string, string])[] = [
     withAddress('"[::]:8080"\n  - { name: other, address: 0.0.0.0:8080 }'),
     '4:29: error: listener "web" already uses the address [::]:8080; [::] accepts IPv4 too, so one of the two is enough',
   ],
+  [
+    "a port that a listener on every address uses",
+    withAddress('"*:8080"\n  - { name: other, address: 0.0.0.0:8080 }'),
+    '4:29: error: listener "web" already uses the address *:8080; * includes it, so one of the two is enough',
+  ],
+  ["every address of no port", withAddress('"*:70000"'), "3:14: error: 70000 is not a port: the maximum is 65535"],
 ];
 
 describe("an invalid listener", () => {
@@ -161,6 +167,10 @@ describe("a listener", () => {
       const socket = compiled(withAddress(`unix:/run/perch.sock\n    mode: ${mode}`)).listeners[0]?.address;
       expect(socket).toEqual({ path: "/run/perch.sock", mode: 0o600 });
     }
+  });
+
+  test("has every address of the machine for *", () => {
+    expect(compiled(withAddress('"*:8080"')).listeners[0]?.address).toEqual({ host: "*", port: 8080 });
   });
 
   test("trusts callers over unix sockets if trustedProxies contains unix", () => {

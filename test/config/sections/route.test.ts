@@ -194,6 +194,12 @@ const cases: readonly (readonly [string, string, readonly string[]])[] = [
     "redirect: { path: /new }, match: { path: { exact: /a } }, maxBodySize: 1, rateLimit: { requests: 1 }",
     ['38:76: error: "maxBodySize" cannot be combined with a redirect, which forwards nothing'],
   ],
+  ["listeners", "match: { listeners: [web, web] }, service: shop", []],
+  [
+    "a listener that does not exist",
+    "match: { listeners: [wep] }, service: shop",
+    ['38:39: error: unknown listener "wep"; did you mean "web"?'],
+  ],
   ["a redirect to another scheme", "match: { scheme: http }, redirect: { scheme: https }", []],
 ];
 

@@ -72,7 +72,7 @@ export class LaneWithClock {
       const { remoteAddress, localPort } = socket;
       this.lane.accept(
         socket,
-        new DownstreamInfo({ remoteAddress, localPort, scheme: "http", transport: "tcp" }, () => {}),
+        new DownstreamInfo({ remoteAddress, localPort, scheme: "http", listener: "web", transport: "tcp" }, () => {}),
       );
     });
   }

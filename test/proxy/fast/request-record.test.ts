@@ -4,7 +4,11 @@ import { RequestParser } from "../../../src/proxy/fast/request-parser.ts";
 import { RequestRecords } from "../../../src/proxy/fast/request-record.ts";
 import type { ProxyContext } from "../../../src/proxy/proxy-context.ts";
 import type { Snapshot } from "../../../src/proxy/snapshot.ts";
+import { rawUpstream } from "../../kit/freed.ts";
+import { collectGarbage } from "../../kit/garbage.ts";
+import { shopYaml } from "../../kit/one-service.ts";
 import { snapshotOf } from "../../kit/snapshot.ts";
+import { LaneWithClock } from "./lane-with-clock.ts";
 
 const yaml = `
 services: { shop: { versions: { stable: { endpoints: ["http://127.0.0.1:1"] } } } }
@@ -47,3 +51,25 @@ it.each([
   if (when === "after") record.putBack();
   expect([next, records.next]).not.toContain(record);
 });
+
+it("keeps no body of a request that has ended", async () => {
+  const bodyBytes = 50 * 1024;
+  const stable = await rawUpstream((socket, received) => {
+    if (received.length > bodyBytes) socket.write("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+  });
+  const lane = await LaneWithClock.start(shopYaml({ stable: stable.origin, service: "retries: { maxBody: 64KiB }" }));
+  const clients = await Promise.all(Array.from({ length: 30 }, () => lane.client()));
+  const before = await memory();
+  for (const client of clients) client.send(`PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: ${bodyBytes}\r\n\r\n`);
+  await expect.poll(() => stable.sockets.length).toBe(clients.length);
+  for (const client of clients) client.send("x".repeat(bodyBytes));
+  for (const client of clients) await client.read((received) => received.endsWith("ok"));
+  for (const socket of stable.sockets) socket.removeAllListeners("data");
+  expect((await memory()) - before).toBeLessThan((clients.length * bodyBytes) / 2);
+});
+
+/** Bytes in buffers that something refers to. */
+async function memory(): Promise<number> {
+  await collectGarbage();
+  return process.memoryUsage().arrayBuffers;
+}

@@ -1,219 +1,153 @@
-import { hostPattern } from "../../scalars.ts";
-import { accepts } from "../accepts.ts";
-import { type Draft, pinName, type YamlMap } from "../draft.ts";
-import { durationIn } from "../durations.ts";
-import { type Manifest, titleOf } from "../manifests.ts";
-import { type Advice, noteUnread, perRequestWeights } from "../notes.ts";
-import { redirectedMatch } from "../redirects.ts";
+import type { Draft } from "../draft.ts";
+import { byAge, type Manifest, titleOf } from "../manifests.ts";
+import { type Advice, noteUnread } from "../notes.ts";
 import type { SourceObject } from "../source-object.ts";
-import { ServicePorts, type WeightedBackend, weightedService } from "../weighted-versions.ts";
-import { filterSettings } from "./http-route-filters.ts";
-import { byPrecedence, matchesOf, type RankedMatch } from "./http-route-match.ts";
+import { hostnamesOf, type Place, placeMatch, placesOf, type Site, sitesOf } from "./attachments.ts";
+import { BackendReader } from "./backends.ts";
+import { Gateways } from "./gateways.ts";
+import { readGrpcMatch } from "./grpc-route-match.ts";
+import { bySpecificity, intersection } from "./hostnames.ts";
+import { matchesOf, type RuleMatch, readHttpMatch } from "./http-route-match.ts";
+import { Isolation } from "./isolation.ts";
+import { addRoute } from "./rules.ts";
 
-interface RankedRoute extends RankedMatch {
+/** One match of a rule at one place. */
+interface RankedRoute extends RuleMatch {
   readonly manifest: Manifest;
   readonly rule: SourceObject;
-}
-
-/** Imports HTTPRoutes. Their matches become routes in the order of precedence that Gateway API defines. */
-export function importHttpRoutes(manifests: readonly Manifest[], draft: Draft): void {
-  const ports = new ServicePorts(manifests, draft);
-  const routes = manifests.filter(({ kind, group }) => kind === "HTTPRoute" && group === "gateway.networking.k8s.io");
-  // Gateway API breaks ties by age, which the input may lack, and then by name.
-  const named = routes.toSorted((a, b) => (titleOf(a) < titleOf(b) ? -1 : 1));
-  // A redirect of plain requests and the application behind it have the same match on two listeners.
-  const ranked = named
-    .flatMap((manifest) => rankedRoutes(manifest, draft))
-    .toSorted((a, b) => byPrecedence(a, b) || Number(redirectsScheme(b)) - Number(redirectsScheme(a)));
-  for (const route of ranked) addRoute(route, ports, draft);
-  for (const manifest of named) noteUnread(manifest, advice, draft);
-}
-
-function redirectsScheme({ rule }: RankedRoute): boolean {
-  return rule.objects("filters").some((filter) => filter.object("requestRedirect").has("scheme"));
-}
-
-const advice: Readonly<Record<string, Advice>> = {
-  sectionName: { text: "not imported: the routes apply on every listener" },
-  port: { text: "not imported: the routes apply on every listener" },
-  backoff: { text: "no equivalent: Perch retries at once, on another endpoint if there is one" },
-  idleTimeout: { text: "no equivalent" },
-  sessionPersistence: {
-    text: "not imported for a rule with one backend: for a session on one Pod use a headless Service and `balance: hash`",
-  },
-};
-
-function rankedRoutes(manifest: Manifest, draft: Draft): RankedRoute[] {
-  const { spec } = manifest;
-  for (const parent of spec.objects("parentRefs")) parent.dismiss("group", "kind", "name", "namespace");
-  const written = spec.texts("hostnames").map((host) => host.toLowerCase());
-  const hosts = written.filter((host) => accepts(hostPattern, host));
-  for (const host of written.filter((one) => !hosts.includes(one))) {
-    draft.note(titleOf(manifest), `the hostname ${host} has no equivalent: left out`);
-  }
-  if (hosts.length === 0 && spec.has("hostnames") && written.length > 0) {
-    spec.dismiss("rules");
-    return [];
-  }
-  return spec.objects("rules").flatMap((rule) =>
-    // One match per host, since precedence depends on the host.
-    (hosts.length === 0 ? [""] : hosts).flatMap((host) =>
-      matchesOf(rule, host === "" ? [] : [host], titleOf(manifest), draft).map((match) => ({
-        ...match,
-        host,
-        manifest,
-        rule,
-      })),
-    ),
-  );
-}
-
-function addRoute({ manifest, rule, match }: RankedRoute, ports: ServicePorts, draft: Draft): void {
-  const where = titleOf(manifest);
-  const { path } = match;
-  const matchesPrefix = path === undefined || (typeof path === "object" && "prefix" in path);
-  const filters = filterSettings(rule, matchesPrefix, where, draft);
-  const name = draft.name("route", rule.text("name") || manifest.name);
-  if ("problem" in filters) {
-    draft.note(where, `${filters.problem}, so the rule is left out; later routes match its requests`);
-    rule.dismiss();
-    return;
-  }
-  const { redirect } = filters.settings;
-  if (redirect !== undefined) {
-    const narrowed = redirectedMatch(match, redirect);
-    draft.routes.push({
-      name,
-      match: narrowed,
-      service: undefined,
-      release: undefined,
-      settings: { redirect },
-      comment: where,
-    });
-    return;
-  }
-  const backends = rule.objects("backendRefs").flatMap((ref) => backend(ref, manifest, ports, draft));
-  if (backends.every(({ weight }) => weight <= 0)) {
-    const why = "without a Service as its backend, or with weights of 0 only, returned 500";
-    draft.note(where, `a rule ${why}; it is left out, so later routes match its requests`);
-    rule.dismiss();
-    return;
-  }
-  const served = filters.mirror === undefined ? backends : mirrored(backends, filters.mirror, manifest, ports, draft);
-  const settings = { ...filters.settings, ...timeouts(rule) };
-  const wanted = {
-    service: backends[0]?.name ?? manifest.name,
-    release: manifest.name,
-    settings: retries(rule, where, draft),
-    comment: where,
-  };
-  const release = backends.length < 2 ? {} : sticky(rule, where, draft);
-  draft.routes.push({ name, match, ...weightedService(served, wanted, release, draft), settings, comment: where });
-}
-
-function backend(ref: SourceObject, manifest: Manifest, ports: ServicePorts, draft: Draft): WeightedBackend[] {
-  const where = titleOf(manifest);
-  const name = ref.text("name");
-  const kind = ref.text("kind") || "Service";
-  ref.dismiss("group");
-  if (name === "" || kind !== "Service") {
-    draft.note(where, `a backend of kind ${kind} is not a Service: left out`);
-    ref.dismiss();
-    return [];
-  }
-  if (ref.objects("filters").length > 0) {
-    draft.note(where, `filters of the backend ${name} are not imported: add them to the version by hand`);
-    ref.dismiss("filters");
-  }
-  const origin = ports.origin("http", ref.text("namespace") || manifest.namespace, name, ref.number("port"), where);
-  return [{ name, origin, weight: ref.number("weight") ?? 1 }];
-}
-
-/** A backend that only gets mirrored requests becomes a version with weight zero. */
-function mirrored(
-  backends: readonly WeightedBackend[],
-  mirror: SourceObject,
-  manifest: Manifest,
-  ports: ServicePorts,
-  draft: Draft,
-): readonly WeightedBackend[] {
-  const [target] = backend(mirror.object("backendRef"), manifest, ports, draft);
-  const fraction = mirror.object("fraction");
-  const share = (fraction.number("numerator") ?? 0) / (fraction.number("denominator") ?? 100);
-  const mirrorPercent = mirror.number("percent") ?? (mirror.has("fraction") ? share * 100 : 100);
-  if (target === undefined) return backends;
-  const known = backends.some(({ origin }) => origin === target.origin);
-  const all = known ? backends : [...backends, { ...target, weight: 0 }];
-  return all.map((one) => (one.origin === target.origin ? { ...one, mirrorPercent } : one));
+  readonly place: Place;
+  /** Whether it redirects requests of the place to another scheme. */
+  readonly changesScheme: boolean;
 }
 
 /**
- * `request` limits the whole request with retries; `backendRequest` one attempt, which Perch limits by
- * `responseHeaders`.
+ * Imports HTTPRoutes and GRPCRoutes with their Gateways. Their matches become routes in the order of precedence that
+ * Gateway API defines.
  */
-function timeouts(rule: SourceObject): YamlMap {
-  const written = rule.object("timeouts");
-  const total = written.take("request", durationIn) ?? "";
-  const responseHeaders = written.take("backendRequest", durationIn) ?? "";
-  const found = { ...(total === "" ? {} : { total }), ...(responseHeaders === "" ? {} : { responseHeaders }) };
-  return Object.keys(found).length === 0 ? {} : { timeouts: found };
+export function importGatewayApi(manifests: readonly Manifest[], draft: Draft): void {
+  const gateways = new Gateways(manifests, draft);
+  const reader = new BackendReader(manifests, draft);
+  const manifestsOfRoutes = manifests.filter(isRoute).toSorted(byAge);
+  const attached = manifestsOfRoutes.map((manifest) => attach(manifest, gateways, draft));
+  noteSharedHosts(attached, draft);
+  const isolation = new Isolation(
+    attached.flatMap(({ sites }) => sites),
+    gateways,
+  );
+  const ranked = attached
+    .flatMap(({ routes }) => routes)
+    .flatMap((route) => reachable(route, isolation))
+    .toSorted(byPrecedence);
+  const placed = ranked.map(({ place, match }) => ({ place, takesAll: Object.keys(match).length === 0 }));
+  for (const hostname of isolation.hostnames(placed)) {
+    for (const route of ranked.filter(({ place }) => place.hostname === hostname)) add(route, reader, draft);
+    isolation.close(hostname, placed, draft);
+  }
+  for (const manifest of manifestsOfRoutes) noteUnread(manifest, advice, draft);
+  gateways.noteUnread();
+  reader.noteUnread();
 }
 
-const retried: readonly number[] = [500, 502, 503, 504];
-const maxAttempts = 10;
+const isRoute = ({ kind, group }: Manifest): boolean =>
+  group === "gateway.networking.k8s.io" && (kind === "HTTPRoute" || kind === "GRPCRoute");
 
-/** GEP-1731. Failed connections are always retried, as it recommends. */
-function retries(rule: SourceObject, where: string, draft: Draft): YamlMap {
-  if (!rule.has("retry")) return {};
-  const retry = rule.object("retry");
-  const attempts = retry.number("attempts");
-  const codes = retry.texts("codes");
-  const others = codes.filter((code) => !retried.includes(Number(code)));
-  if (others.length > 0) {
-    draft.note(where, `${retry.path}.codes: ${others.join(", ")} cannot be retried, only ${retried.join(", ")}`);
-  }
-  if (attempts !== undefined && attempts > maxAttempts) {
-    draft.note(where, `${retry.path}.attempts: the maximum is ${maxAttempts}`);
-  }
-  draft.note(where, `${retry.path}: statuses are retried for idempotent methods only`);
-  const on = codes.map(Number).filter((code) => retried.includes(code));
-  return {
-    retries: {
-      ...(attempts === undefined ? {} : { attempts: Math.min(Math.max(0, Math.floor(attempts)), maxAttempts) }),
-      on: on.length === 0 ? ["connect-failure", "reset-before-response"] : on,
-    },
-  };
+const advice: Readonly<Record<string, Advice>> = {
+  backoff: { text: "no equivalent: Perch retries at once, on another endpoint if there is one" },
+  idleTimeout: { text: "no equivalent" },
+};
+
+interface Attached {
+  readonly manifest: Manifest;
+  readonly sites: readonly Site[];
+  readonly routes: readonly RankedRoute[];
 }
 
-/** GEP-1619: a session stays with its backend, even if the backend's weight becomes zero. */
-function sticky(rule: SourceObject, where: string, draft: Draft): YamlMap {
-  if (!rule.has("sessionPersistence")) {
-    draft.note(where, perRequestWeights);
-    return {};
+function attach(manifest: Manifest, gateways: Gateways, draft: Draft): Attached {
+  const where = titleOf(manifest);
+  const { spec } = manifest;
+  const hostnames = hostnamesOf(manifest, where, draft);
+  const sites = hostnames === undefined ? [] : sitesOf(manifest, hostnames, gateways, draft);
+  if (hostnames === undefined || sites.length === 0) {
+    spec.dismiss();
+    return { manifest, sites: [], routes: [] };
   }
-  const persistence = rule.object("sessionPersistence");
-  const isHeader = persistence.text("type") === "Header";
-  if (isHeader) {
-    draft.note(where, `${persistence.path}.type Header: no equivalent; Perch keeps users by a cookie instead`);
-    persistence.dismiss("sessionName");
-  }
-  const maxAge = persistence.take("absoluteTimeout", durationIn) ?? "";
-  const lifetime = persistence.object("cookieConfig").text("lifetimeType") || "Session";
-  // The default of GEP-1619: a session of the browser, which an absolute time-out bounds as well.
-  const ofSession = lifetime === "Session" && maxAge === "" ? "session" : maxAge;
-  if (lifetime === "Session" && maxAge !== "") {
-    draft.note(
-      where,
-      `${persistence.path}: the cookie ended with the browser's session too; the pin is kept for ${maxAge}`,
+  const read = manifest.kind === "GRPCRoute" ? readGrpcMatch : readHttpMatch;
+  const routes = spec.objects("rules").flatMap((rule) => {
+    const target = schemeOfRedirect(rule);
+    const places = placesOf(sites, hostnames, target !== "");
+    return matchesOf(rule, read, where, draft).flatMap((found) =>
+      places.flatMap((place) => {
+        const host = intersection(place.host, found.host);
+        if (host === undefined) return [];
+        const changesScheme = target !== "" && place.scheme !== target;
+        return [{ ...found, manifest, rule, place: { ...place, host }, changesScheme }];
+      }),
     );
+  });
+  return { manifest, sites, routes };
+}
+
+function reachable(route: RankedRoute, isolation: Isolation): RankedRoute[] {
+  const place = isolation.reachable(route.place);
+  return place === undefined ? [] : [{ ...route, place }];
+}
+
+function schemeOfRedirect(rule: SourceObject): string {
+  return rule
+    .objects("filters")
+    .map((filter) => filter.object("requestRedirect").text("scheme"))
+    .join("");
+}
+
+/**
+ * The precedence of Gateway API: the more specific host, then the ranks of the matches, then the older route. Calls of
+ * gRPC come first, as no other request matches them. A redirect of plain requests comes before the application behind
+ * it where the input does not tell their age: both have the same match on two listeners.
+ */
+function byPrecedence(a: RankedRoute, b: RankedRoute): number {
+  return (
+    bySpecificity(a.place.host, b.place.host) ||
+    Number(isGrpc(b)) - Number(isGrpc(a)) ||
+    byRank(a.rank, b.rank) ||
+    (hasAge(a) && hasAge(b) ? 0 : Number(b.changesScheme) - Number(a.changesScheme))
+  );
+}
+
+const isGrpc = ({ manifest }: RankedRoute): boolean => manifest.kind === "GRPCRoute";
+const hasAge = ({ manifest }: RankedRoute): boolean => manifest.createdAt !== "";
+
+function byRank(a: readonly number[], b: readonly number[]): number {
+  const differing = a.findIndex((number, index) => number !== b[index]);
+  return differing < 0 ? 0 : (b[differing] ?? 0) - (a[differing] ?? 0);
+}
+
+function add(ranked: RankedRoute, reader: BackendReader, draft: Draft): void {
+  const { manifest, rule, place, match } = ranked;
+  const hasScheme = place.listeners !== undefined || place.scheme !== undefined;
+  if (isGrpc(ranked)) serveGrpc(ranked, draft);
+  addRoute({ manifest, rule, match: { ...placeMatch(place), ...match }, hasScheme }, reader, draft);
+}
+
+/** Clients of gRPC speak HTTP/2. Without TLS a listener has to be told so. */
+function serveGrpc({ manifest, place }: RankedRoute, draft: Draft): void {
+  for (const listener of place.listeners ?? []) draft.serveH2c(listener);
+  if (place.listeners !== undefined) return;
+  draft.note(titleOf(manifest), "clients that speak gRPC without TLS need `h2c: true` on their listener");
+}
+
+/** Gateway API wants gateways to accept either HTTPRoutes or GRPCRoutes of one host. */
+function noteSharedHosts(attached: readonly Attached[], draft: Draft): void {
+  const hostsOf = (kind: string) =>
+    new Set(
+      attached
+        .filter(({ manifest }) => manifest.kind === kind)
+        .flatMap(({ routes }) => routes.map(({ place }) => place.host)),
+    );
+  const ofHttp = hostsOf("HTTPRoute");
+  for (const host of hostsOf("GRPCRoute")) {
+    if (!ofHttp.has(host)) continue;
+    const name = host === "" ? "requests to any host" : host;
+    const what = `HTTPRoutes and GRPCRoutes of one host (${name}): some gateways accept the older only; here both apply, calls of gRPC first`;
+    draft.note("the input", what);
   }
-  const name = persistence.take("sessionName", pinName);
-  const cookie = { ...(name === undefined ? {} : { name }), ...(ofSession === "" ? {} : { maxAge: ofSession }) };
-  return {
-    sticky: {
-      whenWeightsChange: "hold",
-      onWeightZero: "drain",
-      ...(Object.keys(cookie).length === 0 ? {} : { cookie }),
-    },
-  };
 }

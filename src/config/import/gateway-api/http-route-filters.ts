@@ -2,7 +2,7 @@ import { urlPath } from "../../scalars.ts";
 import { hostAndPort } from "../../sections/rewrite.ts";
 import { accepts } from "../accepts.ts";
 import { corsOf } from "../cors.ts";
-import type { Draft, YamlMap, YamlValue } from "../draft.ts";
+import { type Draft, isYamlMap, type YamlMap, type YamlValue } from "../draft.ts";
 import { headerEdits } from "../header-edits.ts";
 import { redirectOf, statusIn } from "../redirects.ts";
 import type { SourceObject } from "../source-object.ts";
@@ -12,26 +12,27 @@ export type FilterSettings =
   | { readonly settings: YamlMap; readonly mirror: SourceObject | undefined }
   | { readonly problem: string };
 
-/** `matchesPrefix`: whether the route has a prefix that a filter can replace. */
+/** `path`: what the route matches. A prefix is what a filter can replace. */
 export function filterSettings(
-  rule: SourceObject,
-  matchesPrefix: boolean,
+  filters: readonly SourceObject[],
+  path: YamlValue | undefined,
   where: string,
   draft: Draft,
 ): FilterSettings {
+  const matchesPrefix = path === undefined || (isYamlMap(path) && path["prefix"] !== undefined);
   const settings: Record<string, YamlValue> = {};
   const rewrite: Record<string, YamlValue> = {};
   let mirror: SourceObject | undefined;
-  for (const filter of rule.objects("filters")) {
+  for (const filter of filters) {
     const type = filter.text("type");
     if (type === "RequestHeaderModifier" || type === "ResponseHeaderModifier") {
       const { edits, host } = modifierEdits(filter, type, where, draft);
       if (Object.keys(edits).length > 0) {
-        settings[type === "RequestHeaderModifier" ? "requestHeaders" : "responseHeaders"] = edits;
+        settings[editsKey(type)] = edits;
       }
       if (host !== "" && rewrite["host"] === undefined) rewrite["host"] = host;
     } else if (type === "RequestRedirect") {
-      const found = redirectOf(redirectParts(filter.object("requestRedirect"), matchesPrefix));
+      const found = redirectOf(redirectParts(filter.object("requestRedirect"), path, matchesPrefix));
       if ("problem" in found) return { problem: `${filter.path}: ${found.problem}` };
       settings["redirect"] = found.redirect;
     } else if (type === "URLRewrite") {
@@ -44,8 +45,7 @@ export function filterSettings(
       Object.assign(settings, filterCors(filter.object("cors"), where, draft));
     } else {
       filter.dismiss();
-      // An extension of the gateway may authenticate, or limit rates.
-      draft.note(where, `the filter ${type}: no equivalent`, type === "ExtensionRef" || type === "ExternalAuth");
+      draft.note(where, `the filter ${type}: no equivalent`, mayProtect(type));
     }
   }
   return { settings: { ...settings, ...(Object.keys(rewrite).length === 0 ? {} : { rewrite }) }, mirror };
@@ -63,12 +63,34 @@ function filterCors(cors: SourceObject, where: string, draft: Draft): YamlMap {
   return corsOf(parts, where, draft);
 }
 
-function modifierEdits(
-  filter: SourceObject,
-  type: "RequestHeaderModifier" | "ResponseHeaderModifier",
-  where: string,
-  draft: Draft,
-) {
+/**
+ * The settings of a version for the filters of a backend: edits of headers. Filters that only a route of Perch has are
+ * noted.
+ */
+export function headerModifiers(filters: readonly SourceObject[], where: string, draft: Draft): YamlMap {
+  const settings: Record<string, YamlValue> = {};
+  for (const filter of filters) {
+    const type = filter.text("type");
+    if (type !== "RequestHeaderModifier" && type !== "ResponseHeaderModifier") {
+      filter.dismiss();
+      draft.note(where, `${filter.path}: a version has no equivalent of the filter ${type}`, mayProtect(type));
+      continue;
+    }
+    const { edits, host } = modifierEdits(filter, type, where, draft);
+    if (host !== "") draft.note(where, `${filter.path}: the Host of one version only has no equivalent`);
+    if (Object.keys(edits).length > 0) settings[editsKey(type)] = edits;
+  }
+  return settings;
+}
+
+/** An extension of the gateway may authenticate, or limit rates. */
+const mayProtect = (type: string): boolean => type === "ExtensionRef" || type === "ExternalAuth";
+
+type Modifier = "RequestHeaderModifier" | "ResponseHeaderModifier";
+
+const editsKey = (type: Modifier) => (type === "RequestHeaderModifier" ? "requestHeaders" : "responseHeaders");
+
+function modifierEdits(filter: SourceObject, type: Modifier, where: string, draft: Draft) {
   const isRequest = type === "RequestHeaderModifier";
   const modifier = filter.object(isRequest ? "requestHeaderModifier" : "responseHeaderModifier");
   const pairs = (key: string) =>
@@ -77,14 +99,24 @@ function modifierEdits(
   return headerEdits(written, isRequest ? "request" : "response", where, draft);
 }
 
-function redirectParts(redirect: SourceObject, matchesPrefix: boolean) {
+function redirectParts(redirect: SourceObject, path: YamlValue | undefined, matchesPrefix: boolean) {
+  const change = pathChange(redirect.object("path"), matchesPrefix);
+  const isSame = !["scheme", "hostname", "port"].some((key) => redirect.has(key)) && Object.keys(change).length === 0;
   return {
     scheme: redirect.text("scheme"),
     host: redirect.text("hostname"),
     port: redirect.number("port"),
-    ...pathChange(redirect.object("path"), matchesPrefix),
+    ...(isSame ? samePath(path) : change),
     status: redirect.take("statusCode", statusIn) ?? 302,
   };
+}
+
+/** For a redirect of the status alone, which goes to the same URL. A configuration has to name some part of it. */
+function samePath(path: YamlValue | undefined): { readonly path?: string; readonly prefix?: string } {
+  if (!isYamlMap(path)) return { prefix: "/" };
+  const { exact, prefix } = path;
+  if (typeof exact === "string") return { path: exact };
+  return typeof prefix === "string" ? { prefix } : {};
 }
 
 function urlRewrite(rewrite: SourceObject, matchesPrefix: boolean): YamlMap {

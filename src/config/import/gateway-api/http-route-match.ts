@@ -1,26 +1,22 @@
 import { compilePattern } from "../../pattern.ts";
-import { headerName, queryName, urlPath } from "../../scalars.ts";
+import { headerName, hostText, queryName, urlPath } from "../../scalars.ts";
 import { accepts } from "../accepts.ts";
 import type { Draft, YamlMap, YamlValue } from "../draft.ts";
 import { SourceObject } from "../source-object.ts";
+import type { Hostname } from "./hostnames.ts";
 
-/** One match of an HTTPRoute rule, with the properties that determine its precedence. */
-export interface HttpRouteMatch {
+/** One match of a rule. */
+export interface RuleMatch {
+  /** Without hosts. */
   readonly match: YamlMap;
-  readonly pathRank: number;
-  readonly pathLength: number;
-  readonly methods: number;
-  readonly headers: number;
-  readonly query: number;
-}
-
-export interface RankedMatch extends HttpRouteMatch {
-  /** Empty: any host. */
-  readonly host: string;
+  /** The host that the match itself requires; empty if it does not. */
+  readonly host: Hostname;
+  /** What determines its precedence, the most important number first; the greater one comes first. */
+  readonly rank: readonly number[];
 }
 
 /** Why a match has no equivalent. */
-interface Problem {
+export interface MatchProblem {
   readonly problem: string;
 }
 
@@ -34,53 +30,83 @@ const anyRequest = new SourceObject({});
  */
 export function matchesOf(
   rule: SourceObject,
-  hosts: readonly string[],
+  read: (match: SourceObject) => RuleMatch | MatchProblem,
   where: string,
   draft: Draft,
-): readonly HttpRouteMatch[] {
+): readonly RuleMatch[] {
   const matches = rule.objects("matches");
+  if (matches.length === 0 && hasEntries(rule.peek("matches"))) {
+    draft.leftOut(where, `${rule.path}.matches is not a list of matches, so the rule is left out`);
+    rule.dismiss();
+    return [];
+  }
   return (matches.length === 0 ? [anyRequest] : matches).flatMap((match) => {
-    const found = readMatch(match, hosts);
+    const found = read(match);
     const unread = match.unread();
     const problem =
       "problem" in found ? found.problem : unread.length === 0 ? undefined : `${unread.join(", ")}: no equivalent`;
     if (problem === undefined && !("problem" in found)) return [found];
-    draft.note(where, `${problem}, so ${match.path} is left out; later routes match its requests`);
+    draft.leftOut(where, `${problem}, so ${match.path} is left out; later routes match its requests`);
     match.dismiss();
     return [];
   });
 }
 
-function readMatch(match: SourceObject, hosts: readonly string[]): HttpRouteMatch | Problem {
+const hasEntries = (value: unknown): boolean =>
+  value !== undefined && value !== null && !(Array.isArray(value) && value.length === 0);
+
+/**
+ * A match of an HTTPRoute. Its rank is the precedence that Gateway API defines: exact paths, longer prefixes, a method,
+ * more headers, more query parameters.
+ */
+export function readHttpMatch(match: SourceObject): RuleMatch | MatchProblem {
   const path = match.object("path");
   const type = path.text("type") || "PathPrefix";
   const value = path.text("value") || "/";
   const method = match.text("method");
   const tested = pathMatch(type, value);
   if ("problem" in tested) return tested;
-  const headers = readTests(match.objects("headers"), (name) =>
-    accepts(headerName, name) ? name.toLowerCase() : undefined,
-  );
+  const headers = readHeaders(match);
   if ("problem" in headers) return headers;
   const query = readTests(match.objects("queryParams"), (name) => (accepts(queryName, name) ? name : undefined));
   if ("problem" in query) return query;
-  const counts = { headers: Object.keys(headers.tests).length, query: Object.keys(query.tests).length };
+  const counts = { headers: match.objects("headers").length, query: Object.keys(query.tests).length };
   return {
     match: {
-      ...(hosts.length === 0 ? {} : { hosts }),
       ...tested.match,
       ...(method === "" ? {} : { methods: [method] }),
-      ...(counts.headers === 0 ? {} : { headers: headers.tests }),
+      ...headers.match,
       ...(counts.query === 0 ? {} : { query: query.tests }),
     },
-    pathRank: type === "Exact" ? 0 : 1,
-    pathLength: value.length,
-    methods: method === "" ? 0 : 1,
-    ...counts,
+    host: headers.host,
+    rank: [type === "Exact" ? 1 : 0, value.length, method === "" ? 0 : 1, counts.headers, counts.query],
   };
 }
 
-function pathMatch(type: string, value: string): { readonly match: YamlMap } | Problem {
+/** The header tests of a match. One of the exact host is a condition on the host. */
+export function readHeaders(match: SourceObject): { readonly match: YamlMap; readonly host: Hostname } | MatchProblem {
+  const written = match.objects("headers");
+  const isHost = (test: SourceObject) => /^(?::authority|host)$/i.test(test.text("name"));
+  const [authority] = written.filter(isHost);
+  const host = authority === undefined ? "" : exactHost(authority);
+  if (host === undefined) {
+    return { problem: `${authority?.path}: a test of the host that is not one host without a port has no equivalent` };
+  }
+  const headers = readTests(
+    written.filter((test) => !isHost(test)),
+    (name) => (accepts(headerName, name) ? name.toLowerCase() : undefined),
+  );
+  if ("problem" in headers) return headers;
+  return { match: Object.keys(headers.tests).length === 0 ? {} : { headers: headers.tests }, host };
+}
+
+function exactHost(test: SourceObject): Hostname | undefined {
+  const type = test.text("type");
+  const value = test.text("value").toLowerCase();
+  return (type === "" || type === "Exact") && accepts(hostText, value) ? value : undefined;
+}
+
+function pathMatch(type: string, value: string): { readonly match: YamlMap } | MatchProblem {
   if (type === "RegularExpression") {
     const compiled = compilePattern(value);
     if ("problem" in compiled) return notRe2(value, compiled.problem);
@@ -97,7 +123,7 @@ function pathMatch(type: string, value: string): { readonly match: YamlMap } | P
 function readTests(
   list: readonly SourceObject[],
   nameOf: (name: string) => string | undefined,
-): { readonly tests: Tests } | Problem {
+): { readonly tests: Tests } | MatchProblem {
   const tests: Tests = {};
   for (const test of list) {
     const name = nameOf(test.text("name"));
@@ -118,27 +144,6 @@ function readTests(
   return { tests };
 }
 
-function notRe2(pattern: string, problem: string): Problem {
+export function notRe2(pattern: string, problem: string): MatchProblem {
   return { problem: `the pattern ${pattern} is not valid RE2 syntax (${problem})` };
-}
-
-/**
- * The precedence that Gateway API defines: the more specific host, exact paths, longer prefixes, a method, more
- * headers, more query parameters.
- */
-export function byPrecedence(a: RankedMatch, b: RankedMatch): number {
-  return (
-    hostRank(a.host) - hostRank(b.host) ||
-    b.host.length - a.host.length ||
-    a.pathRank - b.pathRank ||
-    b.pathLength - a.pathLength ||
-    b.methods - a.methods ||
-    b.headers - a.headers ||
-    b.query - a.query
-  );
-}
-
-function hostRank(host: string): number {
-  if (host === "") return 2;
-  return host.startsWith("*.") ? 1 : 0;
 }

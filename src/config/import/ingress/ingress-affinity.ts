@@ -15,22 +15,47 @@ export function stickyOf(main: Manifest, canary: Manifest, draft: Draft): YamlMa
     draft.note(titleOf(main), perRequestWeights);
     return {};
   }
-  draft.note(
-    titleOf(main),
-    "affinity kept a user on one Pod; Perch keeps users on a version. To keep them on a Pod as well, use a headless Service as `{ dns: … }` and set `balance: hash`",
-  );
+  noteHash(main, draft);
   draft.note(
     titleOf(canary),
     "the affinity cookie took precedence over the canary header and cookie; in Perch the rules take precedence over the pin",
   );
+  const isHeld = behavior !== "legacy";
+  if (isHeld) {
+    draft.note(
+      titleOf(canary),
+      "`hold` and `drain`, as in ingress-nginx: a weight of 0 moves no user back whose pin names the canary. To roll back, raise `sticky.epoch` as well, or set `whenWeightsChange: follow`",
+    );
+  }
   const cookie = cookieOf(main);
   return {
     sticky: {
       // `sticky`, the default: users keep their version even if its weight is lowered.
-      ...(behavior === "legacy" ? {} : { whenWeightsChange: "hold", onWeightZero: "drain" }),
+      ...(!isHeld ? {} : { whenWeightsChange: "hold", onWeightZero: "drain" }),
       cookie,
     },
   };
+}
+
+/** Whether users stay on a Pod. */
+export function hasAffinity(ingress: Manifest): boolean {
+  return peekAnnotation(ingress, "affinity") === "cookie";
+}
+
+/** The release of an Ingress without a canary: its pin names the user for `balance: hash`. */
+export function affinityRelease(main: Manifest, draft: Draft): YamlMap {
+  const split = { stable: 1 };
+  const isCookie = (text: string) => (text === "cookie" ? text : undefined);
+  if (takeAnnotation(main, "affinity", isCookie) === undefined) return { split };
+  noteHash(main, draft);
+  return { sticky: { cookie: cookieOf(main) }, split };
+}
+
+function noteHash(main: Manifest, draft: Draft): void {
+  draft.note(
+    titleOf(main),
+    "affinity kept a user on one Pod, as `balance: hash` does, but only among endpoints that are Pods: use a headless Service (`clusterIP: None`) as `{ dns: … }`",
+  );
 }
 
 function cookieOf(main: Manifest): YamlMap {

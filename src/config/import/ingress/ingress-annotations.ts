@@ -25,7 +25,8 @@ export function peekAnnotation(ingress: Manifest, name: string): string {
 
 /** Counts annotations as imported that have no effect, or that a note names already. */
 export function dismissAnnotations(ingress: Manifest, ...names: readonly string[]): void {
-  ingress.annotations.dismiss(...names.map((name) => prefix + name));
+  // Without names everything would count.
+  if (names.length > 0) ingress.annotations.dismiss(...names.map((name) => prefix + name));
 }
 
 /** A number above zero, as ingress-nginx's limits and times in seconds are. */
@@ -69,8 +70,8 @@ function onCanary(name: string): string {
 }
 
 /** Annotations that limit who may do what. Snippets may do so as well. */
-const protective =
-  /^(?:auth-|whitelist-|allowlist-|denylist-|satisfy|enable-global-auth|limit-|global-rate-limit|modsecurity|enable-modsecurity|enable-owasp|proxy-ssl-|ssl-|force-ssl-|[a-z]+-snippet)/;
+export const protective =
+  /^(?:auth-|whitelist-|allowlist-|denylist-|satisfy|enable-global-auth|global-auth|limit-|global-rate-limit|modsecurity|enable-modsecurity|enable-owasp|proxy-ssl-verify|ssl-|force-ssl-|hsts|block-|[a-z]+-snippet)/;
 
 /** Annotations of tools that act on the Ingress object, not on requests. */
 const irrelevant =
@@ -79,6 +80,7 @@ const irrelevant =
 /** Annotations that are imported where their value has an equivalent. */
 const imported: ReadonlySet<string> = new Set([
   "affinity",
+  "allowlist-source-range",
   "app-root",
   "backend-protocol",
   "cors-allow-credentials",
@@ -88,6 +90,7 @@ const imported: ReadonlySet<string> = new Set([
   "cors-expose-headers",
   "cors-max-age",
   "custom-headers",
+  "denylist-source-range",
   "enable-cors",
   "force-ssl-redirect",
   "from-to-www-redirect",
@@ -105,6 +108,10 @@ const imported: ReadonlySet<string> = new Set([
   "proxy-next-upstream-tries",
   "proxy-read-timeout",
   "proxy-send-timeout",
+  "proxy-ssl-name",
+  "proxy-ssl-secret",
+  "proxy-ssl-server-name",
+  "proxy-ssl-verify",
   "rewrite-target",
   "server-alias",
   "ssl-redirect",
@@ -113,17 +120,20 @@ const imported: ReadonlySet<string> = new Set([
   "upstream-hash-by",
   "upstream-vhost",
   "use-regex",
+  "whitelist-source-range",
   "x-forwarded-prefix",
 ]);
 
-const onePod = "kept a user on one Pod: for that use a headless Service as `{ dns: … }`, and `balance: hash`";
-const ofAffinity = "applied to the affinity cookie; Perch sets its own, `sticky.cookie`, where there is a canary";
+const ofAffinity = "has no effect without affinity: cookie, or its value is not understood";
 const ofCors = "has no effect without enable-cors";
+const ofUpstreamTls =
+  "has no effect without backend-protocol HTTPS or GRPCS and proxy-ssl-secret, in ingress-nginx either";
+const ofOpenssl = "no equivalent: Perch uses the defaults of OpenSSL, with TLS 1.2 and 1.3";
+const redirects = "no equivalent: see `rewrite.responses`";
 const streams = "no equivalent: bodies stream, with backpressure";
 
 /** Notes for annotations without an equivalent, or whose value has none. */
 const advice: Readonly<Record<string, string>> = {
-  affinity: onePod,
   "affinity-canary-behavior": "has no effect on the main Ingress, in ingress-nginx either: it is read from the canary",
   "affinity-mode": "no equivalent: it decides when users move to other Pods",
   "cors-allow-credentials": ofCors,
@@ -134,6 +144,7 @@ const advice: Readonly<Record<string, string>> = {
   "cors-max-age": ofCors,
   "custom-headers": "set the data of the ConfigMap as `responseHeaders.set`, or add the ConfigMap to the input",
   "custom-http-errors": "no equivalent: upstream errors pass through unchanged, so that a failing canary is visible",
+  "auth-tls-secret": "set `tls.clientCa` on the listener, which then applies to all its hosts",
   "app-root": "only a plain path of a location / can be imported",
   "limit-burst-multiplier": "has no effect without limit-rps or limit-rpm",
   "limit-rpm": "not imported: a route has one rate limit",
@@ -145,9 +156,15 @@ const advice: Readonly<Record<string, string>> = {
   "proxy-cookie-domain": "only two plain domains can be imported: see `rewrite.cookieDomain`",
   "proxy-next-upstream-timeout": "no equivalent: `timeouts.total` limits all attempts",
   "proxy-request-buffering": streams,
-  "proxy-ssl-name": "set `tls.serverName` on the service",
-  "proxy-ssl-secret": "set `tls.ca`, `tls.cert` and `tls.key` on the service",
-  "proxy-ssl-verify": "set `tls` on the service; Perch verifies certificates unless `insecureSkipVerify` is set",
+  "proxy-redirect-from": redirects,
+  "proxy-redirect-to": redirects,
+  "proxy-ssl-ciphers": ofOpenssl,
+  "proxy-ssl-name": ofUpstreamTls,
+  "proxy-ssl-protocols": ofOpenssl,
+  "proxy-ssl-secret": ofUpstreamTls,
+  "proxy-ssl-server-name": ofUpstreamTls,
+  "proxy-ssl-verify": ofUpstreamTls,
+  "proxy-ssl-verify-depth": ofOpenssl,
   "server-alias": "patterns have no equivalent: list the hosts in `match.hosts`",
   "session-cookie-change-on-failure":
     "no equivalent: while a version has no healthy endpoint the default one serves, and pins stay",

@@ -3,7 +3,7 @@ import { hostPattern, urlPath } from "../../scalars.ts";
 import { accepts } from "../accepts.ts";
 import type { Draft, YamlMap } from "../draft.ts";
 import { type Manifest, titleOf } from "../manifests.ts";
-import type { SourceObject } from "../source-object.ts";
+import { SourceObject } from "../source-object.ts";
 import { booleanIn, peekAnnotation, takeAnnotation } from "./ingress-annotations.ts";
 
 /** One path of one host of one Ingress, with the Service behind it. */
@@ -12,10 +12,13 @@ export interface IngressLocation {
   /** Empty: any host. */
   readonly host: string;
   readonly path: string;
-  readonly pathType: string;
+  /** ingress-nginx takes `ImplementationSpecific` for Prefix (internal/k8s/main.go: `SetDefaultNGINXPathType`). */
+  readonly pathType: "Exact" | "Prefix";
   readonly kind: "exact" | "prefix" | "regex";
   readonly serviceName: string;
   readonly port: SourceObject;
+  /** What a canary shares with its main Ingress: the path type counts (controller.go: `mergeAlternativeBackends`). */
+  readonly place: string;
 }
 
 /** What nginx calls a server: a host with its other names and its locations, in the order in which they match. */
@@ -26,80 +29,164 @@ export interface IngressServer {
   readonly locations: readonly IngressLocation[];
 }
 
-/** Every path of an Ingress, its default backend last. */
-export function locationsOf(ingress: Manifest, draft: Draft): IngressLocation[] {
+/** The hosts and paths of an Ingress, without what cannot be used, which is noted. */
+export interface IngressRules {
+  readonly ingress: Manifest;
+  /** Hosts in lower case; empty: any host. */
+  readonly hosts: readonly string[];
+  readonly locations: readonly IngressLocation[];
+  /** Answers what the paths do not; of any host if there are no rules. */
+  readonly defaultBackend: IngressLocation | undefined;
+}
+
+/** Reads `networking.k8s.io/v1`, and the older form of backends (`serviceName`, `servicePort`). */
+export function rulesOf(ingress: Manifest, draft: Draft): IngressRules {
   const { spec } = ingress;
-  const found: IngressLocation[] = [];
+  const hosts: string[] = [];
+  const locations: IngressLocation[] = [];
   spec.dismiss("ingressClassName");
   for (const rule of spec.objects("rules")) {
     const host = rule.text("host").toLowerCase();
-    for (const path of rule.object("http").objects("paths")) {
-      const pathType = path.text("pathType") || "ImplementationSpecific";
-      add(path.object("backend"), host, path.text("path") || "/", pathType);
-    }
-  }
-  if (spec.has("defaultBackend")) add(spec.object("defaultBackend"), "", "/", "Prefix");
-  return found;
-
-  function add(backend: SourceObject, host: string, path: string, pathType: string): void {
-    const service = backend.object("service");
-    const serviceName = service.text("name");
-    const port = service.object("port");
-    port.dismiss();
-    if (serviceName === "") {
-      backend.dismiss();
-      draft.note(titleOf(ingress), `${host}${path} has a backend that is not a Service: left out`);
-      return;
-    }
     if (host !== "" && !accepts(hostPattern, host)) {
-      draft.note(titleOf(ingress), `${host} is not a host: left out`);
-      return;
+      draft.leftOut(titleOf(ingress), `${host} is not a host: left out`);
+      rule.dismiss();
+      continue;
     }
-    const kind = pathType === "Exact" ? "exact" : "prefix";
-    found.push({ ingress, host, path, pathType, kind, serviceName, port });
+    hosts.push(host);
+    for (const path of rule.object("http").objects("paths")) {
+      const pathType = path.text("pathType") === "Exact" ? "Exact" : "Prefix";
+      const place = { host, path: path.text("path") || "/", pathType } as const;
+      locations.push(...locationOf(ingress, path.object("backend"), place, draft));
+    }
   }
+  const written = spec.has("defaultBackend") ? "defaultBackend" : "backend";
+  const root = { host: "", path: "/", pathType: "Prefix" } as const;
+  const [defaultBackend] = spec.has(written) ? locationOf(ingress, spec.object(written), root, draft) : [];
+  return { ingress, hosts, locations, defaultBackend };
 }
 
-/** The servers of all main Ingresses in the order of precedence: exact hosts, wildcards, any host. */
-export function serversOf(locations: readonly IngressLocation[], draft: Draft): IngressServer[] {
-  const hosts = [...new Set(locations.map(({ host }) => host))];
-  const ordered = hosts.toSorted((a, b) => hostRank(a) - hostRank(b) || (hostRank(a) === 1 ? b.length - a.length : 0));
-  const taken = new Set(hosts);
-  return ordered.map((host) => {
-    const ofHost = locations.filter((location) => location.host === host);
-    const typed = withPatterns(host, ofHost, draft).filter((location) => isUsable(location, draft));
-    return { host, aliases: aliasesOf(host, ofHost, taken, draft), locations: typed.sort(byPrecedence) };
+type Place = Pick<IngressLocation, "host" | "path" | "pathType">;
+
+function placeOf({ host, path, pathType }: Place): string {
+  return `${host} ${pathType} ${path}`;
+}
+
+function locationOf(ingress: Manifest, backend: SourceObject, place: Place, draft: Draft): IngressLocation[] {
+  const service = backend.object("service");
+  const serviceName = service.text("name") || backend.text("serviceName");
+  const port = service.has("port") ? service.object("port") : olderPort(backend);
+  port.dismiss();
+  if (serviceName === "") {
+    backend.dismiss();
+    draft.leftOut(titleOf(ingress), `${place.host}${place.path} has a backend that is not a Service: left out`);
+    return [];
+  }
+  const kind = place.pathType === "Exact" ? "exact" : "prefix";
+  return [{ ingress, ...place, kind, serviceName, port, place: placeOf(place) }];
+}
+
+/** A number or a name, in the form of today. */
+function olderPort(backend: SourceObject): SourceObject {
+  const text = backend.text("servicePort");
+  return new SourceObject(/^\d+$/.test(text) ? { number: Number(text) } : { name: text });
+}
+
+interface UnorderedServer {
+  readonly host: string;
+  /** For paths that no other location has. */
+  readonly root: IngressLocation | undefined;
+  readonly places: Map<string, IngressLocation>;
+}
+
+/**
+ * The servers of all main Ingresses in the order of precedence: exact hosts, wildcards, any host. Of several Ingresses
+ * the first one decides, which is the oldest in ingress-nginx (controller.go: `createServers`, `getBackendServers`).
+ */
+export function serversOf(mains: readonly IngressRules[], draft: Draft): IngressServer[] {
+  const servers = new Map<string, UnorderedServer>();
+  for (const rules of mains) addHosts(rules, servers, draft);
+  for (const { locations } of mains) {
+    for (const location of locations) addLocation(location, servers, draft);
+  }
+  const taken = new Set(servers.keys());
+  const found = Array.from(servers.values(), ({ host, root, places }) => {
+    const hasRoot = root === undefined || places.has(root.place);
+    const all = hasRoot ? [...places.values()] : [...places.values(), root];
+    const typed = withPatterns(host, all, draft).filter((location) => isUsable(location, draft));
+    return { host, aliases: aliasesOf(host, all, taken, draft), locations: typed.sort(byPrecedence) };
   });
+  return found.sort(byHost);
 }
 
-function hostRank(host: string): number {
-  if (host === "") return 2;
-  return host.startsWith("*.") ? 1 : 0;
+/** The first Ingress that names a host says with its default backend what answers other paths of the host. */
+function addHosts(
+  { ingress, hosts, defaultBackend }: IngressRules,
+  servers: Map<string, UnorderedServer>,
+  draft: Draft,
+) {
+  const isCatchAll = hosts.length === 0 && defaultBackend !== undefined && ingress.spec.objects("rules").length === 0;
+  const anyHost = servers.get("");
+  if (isCatchAll && anyHost?.root === undefined) {
+    servers.set("", { host: "", root: defaultBackend, places: anyHost?.places ?? new Map() });
+    return;
+  }
+  const added = hosts.filter((host) => !servers.has(host));
+  for (const host of added) {
+    const place = placeOf({ host, path: "/", pathType: "Prefix" });
+    const root = defaultBackend === undefined || host === "" ? undefined : { ...defaultBackend, host, place };
+    servers.set(host, { host, root, places: new Map() });
+  }
+  if (defaultBackend === undefined || added.some((host) => host !== "")) return;
+  const why = "another Ingress named its hosts first, or it has none: left out, as by ingress-nginx";
+  draft.leftOut(titleOf(ingress), `the default backend ${defaultBackend.serviceName} had no effect: ${why}`);
+}
+
+function addLocation(location: IngressLocation, servers: ReadonlyMap<string, UnorderedServer>, draft: Draft): void {
+  const server = servers.get(location.host);
+  const { place } = location;
+  const isCatchAll = location.host === "" && server?.root?.place === place;
+  if (server?.places.has(place) === false && !isCatchAll) {
+    server.places.set(place, location);
+    return;
+  }
+  draft.leftOut(
+    titleOf(location.ingress),
+    `${location.host}${location.path} is already served by another Ingress: left out`,
+  );
+}
+
+/** Exact hosts, those that also have a wildcard as an alias, wildcards from the longest, any host. */
+function byHost(a: IngressServer, b: IngressServer): number {
+  return hostRank(a) - hostRank(b) || (hostRank(a) === 2 ? b.host.length - a.host.length : 0);
+}
+
+function hostRank({ host, aliases }: IngressServer): number {
+  if (host === "") return 3;
+  if (host.startsWith("*.")) return 2;
+  return aliases.some((alias) => alias.startsWith("*.")) ? 1 : 0;
 }
 
 /**
  * A single location with a pattern or a rewrite turns all paths of its host, of all Ingresses, into patterns that
  * ignore case and match prefixes (template.go: `enforceRegexModifier`).
  */
-function withPatterns(host: string, locations: readonly IngressLocation[], draft: Draft): IngressLocation[] {
+function withPatterns(host: string, locations: readonly IngressLocation[], draft: Draft): readonly IngressLocation[] {
   const isPattern = ({ ingress, path }: IngressLocation) => {
     const target = peekAnnotation(ingress, "rewrite-target");
     return takeAnnotation(ingress, "use-regex", booleanIn) === true || (target !== "" && target !== path);
   };
-  const cause = locations.filter(isPattern)[0];
-  if (cause === undefined) {
-    for (const { ingress, path, pathType } of locations) {
-      if (pathType !== "ImplementationSpecific" || path.endsWith("/")) continue;
-      draft.note(titleOf(ingress), `${host}${path} also matched ${path}x; Perch matches whole segments`);
-    }
-    return [...locations];
-  }
+  const cause = locations.find(isPattern);
+  if (cause === undefined) return locations;
   const why = `use-regex or rewrite-target of ${titleOf(cause.ingress)}`;
-  for (const location of locations.filter((one) => !isPattern(one) && one.path !== "/")) {
+  const exact = new Set(locations.filter(({ pathType }) => pathType === "Exact").map(({ path }) => path));
+  return locations.map((location) => {
+    if (isPattern(location) || location.path === "/") return { ...location, kind: "regex" };
     const what = `${host}${location.path} is a pattern that ignores case and matches a prefix, as in ingress-nginx`;
     draft.note(titleOf(location.ingress), `${what}, because of ${why}`);
-  }
-  return locations.map((location) => ({ ...location, kind: "regex" }));
+    // Beside an exact path, the prefix is written with a slash at its end (location.go: `updateServerLocations`).
+    const isBeside = location.pathType === "Prefix" && exact.has(location.path) && !location.path.endsWith("/");
+    return { ...location, kind: "regex", path: isBeside ? `${location.path}/` : location.path };
+  });
 }
 
 function isUsable({ ingress, host, path, kind }: IngressLocation, draft: Draft): boolean {
@@ -111,7 +198,10 @@ function isUsable({ ingress, host, path, kind }: IngressLocation, draft: Draft):
         ? "is not a path"
         : undefined;
   if (problem === undefined) return true;
-  draft.note(titleOf(ingress), `the path ${path} of ${host} ${problem}: left out, so other routes match its requests`);
+  draft.leftOut(
+    titleOf(ingress),
+    `the path ${path} of ${host} ${problem}: left out, so other routes match its requests`,
+  );
   return false;
 }
 
@@ -145,9 +235,11 @@ function aliasesOf(
   return aliases;
 }
 
-/** The order in which nginx matches: exact paths, then the others by length. */
+/** The order in which nginx matches: exact paths, then the others by length, and patterns of a length backwards. */
 function byPrecedence(a: IngressLocation, b: IngressLocation): number {
-  return kindRank[a.kind] - kindRank[b.kind] || b.path.length - a.path.length;
+  const byLength = kindRank[a.kind] - kindRank[b.kind] || b.path.length - a.path.length;
+  if (byLength !== 0 || a.kind !== "regex" || a.path === b.path) return byLength;
+  return a.path < b.path ? 1 : -1;
 }
 
 const kindRank = { exact: 0, regex: 1, prefix: 1 } as const;
@@ -161,6 +253,35 @@ export function matchOf(server: IngressServer, { path, kind }: Pick<IngressLocat
   if (kind !== "exact" && path === "/") return hosts;
   if (kind === "prefix") return { ...hosts, path: { prefix: path.replace(/\/+$/, "") || "/" } };
   return { ...hosts, path: kind === "exact" ? { exact: path } : { regex: `(?i)^${path}` } };
+}
+
+/** The servers that serve hosts which other servers name more exactly. */
+export class WiderServers {
+  /** Without the `*.`; empty: any host. */
+  readonly #hosts: ReadonlySet<string>;
+
+  constructor(servers: readonly IngressServer[]) {
+    const served = servers.filter(({ locations }) => locations.length > 0);
+    const hosts = served.flatMap(({ host, aliases }) => [host, ...aliases]);
+    this.#hosts = new Set(hosts.filter((host) => host === "" || host.startsWith("*.")).map((host) => host.slice(2)));
+  }
+
+  get coversAnyHost(): boolean {
+    return this.#hosts.has("");
+  }
+
+  /** Whether requests that no location of the server takes would get to another server, where nginx answers 404. */
+  take({ host, aliases, locations }: IngressServer): boolean {
+    if (host === "" || locations.some(({ kind, path }) => kind !== "exact" && path === "/")) return false;
+    return this.#hosts.has("") || [host, ...aliases].some((name) => this.#isBelow(name.replace(/^\*\./, "")));
+  }
+
+  #isBelow(name: string): boolean {
+    for (let dot = name.indexOf("."); dot >= 0; dot = name.indexOf(".", dot + 1)) {
+      if (this.#hosts.has(name.slice(dot + 1))) return true;
+    }
+    return false;
+  }
 }
 
 export function isCanary(ingress: Manifest): boolean {

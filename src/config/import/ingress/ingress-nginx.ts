@@ -1,192 +1,136 @@
-import type { Draft, DraftVersion, YamlMap } from "../draft.ts";
+import type { Draft } from "../draft.ts";
 import { type Manifest, titleOf } from "../manifests.ts";
 import { noteUnread } from "../notes.ts";
-import { mirrorOf, ServicePorts } from "../weighted-versions.ts";
-import { noteOtherAnnotations, onlyRedirects, peekAnnotation, takeAnnotation } from "./ingress-annotations.ts";
-import { canaryRelease } from "./ingress-canary.ts";
+import { ControllerConfig } from "./controller-config.ts";
+import { noteOtherAnnotations } from "./ingress-annotations.ts";
+import { nginxIngresses } from "./ingress-classes.ts";
 import {
   hostsMatch,
   type IngressLocation,
   type IngressServer,
   isCanary,
-  locationsOf,
   matchOf,
+  rulesOf,
   serversOf,
+  WiderServers,
 } from "./ingress-locations.ts";
-import {
-  addedRedirects,
-  annotatedRedirect,
-  noteTls,
-  type RedirectRoute,
-  redirectsToHttps,
-  tlsHosts,
-  toHttps,
-} from "./ingress-redirects.ts";
-import { schemeOf, serviceSettings } from "./ingress-service.ts";
-import { ingressRoute } from "./ingress-settings.ts";
+import { addedRedirects, redirectsToHttps, toHttps } from "./ingress-redirects.ts";
+import { IngressRoutes } from "./ingress-routes.ts";
+import { certifiedHosts, importListeners } from "./ingress-tls.ts";
+
+/** The API groups of Ingresses. */
+const groups: ReadonlySet<string> = new Set(["networking.k8s.io", "extensions"]);
 
 /** Imports Ingresses and their canary Ingresses with the semantics of ingress-nginx. */
 export function importIngresses(manifests: readonly Manifest[], draft: Draft): void {
-  const ingresses = manifests.filter(({ kind, group }) => kind === "Ingress" && group === "networking.k8s.io");
-  const mains = ingresses.filter((ingress) => !isCanary(ingress));
-  const places = mains.flatMap((ingress) => locationsOf(ingress, draft));
-  const canaries = ingresses.filter(isCanary).flatMap((ingress) => locationsOf(ingress, draft));
-  const servers = serversOf(withoutDuplicates(places, draft), draft);
-  const certified = mains.flatMap(tlsHosts);
-  const importer = new IngressImporter(manifests, draft);
+  const all = manifests.filter(({ kind, group }) => kind === "Ingress" && groups.has(group));
+  const ingresses = nginxIngresses(all, manifests, draft);
+  if (ingresses.length === 0) return;
+  const mains = ingresses.filter((ingress) => !isCanary(ingress)).map((ingress) => rulesOf(ingress, draft));
+  const servers = serversOf(mains, draft);
+  const canaries = new Canaries(ingresses.filter(isCanary), draft);
+  const controller = new ControllerConfig(manifests, draft);
+  const routes = new IngressRoutes(manifests, controller, draft);
+  const certified = certifiedHosts(mains.map(ingressOf));
+  const wider = new WiderServers(servers);
+  const hosts = new Set(servers.flatMap(({ host, aliases }) => [host, ...aliases]));
   for (const server of servers) {
-    const redirected = new Set(server.locations.filter((one) => redirectsToHttps(one, certified, draft)));
-    const all = redirected.size > 0 && redirected.size === server.locations.length;
-    if (all) importer.addRedirect({ match: { ...hostsMatch(server), scheme: "http" }, redirect: toHttps }, server);
-    for (const route of addedRedirects(server, servers, draft)) importer.addRedirect(route, server);
+    const redirected = new Set(server.locations.filter((one) => redirectsToHttps(one, certified, controller, draft)));
+    const isWhole = redirected.size > 0 && redirected.size === server.locations.length;
+    if (isWhole) routes.addRedirect({ match: { ...hostsMatch(server), scheme: "http" }, redirect: toHttps }, server);
+    for (const route of addedRedirects(server, hosts, draft)) routes.addRedirect(route, server);
     for (const location of server.locations) {
       const match = { ...matchOf(server, location), scheme: "http" };
-      if (!all && redirected.has(location)) importer.addRedirect({ match, redirect: toHttps }, server);
-      importer.add(location, server, canaryOf(location, canaries, draft));
+      if (!isWhole && redirected.has(location)) routes.addRedirect({ match, redirect: toHttps }, server);
+      routes.add(location, server, canaries.of(location), certified.covers(server.host));
     }
+    if (wider.take(server)) routes.addNotFound(hostsMatch(server), server.host);
+    noteDeeperHosts(server, wider, draft);
   }
-  for (const canary of canaries) {
-    if (places.some((main) => samePlace(main, canary))) continue;
-    const place = `${canary.host}${canary.path} with pathType ${canary.pathType}`;
-    draft.note(titleOf(canary.ingress), `no other Ingress has ${place}, so this canary had no effect: left out`);
-    if (!canaries.some((other) => other.ingress === canary.ingress && places.some((main) => samePlace(main, other)))) {
-      canary.ingress.annotations.dismiss();
-    }
-  }
+  canaries.noteUnused(servers);
+  importListeners(mains.map(ingressOf), draft);
   const served = new Set(servers.flatMap(({ locations }) => locations.map(({ ingress }) => ingress)));
   for (const ingress of ingresses) {
     // Of an Ingress without a usable path the notes say why it has none.
-    if (served.has(ingress) || isCanary(ingress)) noteTheRest(ingress, draft);
+    if (!served.has(ingress) && !isCanary(ingress)) continue;
+    noteOtherAnnotations(ingress, isCanary(ingress), draft);
+    noteUnread(ingress, {}, draft);
   }
+  controller.noteTheRest(draft);
 }
 
-/** ingress-nginx lets the oldest Ingress win. The input may lack ages, so the first one wins here. */
-function withoutDuplicates(locations: readonly IngressLocation[], draft: Draft): IngressLocation[] {
-  return locations.filter((location, index) => {
-    const first = locations.findIndex((other) => samePlace(other, location));
-    if (first === index) return true;
-    draft.note(
-      titleOf(location.ingress),
-      `${location.host}${location.path} is already served by another Ingress: left out`,
-    );
-    return false;
-  });
+function noteDeeperHosts(server: IngressServer, wider: WiderServers, draft: Draft): void {
+  const [first] = server.locations;
+  if (!server.host.startsWith("*.") || first === undefined || !wider.coversAnyHost) return;
+  const hosts = `hosts more than one label below ${server.host}`;
+  draft.note(titleOf(first.ingress), `${hosts} get 404; ingress-nginx served them by an Ingress without a host`);
 }
 
-function canaryOf(
-  main: IngressLocation,
-  canaries: readonly IngressLocation[],
-  draft: Draft,
-): IngressLocation | undefined {
-  const [first, ...more] = canaries.filter((canary) => samePlace(main, canary));
-  for (const other of more) {
-    draft.note(
-      titleOf(other.ingress),
-      `${main.host}${main.path} already has a canary, and ingress-nginx supports only one: left out. In Perch it can be a third version`,
-    );
-  }
-  return first;
-}
-
-/** A canary counts for a location of the same path type only (controller.go: `mergeAlternativeBackends`). */
-function samePlace(a: IngressLocation, b: IngressLocation): boolean {
-  return a.host === b.host && a.path === b.path && a.pathType === b.pathType;
-}
-
-/** Says what is not imported of an Ingress whose routes are complete. */
-function noteTheRest(ingress: Manifest, draft: Draft): void {
-  noteOtherAnnotations(ingress, isCanary(ingress), draft);
-  const isForwarded = !isCanary(ingress) && !onlyRedirects(ingress);
-  if (isForwarded && peekAnnotation(ingress, "proxy-body-size") === "") {
-    draft.note(
-      titleOf(ingress),
-      "bodies were limited to 1 MiB by default; Perch has no limit unless `maxBodySize` is set",
-    );
-  }
-  if (!isCanary(ingress)) noteTls(ingress, draft);
-  noteUnread(ingress, {}, draft);
-}
-
-class IngressImporter {
+/** The locations of canary Ingresses, by place. */
+class Canaries {
+  readonly #places = new Map<string, IngressLocation[]>();
   readonly #draft: Draft;
-  readonly #ports: ServicePorts;
-  readonly #configMaps: ReadonlyMap<string, Manifest>;
-  /**
-   * By main and canary Ingress. The paths of a pair share a release, so that a page and its API get the same version.
-   */
-  readonly #releases = new Map<string, string>();
 
-  constructor(manifests: readonly Manifest[], draft: Draft) {
-    const maps = manifests.filter(({ kind, group }) => kind === "ConfigMap" && group === "");
+  constructor(ingresses: readonly Manifest[], draft: Draft) {
     this.#draft = draft;
-    this.#ports = new ServicePorts(manifests, draft);
-    this.#configMaps = new Map(maps.map((map) => [`${map.namespace}/${map.name}`, map]));
-  }
-
-  addRedirect({ match, redirect }: RedirectRoute, { locations }: IngressServer): void {
-    const [first] = locations;
-    if (first === undefined) return;
-    const name = this.#draft.name("route", `${first.ingress.name}-redirect`);
-    const comment = titleOf(first.ingress);
-    this.#draft.routes.push({ name, match, service: undefined, release: undefined, settings: { redirect }, comment });
-  }
-
-  add(main: IngressLocation, server: IngressServer, canary: IngressLocation | undefined): void {
-    const draft = this.#draft;
-    const { ingress } = main;
-    const comment = `${titleOf(ingress)}${canary === undefined ? "" : `, canary by ${titleOf(canary.ingress)}`}`;
-    if (onlyRedirects(ingress)) {
-      const redirect = annotatedRedirect(main, draft);
-      if (redirect === undefined) return;
-      const name = draft.name("route", ingress.name);
-      const match = matchOf(server, main);
-      draft.routes.push({ name, match, service: undefined, release: undefined, settings: { redirect }, comment });
-      return;
+    for (const ingress of ingresses) {
+      const { locations, defaultBackend } = rulesOf(ingress, draft);
+      for (const location of defaultBackend === undefined ? locations : [...locations, defaultBackend]) {
+        const same = this.#places.get(location.place);
+        if (same === undefined) this.#places.set(location.place, [location]);
+        else same.push(location);
+      }
     }
-    const mirror = mirrorOrigin(ingress);
-    const versions: DraftVersion[] = [{ name: "stable", endpoints: [this.#originOf(main, ingress)] }];
-    if (canary !== undefined) versions.push({ name: "canary", endpoints: [this.#originOf(canary, ingress)] });
-    if (mirror !== undefined) versions.push({ name: "mirror", endpoints: [mirror] });
-    const route = ingressRoute(main, server, this.#configMaps, draft);
-    draft.routes.push({
-      name: draft.name("route", ingress.name),
-      ...route,
-      service: draft.service(main.serviceName, versions, serviceSettings(ingress, draft)),
-      release: versions.length === 1 ? undefined : this.#releaseOf(ingress, canary?.ingress, mirror !== undefined),
-      comment,
-    });
   }
 
-  /** The scheme comes from the main Ingress: ingress-nginx ignores other annotations of canaries. */
-  #originOf({ ingress, serviceName, port }: IngressLocation, main: Manifest): string {
-    const scheme = schemeOf(main, this.#draft);
-    return this.#ports.origin(scheme, ingress.namespace, serviceName, port, titleOf(ingress));
+  of(main: IngressLocation): IngressLocation | undefined {
+    const [first, ...more] = this.#places.get(main.place) ?? [];
+    for (const other of more) {
+      this.#draft.leftOut(
+        titleOf(other.ingress),
+        `${main.host}${main.path} already has a canary, and ingress-nginx supports only one: left out. In Perch it can be a third version`,
+      );
+    }
+    return first;
   }
 
-  #releaseOf(main: Manifest, canary: Manifest | undefined, isMirrored: boolean): string {
-    const pair = `${titleOf(main)} ${canary === undefined ? "" : titleOf(canary)}`;
-    const known = this.#releases.get(pair);
-    if (known !== undefined) return known;
-    const wanted = canary === undefined ? { split: { stable: 1 } } : canaryRelease(main, canary, this.#draft);
-    const settings = isMirrored ? mirroring(wanted) : wanted;
-    const name = this.#draft.newRelease(main.name, settings, titleOf(canary ?? main));
-    this.#releases.set(pair, name);
-    return name;
+  /** Names canaries without a main Ingress, and those that got requests of other paths as well. */
+  noteUnused(servers: readonly IngressServer[]): void {
+    const mains = servers.flatMap(({ locations }) => locations);
+    const places = new Set(mains.map(({ place }) => place));
+    const unused = [...this.#places.values()].flat().filter(({ place }) => !places.has(place));
+    for (const { ingress, host, path, pathType } of unused) {
+      const place = `${host}${path} with pathType ${pathType}`;
+      this.#draft.leftOut(titleOf(ingress), `no other Ingress has ${place}, so this canary had no effect: left out`);
+    }
+    const used = new Set(
+      [...this.#places.values()]
+        .flat()
+        .filter(({ place }) => places.has(place))
+        .map(ingressOf),
+    );
+    for (const ingress of new Set(unused.map(ingressOf))) if (!used.has(ingress)) ingress.annotations.dismiss();
+    this.#noteShared(mains);
+  }
+
+  /** ingress-nginx adds a canary to a Service, and so to all paths of that Service (`mergeAlternativeBackend`). */
+  #noteShared(mains: readonly IngressLocation[]): void {
+    const alone = new Map<string, IngressLocation>();
+    for (const main of mains) if (!this.#places.has(main.place)) alone.set(backendOf(main), main);
+    for (const main of mains) {
+      const [canary] = this.#places.get(main.place) ?? [];
+      const other = canary === undefined ? undefined : alone.get(backendOf(main));
+      if (canary === undefined || other === undefined) continue;
+      const what = `a canary applied to all paths of the Service ${main.serviceName}, as to ${other.host}${other.path}`;
+      this.#draft.note(titleOf(canary.ingress), `${what}; here it applies to its own paths only`);
+    }
   }
 }
 
-/** The release with a version that gets copies only. */
-function mirroring(release: YamlMap): YamlMap {
-  const { split } = release;
-  const weights = typeof split === "object" && !Array.isArray(split) ? split : {};
-  return { ...release, split: { ...weights, mirror: 0 }, mirror: mirrorOf("mirror", 100) };
+function ingressOf({ ingress }: { readonly ingress: Manifest }): Manifest {
+  return ingress;
 }
 
-/** Where requests are mirrored to with their paths, as in `https://copy.example$request_uri`. */
-function mirrorOrigin(ingress: Manifest): string | undefined {
-  return takeAnnotation(ingress, "mirror-target", (text) => {
-    const [, scheme, host, port] = /^(https?):\/\/([A-Za-z0-9.-]+)(?::(\d+))?\/?\$request_uri$/.exec(text) ?? [];
-    if (scheme === undefined) return undefined;
-    return `${scheme}://${host}:${port ?? (scheme === "https" ? 443 : 80)}`;
-  });
+function backendOf({ ingress, serviceName, port }: IngressLocation): string {
+  return JSON.stringify([ingress.namespace, serviceName, port.peek("number"), port.peek("name")]);
 }

@@ -3,8 +3,10 @@ import { accepts } from "../accepts.ts";
 import type { Draft, YamlMap } from "../draft.ts";
 import { type Manifest, titleOf } from "../manifests.ts";
 import { redirectOf, statusIn } from "../redirects.ts";
+import type { ControllerConfig } from "./controller-config.ts";
 import { annotation, booleanIn, onlyRedirects, takeAnnotation } from "./ingress-annotations.ts";
 import { hostsMatch, type IngressLocation, type IngressServer } from "./ingress-locations.ts";
+import type { CertifiedHosts } from "./ingress-tls.ts";
 
 /** A route that only redirects. */
 export interface RedirectRoute {
@@ -17,8 +19,7 @@ const redirectTarget =
   /^(?:(?:(https?|\$scheme):)?\/\/(\[[^\]]+\]|[^/?#$:]+|\$(?:host|http_host|best_http_host|server_name))(?::(\d+))?)?(\/[^?#$]*)?(\$request_uri|\$uri)?(\?[^#]*|\$is_args\$args)?(#.*)?$/i;
 
 /**
- * The redirect of an Ingress whose requests are only redirected. Undefined if Perch has no such redirect: the location
- * is then left out, and noted.
+ * The redirect of an Ingress whose requests are only redirected. Undefined if Perch has no such redirect, which is noted.
  */
 export function annotatedRedirect(location: IngressLocation, draft: Draft): YamlMap | undefined {
   const { ingress } = location;
@@ -30,9 +31,9 @@ export function annotatedRedirect(location: IngressLocation, draft: Draft): Yaml
   const status = takeAnnotation(ingress, code, statusIn) ?? (temporal === "" ? 301 : 302);
   const found = redirectOf({ ...partsOf(url, location, draft), status });
   if (!("problem" in found)) return found.redirect;
-  draft.note(
+  draft.leftOut(
     where,
-    `the redirect to ${url}: ${found.problem}, so ${location.host}${location.path} is left out, and other routes match its requests`,
+    `the redirect to ${url}: ${found.problem}, so it is left out, and ${location.host}${location.path} gets 404`,
   );
   return undefined;
 }
@@ -66,22 +67,16 @@ function partsOf(url: string, { ingress, host: served, path: matched, kind }: In
   return { ...place, path: kind === "exact" ? `${base}${matched}` : `${base}${kept}` };
 }
 
-/** The hosts with a certificate: ingress-nginx redirects their plain requests. */
-export function tlsHosts(ingress: Manifest): readonly string[] {
-  const hosts = ingress.spec.objects("rules").map((rule) => rule.text("host").toLowerCase());
-  return ingress.spec.objects("tls").flatMap((entry) => {
-    entry.dismiss("secretName");
-    const named = entry.texts("hosts").map((host) => host.toLowerCase());
-    return named.length === 0 ? hosts : named;
-  });
-}
-
 /** Whether plain requests of the location are redirected to https. By default those of hosts with a certificate are. */
-export function redirectsToHttps(location: IngressLocation, certified: readonly string[], draft: Draft): boolean {
-  const { ingress, host } = location;
-  const force = takeAnnotation(ingress, "force-ssl-redirect", booleanIn) === true;
-  const wanted = takeAnnotation(ingress, "ssl-redirect", booleanIn);
-  const isCertified = host !== "" && certified.some((name) => covers(name, host));
+export function redirectsToHttps(
+  { ingress, host }: IngressLocation,
+  certified: CertifiedHosts,
+  controller: ControllerConfig,
+  draft: Draft,
+): boolean {
+  const force = controller.of(ingress, "force-ssl-redirect", booleanIn) === true;
+  const wanted = controller.of(ingress, "ssl-redirect", booleanIn);
+  const isCertified = certified.covers(host);
   // `return` comes before the redirect to https.
   if (onlyRedirects(ingress)) return false;
   if (isCertified && wanted === false && !force) {
@@ -90,35 +85,30 @@ export function redirectsToHttps(location: IngressLocation, certified: readonly 
   return force || (isCertified && wanted !== false);
 }
 
-/** A wildcard certificate covers one label (RFC 9525 §6.3). */
-function covers(certified: string, host: string): boolean {
-  return certified === host || (certified.startsWith("*.") && host.replace(/^[^.]+/, "*") === certified);
-}
-
 export const toHttps: YamlMap = { scheme: "https", status: 308 };
 
-/** Redirects that ingress-nginx adds to a server besides those to https. They come before its locations. */
-export function addedRedirects(
-  server: IngressServer,
-  servers: readonly IngressServer[],
-  draft: Draft,
-): RedirectRoute[] {
+/**
+ * Redirects that ingress-nginx adds to a server besides those to https. They come before its locations. `hosts`: those of
+ * all servers.
+ */
+export function addedRedirects(server: IngressServer, hosts: ReadonlySet<string>, draft: Draft): RedirectRoute[] {
   const { locations } = server;
   const ingresses = [...new Set(locations.map(({ ingress }) => ingress))];
   return [
-    ...ingresses.flatMap((ingress) => wwwRedirect(ingress, server, servers)),
+    ...ingresses.flatMap((ingress) => wwwRedirect(ingress, server, hosts)),
     ...locations.flatMap((location) => appRoot(location, server, draft)),
     ...locations.flatMap((location) => slashRedirect(location, server)),
   ];
 }
 
 /** From www.shop.example to shop.example, or the other way round. */
-function wwwRedirect(ingress: Manifest, { host }: IngressServer, servers: readonly IngressServer[]): RedirectRoute[] {
+function wwwRedirect(ingress: Manifest, { host }: IngressServer, hosts: ReadonlySet<string>): RedirectRoute[] {
   if (takeAnnotation(ingress, "from-to-www-redirect", booleanIn) !== true || host === "" || host.startsWith("*."))
     return [];
   const other = host.startsWith("www.") ? host.slice("www.".length) : `www.${host}`;
-  const isServed = servers.some((one) => one.host === other || one.aliases.includes(other));
-  return isServed || !accepts(hostText, other) ? [] : [{ match: { hosts: [other] }, redirect: { host, status: 308 } }];
+  return hosts.has(other) || !accepts(hostText, other)
+    ? []
+    : [{ match: { hosts: [other] }, redirect: { host, status: 308 } }];
 }
 
 function appRoot({ ingress, path }: IngressLocation, server: IngressServer, draft: Draft): RedirectRoute[] {
@@ -137,12 +127,4 @@ function slashRedirect(location: IngressLocation, server: IngressServer): Redire
   const first = server.locations.find((other) => other.path === path && !onlyRedirects(other.ingress));
   if (first !== location || server.locations.some((other) => other.path === without)) return [];
   return [{ match: { ...hostsMatch(server), path: { exact: without } }, redirect: { path, status: 301 } }];
-}
-
-/** Says what a server with a certificate needs. */
-export function noteTls(ingress: Manifest, draft: Draft): void {
-  if (!ingress.spec.has("tls")) return;
-  const how = "mount the Secret's tls.crt and tls.key, and set them in `listeners[].tls`";
-  const proxies = "Behind a load balancer that ends TLS, list it in `trustedProxies`, or redirects to https loop";
-  draft.noteLostProtection(titleOf(ingress), `tls: ${how}. ${proxies}`);
 }

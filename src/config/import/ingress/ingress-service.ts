@@ -1,16 +1,56 @@
-import type { Draft, YamlMap, YamlValue } from "../draft.ts";
+import { type Draft, resourceNameOf, type YamlMap, type YamlValue } from "../draft.ts";
 import { type Manifest, titleOf } from "../manifests.ts";
-import { positive, takeAnnotation } from "./ingress-annotations.ts";
+import type { ControllerConfig } from "./controller-config.ts";
+import { hasAffinity } from "./ingress-affinity.ts";
+import { dismissAnnotations, positive, takeAnnotation } from "./ingress-annotations.ts";
 
-/** The service settings for an Ingress's annotations. */
-export function serviceSettings(ingress: Manifest, draft: Draft): YamlMap {
-  const http2 = takeAnnotation(ingress, "backend-protocol", protocolOf)?.http2 === true;
+/** The service settings for an Ingress's annotations. Where Perch has other defaults, those of nginx are written. */
+export function serviceSettings(ingress: Manifest, controller: ControllerConfig, draft: Draft): YamlMap {
+  const protocol = takeAnnotation(ingress, "backend-protocol", protocolOf);
   return {
-    ...timeouts(ingress),
-    ...balance(ingress, draft),
-    ...(http2 ? { protocol: "http2" } : {}),
-    ...retries(ingress, draft),
+    ...timeouts(ingress, controller),
+    ...balance(ingress, controller, draft),
+    ...(protocol?.http2 === true ? { protocol: "http2" } : {}),
+    ...(protocol?.scheme === "https" ? { tls: upstreamTls(ingress, draft) } : {}),
+    ...retries(ingress, controller, draft),
   };
+}
+
+/** The keys of the Secret that `proxy-ssl-secret` names, as files that the Pod mounts. */
+const secretFolder = "/etc/perch/tls";
+
+/** nginx verifies certificates only with proxy-ssl-verify and a Secret, without which it ignores `proxy-ssl-…`. */
+function upstreamTls(ingress: Manifest, draft: Draft): YamlMap {
+  const where = titleOf(ingress);
+  const secret = takeAnnotation(ingress, "proxy-ssl-secret", (text) =>
+    /^[\w.-]+\/[\w.-]+$/.test(text) ? text : undefined,
+  );
+  if (secret === undefined) {
+    draft.note(where, "the backends' certificates are not verified, as by ingress-nginx: set `tls.ca` to verify them");
+    return { insecureSkipVerify: true };
+  }
+  const isVerified = takeAnnotation(ingress, "proxy-ssl-verify", onOrOff) === true;
+  const serverName = takeAnnotation(ingress, "proxy-ssl-name", (text) =>
+    /^[\w-]+(?:\.[\w-]+)*$/.test(text) ? text : undefined,
+  );
+  // Perch always sends the name. The depth of a chain is not limited.
+  dismissAnnotations(ingress, "proxy-ssl-server-name", "proxy-ssl-verify-depth");
+  const folder = `${secretFolder}/${resourceNameOf(secret.replace("/", "-"))}`;
+  draft.note(
+    where,
+    `proxy-ssl-secret: mount the Secret ${secret} at ${folder}; without tls.crt in it, remove cert and key`,
+  );
+  return {
+    ...(isVerified ? { ca: `${folder}/ca.crt` } : {}),
+    cert: `${folder}/tls.crt`,
+    key: `${folder}/tls.key`,
+    ...(serverName === undefined ? {} : { serverName }),
+    insecureSkipVerify: !isVerified,
+  };
+}
+
+function onOrOff(text: string): boolean | undefined {
+  return /^(?:on|off)$/.test(text) ? text === "on" : undefined;
 }
 
 export function schemeOf(ingress: Manifest, draft: Draft): "http" | "https" {
@@ -29,20 +69,21 @@ function protocolOf(text: string): { readonly scheme: "http" | "https"; readonly
   return { scheme: secure === "" ? "http" : "https", http2: /^GRPC$/i.test(name) };
 }
 
-function timeouts(ingress: Manifest): YamlMap {
-  const seconds = (name: string) => takeAnnotation(ingress, name, (text) => positive(text.replace(/s$/, "")));
-  const connect = seconds("proxy-connect-timeout");
-  const read = seconds("proxy-read-timeout");
-  const idle = Math.max(read ?? 0, seconds("proxy-send-timeout") ?? 0);
-  const found = {
-    ...(connect === undefined ? {} : { connect: `${connect}s` }),
-    ...(read === undefined ? {} : { responseHeaders: `${read}s` }),
-    ...(idle > 0 ? { idle: `${idle}s` } : {}),
+/** In seconds, as in nginx. */
+const defaultTimeouts = { connect: 5, read: 60, send: 60 };
+
+function timeouts(ingress: Manifest, controller: ControllerConfig): YamlMap {
+  const seconds = (name: string) => controller.of(ingress, name, (text) => positive(text.replace(/s$/, "")));
+  const connect = seconds("proxy-connect-timeout") ?? defaultTimeouts.connect;
+  const read = seconds("proxy-read-timeout") ?? defaultTimeouts.read;
+  const send = seconds("proxy-send-timeout") ?? defaultTimeouts.send;
+  return {
+    timeouts: { connect: `${connect}s`, responseHeaders: `${read}s`, idle: `${Math.max(read, send)}s` },
   };
-  return Object.keys(found).length === 0 ? {} : { timeouts: found };
 }
 
-function balance(ingress: Manifest, draft: Draft): YamlMap {
+function balance(ingress: Manifest, controller: ControllerConfig, draft: Draft): YamlMap {
+  if (hasAffinity(ingress)) return { balance: "hash" };
   const isAddress = (text: string) => (/^\$\{?(?:binary_)?remote_addr\}?$/.test(text) ? text : undefined);
   if (takeAnnotation(ingress, "upstream-hash-by", isAddress) !== undefined) {
     const pods = "to choose among Pods, use a headless Service as `{ dns: … }`";
@@ -50,13 +91,13 @@ function balance(ingress: Manifest, draft: Draft): YamlMap {
     draft.note(titleOf(ingress), `upstream-hash-by is \`balance: hash\`, by the client's address; ${unit}; ${pods}`);
     return { balance: "hash" };
   }
-  const roundRobin = takeAnnotation(ingress, "load-balance", (text) => (text === "round_robin" ? text : undefined));
+  const roundRobin = controller.of(ingress, "load-balance", (text) => (text === "round_robin" ? text : undefined));
   return roundRobin === undefined ? {} : { balance: "round-robin" };
 }
 
 const maxAttempts = 10;
-/** nginx's own: `error timeout` in three tries. */
-const defaults = { causes: ["error", "timeout"], tries: 3 };
+/** nginx's own: `error timeout`, of which Perch retries connections only, in three tries. */
+const defaults = { causes: ["error"], tries: 3 };
 const causes: ReadonlyMap<string, readonly (string | number)[]> = new Map([
   ["error", ["reset-before-response"]],
   ["http_500", [500]],
@@ -65,12 +106,11 @@ const causes: ReadonlyMap<string, readonly (string | number)[]> = new Map([
   ["http_504", [504]],
 ]);
 
-function retries(ingress: Manifest, draft: Draft): YamlMap {
-  const written = takeAnnotation(ingress, "proxy-next-upstream", (text) => text.split(/\s+/));
-  const tries = takeAnnotation(ingress, "proxy-next-upstream-tries", (text) =>
+function retries(ingress: Manifest, controller: ControllerConfig, draft: Draft): YamlMap {
+  const written = controller.of(ingress, "proxy-next-upstream", (text) => text.split(/\s+/));
+  const tries = controller.of(ingress, "proxy-next-upstream-tries", (text) =>
     /^\d+$/.test(text) ? Number(text) : undefined,
   );
-  if (written === undefined && tries === undefined) return {};
   if (written?.includes("off") === true || tries === 1) return { retries: { attempts: 0 } };
   const where = titleOf(ingress);
   const words = written ?? defaults.causes;

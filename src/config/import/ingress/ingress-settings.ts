@@ -5,7 +5,15 @@ import { accepts } from "../accepts.ts";
 import type { Draft, YamlMap } from "../draft.ts";
 import { headerEdits } from "../header-edits.ts";
 import { type Manifest, titleOf } from "../manifests.ts";
-import { annotation, peekAnnotation, positive, takeAnnotation } from "./ingress-annotations.ts";
+import type { ControllerConfig } from "./controller-config.ts";
+import {
+  annotation,
+  booleanIn,
+  dismissAnnotations,
+  peekAnnotation,
+  positive,
+  takeAnnotation,
+} from "./ingress-annotations.ts";
 import { ingressCors } from "./ingress-cors.ts";
 import { type IngressLocation, type IngressServer, matchOf } from "./ingress-locations.ts";
 
@@ -14,34 +22,50 @@ export interface IngressRoute {
   readonly settings: YamlMap;
 }
 
-/** The route of a location that is forwarded. ConfigMaps are by namespace and name. */
+/** A location with what it shares with others of its host. */
+export interface ServedLocation extends IngressLocation {
+  readonly server: IngressServer;
+  /** Whether the host has a certificate. */
+  readonly isCertified: boolean;
+}
+
+/**
+ * The route of a location that is forwarded; undefined if Perch cannot change its path as nginx does, which is noted.
+ * ConfigMaps are by namespace and name.
+ */
 export function ingressRoute(
-  location: IngressLocation,
-  server: IngressServer,
+  location: ServedLocation,
   configMaps: ReadonlyMap<string, Manifest>,
+  controller: ControllerConfig,
   draft: Draft,
-): IngressRoute {
-  const { ingress } = location;
-  const { matched, change } = rewrittenPath(location, draft);
+): IngressRoute | undefined {
+  const { ingress, server } = location;
+  const rewritten = rewrittenPath(location, draft);
+  if (rewritten === undefined) return undefined;
+  const { matched, change } = rewritten;
   const host = takeAnnotation(ingress, "upstream-vhost", (text) => (accepts(hostAndPort, text) ? text : undefined));
-  const domain = newCookieDomain(ingress, draft);
+  const domain = newCookieDomain(ingress, controller, draft);
   const rewrite = {
     ...change,
     ...(host === undefined ? {} : { host }),
     ...(domain === undefined ? {} : { cookieDomain: domain }),
   };
+  dismissAnnotations(ingress, ...offByDefault.filter((name) => peekAnnotation(ingress, name) === "off"));
   return {
     match: matchOf(server, matched),
     settings: {
-      ...forwardedPrefix(ingress, draft),
-      ...customHeaders(ingress, configMaps, draft),
-      ...(Object.keys(rewrite).length === 0 ? {} : { rewrite }),
+      ...forwardedPrefix(location, change, draft),
+      ...responseHeaders(location, configMaps, controller, draft),
+      // ingress-nginx hands on Location and the Path of cookies as they are (`proxy_redirect off`).
+      ...(Object.keys(rewrite).length === 0 ? {} : { rewrite: { ...rewrite, responses: "keep" } }),
       ...ingressCors(ingress, draft),
-      ...bodySize(ingress),
+      ...bodySize(ingress, controller),
       ...rateLimit(ingress),
     },
   };
 }
+
+const offByDefault = ["proxy-redirect-from", "proxy-redirect-to", "proxy-cookie-path"];
 
 /** The common idiom to strip a prefix: the path `/shop(/|$)(.*)` with the target `/$2`. */
 const capturedRest = /^(\/[A-Za-z0-9._~/-]*?)\(\/\|\$\)\(\.\*\)$/;
@@ -54,14 +78,14 @@ interface RewrittenPath {
 }
 
 /** nginx replaces the whole path by the target, whose `$1` to `$9` are groups of the location's pattern. */
-function rewrittenPath(location: IngressLocation, draft: Draft): RewrittenPath {
+function rewrittenPath(location: IngressLocation, draft: Draft): RewrittenPath | undefined {
   const { ingress, path } = location;
   const target = annotation(ingress, "rewrite-target");
   if (target === "" || target === path) return { matched: location, change: {} };
   const where = titleOf(ingress);
-  const unchanged = (why: string): RewrittenPath => {
-    draft.note(where, `rewrite-target ${target} of the path ${path}: the path stays unchanged, as ${why}`);
-    return { matched: location, change: {} };
+  // Forwarded as it is, the path could reach what the rewrite hides.
+  const leftOut = (why: string): undefined => {
+    draft.leftOut(where, `rewrite-target ${target} of the path ${path}: ${why}, so it is left out, and gets 404`);
   };
   const [, prefix] = capturedRest.exec(path) ?? [];
   const [, start] = targetWithRest.exec(target) ?? [];
@@ -69,24 +93,27 @@ function rewrittenPath(location: IngressLocation, draft: Draft): RewrittenPath {
     if (/[a-z]/i.test(prefix)) draft.note(where, `the path ${path} ignored case; the prefix ${prefix} does not`);
     return { matched: { path: prefix === "" ? "/" : prefix, kind: "prefix" }, change: { prefix: start || "/" } };
   }
-  const [newPath = "", query] = target.split("?");
-  if (/\$(?!\d)/.test(newPath)) return unchanged("variables of nginx have no equivalent");
-  if (!newPath.startsWith("/")) return unchanged("it does not start with a slash");
+  const [written = "", query] = target.split("?");
+  // nginx has an empty text for a group that the pattern does not have.
+  const groups = path.match(/\((?!\?)/g)?.length ?? 0;
+  const newPath = written.replace(/\$(\d)/g, (group, number) => (Number(number) > groups ? "" : group));
+  if (/\$(?!\d)/.test(newPath)) return leftOut("variables of nginx have no equivalent");
+  if (!newPath.startsWith("/")) return leftOut("it does not start with a slash");
   if (query !== undefined && query !== "") draft.note(where, `rewrite-target ${target}: the query ${query} is lost`);
   if (!newPath.includes("$")) {
-    return accepts(urlPath, newPath) ? { matched: location, change: { path: newPath } } : unchanged("it is not a path");
+    return accepts(urlPath, newPath) ? { matched: location, change: { path: newPath } } : leftOut("it is not a path");
   }
   // Perch replaces what the pattern matches, so it must match up to the end.
   const pattern = `(?i)^${path}${/(?:\.\*\)?|\$)$/.test(path) ? "" : ".*"}`;
   const compiled = compileReplacement(pattern, newPath);
-  if ("problem" in compiled) return unchanged(compiled.problem);
+  if ("problem" in compiled) return leftOut(compiled.problem);
   return { matched: location, change: { regex: { pattern, replacement: newPath } } };
 }
 
 /** `off`, or the domain in the upstream's cookies and its replacement. */
-function newCookieDomain(ingress: Manifest, draft: Draft): string | undefined {
+function newCookieDomain(ingress: Manifest, controller: ControllerConfig, draft: Draft): string | undefined {
   const [from, to] =
-    takeAnnotation(ingress, "proxy-cookie-domain", (text) => {
+    controller.of(ingress, "proxy-cookie-domain", (text) => {
       const words = text === "off" ? [] : text.split(/\s+/);
       return words.length === 0 || (words.length === 2 && words.every((one) => accepts(cookieDomain, one)))
         ? words
@@ -101,37 +128,58 @@ function newCookieDomain(ingress: Manifest, draft: Draft): string | undefined {
   return to;
 }
 
-function forwardedPrefix(ingress: Manifest, draft: Draft): YamlMap {
+/** Perch says which prefix it has replaced, which ingress-nginx did not; the application may act on it. */
+function forwardedPrefix({ ingress, path }: IngressLocation, change: YamlMap, draft: Draft): YamlMap {
+  const target = peekAnnotation(ingress, "rewrite-target");
   const value = annotation(ingress, "x-forwarded-prefix");
-  if (value === "") return {};
-  const where = titleOf(ingress);
-  if (peekAnnotation(ingress, "rewrite-target") === "") {
-    draft.note(where, "x-forwarded-prefix had an effect only with rewrite-target; Perch always sends the header");
+  const isRewritten = target !== "" && target !== path;
+  if (value !== "" && !isRewritten) {
+    draft.note(titleOf(ingress), "x-forwarded-prefix has no effect without rewrite-target, in ingress-nginx either");
   }
-  const { edits } = headerEdits({ set: [["x-forwarded-prefix", value]], add: [], remove: [] }, "request", where, draft);
+  if (value === "" || !isRewritten) {
+    return Object.keys(change).length === 0 ? {} : { requestHeaders: { remove: ["x-forwarded-prefix"] } };
+  }
+  const written = { set: [["x-forwarded-prefix", value] as const], add: [], remove: [] };
+  const { edits } = headerEdits(written, "request", titleOf(ingress), draft);
   return Object.keys(edits).length === 0 ? {} : { requestHeaders: edits };
 }
 
-/** Response headers, from a ConfigMap named by `namespace/name`. */
-function customHeaders(ingress: Manifest, configMaps: ReadonlyMap<string, Manifest>, draft: Draft): YamlMap {
+/** Headers of a ConfigMap named by `namespace/name`, and HSTS, which hosts with a certificate have by default. */
+function responseHeaders(
+  { ingress, isCertified }: ServedLocation,
+  configMaps: ReadonlyMap<string, Manifest>,
+  controller: ControllerConfig,
+  draft: Draft,
+): YamlMap {
   const data = takeAnnotation(ingress, "custom-headers", (name) => {
     return configMaps.get(name.includes("/") ? name : `${ingress.namespace}/${name}`)?.data;
   });
-  if (data === undefined) return {};
-  const set = data.keys().map((name) => [name, data.text(name)] as const);
+  const custom = data?.keys().map((name) => [name, data.text(name)] as const) ?? [];
+  const set = [...(isCertified ? strictTransport(controller) : []), ...custom];
+  if (set.length === 0) return {};
   const { edits } = headerEdits({ set, add: [], remove: [] }, "response", titleOf(ingress), draft);
   return Object.keys(edits).length === 0 ? {} : { responseHeaders: edits };
 }
 
+/** Browsers ignore it in plain responses (RFC 6797 §8.1), so it need not be told apart from those by https. */
+function strictTransport(controller: ControllerConfig): (readonly [string, string])[] {
+  const isOn = controller.take("hsts", booleanIn) ?? true;
+  const seconds = controller.take("hsts-max-age", (text) => (/^\d+$/.test(text) ? text : undefined)) ?? "31536000";
+  const withSubdomains = controller.take("hsts-include-subdomains", booleanIn) ?? true;
+  const isPreloaded = controller.take("hsts-preload", booleanIn) === true;
+  const value = `max-age=${seconds}${withSubdomains ? "; includeSubDomains" : ""}${isPreloaded ? "; preload" : ""}`;
+  return isOn ? [["strict-transport-security", value]] : [];
+}
+
 /** Sizes of nginx: 512k, 8m, 1g; 0 means no limit. */
-function bodySize(ingress: Manifest): YamlMap {
+function bodySize(ingress: Manifest, controller: ControllerConfig): YamlMap {
   const units: Readonly<Record<string, string>> = { k: "KiB", m: "MiB", g: "GiB" };
-  const size = takeAnnotation(ingress, "proxy-body-size", (text) => {
+  const size = controller.of(ingress, "proxy-body-size", (text) => {
     const [, count, unit = ""] = /^(\d+)([kmg]?)$/i.exec(text) ?? [];
     if (count === undefined) return undefined;
-    return Number(count) === 0 ? "" : `${count}${units[unit.toLowerCase()] ?? "B"}`;
+    return Number(count) === 0 ? 0 : `${count}${units[unit.toLowerCase()] ?? "B"}`;
   });
-  return size === undefined || size === "" ? {} : { maxBodySize: size };
+  return { maxBodySize: size ?? "1MiB" };
 }
 
 /** Requests per second or minute and client address. ingress-nginx's default burst is five times the rate. */

@@ -1,21 +1,30 @@
-import type { Draft, YamlMap } from "../draft.ts";
-import { durationIn } from "../durations.ts";
+import { type Draft, isYamlMap, type YamlMap, type YamlValue } from "../draft.ts";
 import { type Manifest, titleOf } from "../manifests.ts";
 import type { SourceObject } from "../source-object.ts";
 import type { ServicePorts } from "../weighted-versions.ts";
+import { serviceIn } from "./istio-hosts.ts";
+import { hashedRelease, type PolicySections, policySettings, schemeOf, sectionsOf } from "./istio-traffic-policy.ts";
+
+/**
+ * Without a DestinationRule Istio waits ten seconds for a connection, and for everything else as long as it takes. A day
+ * and more is the longest that a configuration can say.
+ */
+const noTimeouts: YamlMap = { connect: "10s", responseHeaders: "24d", idle: "24d" };
 
 /** Resolves destinations of VirtualServices, with the DestinationRules of their hosts. */
 export class IstioDestinations {
-  readonly #rules: ReadonlyMap<string, Manifest>;
+  /** Several rules of one host add their subsets. */
+  readonly #rules = new Map<string, Manifest[]>();
   readonly #ports: ServicePorts;
   readonly #draft: Draft;
 
   constructor(rules: readonly Manifest[], ports: ServicePorts, draft: Draft) {
-    this.#rules = new Map(rules.map((rule) => [hostKey(rule.spec.text("host"), rule.namespace), rule]));
-    for (const { spec } of rules) {
+    for (const rule of rules) {
+      const key = hostKey(rule.spec.text("host"), rule.namespace);
+      this.#rules.set(key, [...(this.#rules.get(key) ?? []), rule]);
       // Who may see it in the mesh.
-      spec.dismiss("exportTo");
-      for (const subset of spec.objects("subsets")) subset.dismiss("name", "labels");
+      rule.spec.dismiss("exportTo");
+      for (const subset of rule.spec.objects("subsets")) subset.dismiss("name", "labels");
     }
     this.#ports = ports;
     this.#draft = draft;
@@ -25,113 +34,98 @@ export class IstioDestinations {
   origin(destination: SourceObject, namespace: string, where: string): string {
     const host = destination.text("host");
     const subset = destination.text("subset");
-    const [service = "", ownNamespace = namespace] = host.split(".");
+    const service = serviceOf(host, namespace);
+    const scheme = schemeOf(this.#sections(destination, namespace).tls);
     const port = destination.object("port").number("number");
-    const external = host.includes(".") && !host.includes(".svc") && host.split(".").length > 2;
-    if (external && port === undefined) this.#draft.note(where, `the destination ${host} has no port, so 80 is used`);
-    if (external) return `http://${host}:${port ?? 80}`;
-    const ofService = this.#ports.origin("http", ownNamespace, service, port, where);
+    if (service === undefined && port === undefined) {
+      this.#draft.note(where, `the destination ${host} has no port, so ${scheme === "https" ? 443 : 80} is used`);
+    }
+    if (service === undefined) return `${scheme}://${host}:${port ?? (scheme === "https" ? 443 : 80)}`;
+    const ofService = this.#ports.origin(scheme, service.namespace, service.name, port, where);
     if (subset === "") return ofService;
-    const name = `${service}-${subset}`;
+    const name = `${service.name}-${subset}`;
     const labels = this.#labels(host, namespace, subset);
     const selector =
       labels.length === 0
         ? "its Pods (the input has no DestinationRule with this subset)"
-        : `{ ${labels.join(", ")} } in addition to the labels of ${service}`;
+        : `{ ${labels.join(", ")} } in addition to the labels of ${service.name}`;
     this.#draft.note(
       where,
-      `the subset ${subset} of ${service} needs its own Service: create ${ownNamespace}/${name}, which selects ${selector}`,
+      `the subset ${subset} of ${service.name} needs its own Service: create ${service.namespace}/${name}, which selects ${selector}`,
     );
-    return ofService.replace(`//${service}.`, () => `//${name}.`);
+    return ofService.replace(`//${service.name}.`, () => `//${name}.`);
   }
 
-  /** The service settings for the host's traffic policy. */
-  settings(host: string, namespace: string): YamlMap {
-    const rule = this.#rules.get(hostKey(host, namespace));
-    if (rule === undefined) return {};
-    const policy = rule.spec.object("trafficPolicy");
-    const where = titleOf(rule);
-    const tls = policy.object("tls");
-    if (policy.has("tls") && tls.text("mode") !== "DISABLE") {
-      const how = "use https endpoints, and set `tls` on the service";
-      this.#draft.noteLostProtection(where, `trafficPolicy.tls (${tls.text("mode")}) is not imported: ${how}`);
+  /** The settings of the service whose versions these destinations are. What they do not share is noted. */
+  settings(destinations: readonly SourceObject[], namespace: string): YamlMap {
+    const found = destinations.map((destination) => {
+      const rule = this.#rulesOf(destination, namespace)[0];
+      const where = rule === undefined ? "" : titleOf(rule);
+      return { where, settings: policySettings(this.#sections(destination, namespace), where, this.#draft) };
+    });
+    const [first] = found;
+    if (first === undefined) return { timeouts: noTimeouts };
+    const keys = new Set(found.flatMap(({ settings }) => Object.keys(settings)));
+    const shared: Record<string, YamlValue> = {};
+    for (const key of keys) {
+      const values = new Set(found.map(({ settings }) => JSON.stringify(settings[key] ?? null)));
+      const value = first.settings[key];
+      if (values.size === 1 && value !== undefined) shared[key] = value;
+      else this.#noteDifference(key, destinations, found);
     }
-    policy.dismiss("tls");
-    return {
-      ...balanceOf(policy.object("loadBalancer")),
-      ...this.#outlier(policy.object("outlierDetection"), where),
-      ...this.#pool(policy.object("connectionPool"), where),
-    };
+    const { timeouts = {}, ...others } = shared;
+    return { ...others, timeouts: { ...noTimeouts, ...(isYamlMap(timeouts) ? timeouts : {}) } };
   }
 
-  #outlier(detection: SourceObject, where: string): YamlMap {
-    if (detection.keys().length === 0) return {};
-    const positive = (key: string) => detection.take(key, (text) => (Number(text) >= 1 ? Number(text) : undefined));
-    const ofAll = detection.number("consecutive5xxErrors");
-    const gateway = ofAll === undefined || ofAll === 0 ? positive("consecutiveGatewayErrors") : undefined;
-    if (ofAll === 0 && gateway === undefined) {
-      this.#draft.note(where, "outlierDetection with consecutive5xxErrors 0 is not imported");
-      detection.dismiss();
-      return {};
-    }
-    const ejectFor = detection.take("baseEjectionTime", durationIn) ?? "";
-    const percent = positive("maxEjectionPercent");
-    return {
-      outlier: {
-        consecutiveFailures: gateway ?? ofAll ?? 5,
-        ...(gateway === undefined ? {} : { failures: "gateway" }),
-        ...(ejectFor === "" ? {} : { ejectFor }),
-        ...(percent === undefined ? {} : { maxEjected: `${percent}%` }),
-      },
-    };
+  /** The settings of a release for a service with `balance: hash`. */
+  hashedRelease(destination: SourceObject | undefined, namespace: string): YamlMap {
+    if (destination === undefined) return {};
+    return hashedRelease(this.#sections(destination, namespace).loadBalancer, this.#draft);
   }
 
-  #pool(pool: SourceObject, where: string): YamlMap {
-    const tcp = pool.object("tcp");
-    const http = pool.object("http");
-    const maxConnections = tcp.number("maxConnections");
-    const maxInFlight = http.number("http2MaxRequests");
-    const maxPending = http.number("http1MaxPendingRequests");
-    if (maxPending !== undefined && maxInFlight === undefined) {
-      this.#draft.note(where, "http1MaxPendingRequests without http2MaxRequests: no equivalent");
-    }
-    const connect = tcp.take("connectTimeout", durationIn) ?? "";
-    const limits: YamlMap = {
-      ...(maxConnections === undefined ? {} : { maxConnections }),
-      ...(maxInFlight === undefined ? {} : { maxInFlight }),
-      ...(maxPending === undefined || maxInFlight === undefined ? {} : { maxPending }),
-    };
-    return {
-      ...(Object.keys(limits).length === 0 ? {} : { limits }),
-      ...(connect === "" ? {} : { timeouts: { connect } }),
-    };
+  #noteDifference(
+    key: string,
+    destinations: readonly SourceObject[],
+    found: readonly { readonly where: string; readonly settings: YamlMap }[],
+  ): void {
+    const values = found.map(({ settings }, index) => {
+      const target = destinations[index];
+      const name = target?.text("subset") || target?.text("host") || "";
+      return `${name} ${settings[key] === undefined ? "none" : JSON.stringify(settings[key])}`;
+    });
+    const where = found.find((one) => one.settings[key] !== undefined)?.where ?? "";
+    const what = `${key} differs (${values.join(", ")}), and is one for all versions of a service: left out`;
+    this.#draft.note(where, what, key === "tls");
+  }
+
+  #sections(destination: SourceObject, namespace: string): PolicySections {
+    const rules = this.#rulesOf(destination, namespace);
+    const port = destination.object("port").number("number");
+    return sectionsOf(rules, destination.text("subset"), port);
   }
 
   #labels(host: string, namespace: string, subset: string): readonly string[] {
-    const rule = this.#rules.get(hostKey(host, namespace));
-    const found = rule?.spec.objects("subsets").find((one) => one.peek("name") === subset);
-    const labels = found?.object("labels");
-    return labels?.keys().map((key) => `${key}: ${labels.text(key)}`) ?? [];
+    const rules = this.#rules.get(hostKey(host, namespace)) ?? [];
+    const subsets = rules.flatMap(({ spec }) => spec.objects("subsets"));
+    const labels = subsets.find((one) => one.peek("name") === subset)?.object("labels");
+    return labels?.keys().map((key) => `${key}: ${labels.peek(key)}`) ?? [];
+  }
+
+  #rulesOf(destination: SourceObject, namespace: string): readonly Manifest[] {
+    return this.#rules.get(hostKey(destination.text("host"), namespace)) ?? [];
   }
 }
 
-function balanceOf(balancer: SourceObject): YamlMap {
-  if (balancer.has("consistentHash")) {
-    balancer.object("consistentHash").dismiss("useSourceIp");
-    return { balance: "hash" };
-  }
-  const balance = balancer.take("simple", (text) => balances.get(text));
-  return balance === undefined ? {} : { balance };
+/** The Service of a destination: there `reviews.shop` is one too. Undefined for hosts outside the cluster. */
+function serviceOf(host: string, namespace: string): { readonly name: string; readonly namespace: string } | undefined {
+  const known = serviceIn(host, namespace);
+  if (known !== undefined) return known;
+  const [name = "", own = "", ...rest] = host.split(".");
+  return rest.length === 0 ? { name, namespace: own } : undefined;
 }
-
-const balances: ReadonlyMap<string, string> = new Map([
-  ["ROUND_ROBIN", "round-robin"],
-  ["LEAST_REQUEST", "least-in-flight"],
-  ["LEAST_CONN", "least-in-flight"],
-]);
 
 /** In the namespace shop, reviews, reviews.shop and reviews.shop.svc.cluster.local are the same host. */
 function hostKey(host: string, namespace: string): string {
-  const [name = "", ownNamespace = namespace] = host.split(".");
-  return `${ownNamespace}/${name}`;
+  const service = serviceOf(host, namespace);
+  return service === undefined ? host : `${service.namespace}/${service.name}`;
 }

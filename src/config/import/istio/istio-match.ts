@@ -1,8 +1,9 @@
 import { compilePattern } from "../../pattern.ts";
-import { headerName, queryName, urlPath } from "../../scalars.ts";
+import { headerName, hostText, queryName, urlPath } from "../../scalars.ts";
 import { accepts } from "../accepts.ts";
 import type { Draft, YamlMap, YamlValue } from "../draft.ts";
 import type { SourceObject } from "../source-object.ts";
+import { type Arrival, anywhere } from "./istio-gateways.ts";
 
 /** The test of a path, which decides what a rewrite replaces. */
 export type UriTest =
@@ -11,8 +12,14 @@ export type UriTest =
   | { readonly kind: "prefix"; readonly prefix: string; readonly ignoresCase: boolean; readonly segments: boolean };
 
 export interface IstioMatch {
+  /** Without hosts. */
   readonly match: YamlMap;
   readonly uri: UriTest;
+  /** The only host; empty for all of the VirtualService. */
+  readonly authority: string;
+  readonly arrival: Arrival;
+  /** Where it is in its object; empty for a route without `match`. */
+  readonly path: string;
 }
 
 /** Why a match has no equivalent. */
@@ -26,17 +33,20 @@ type Tests = Record<string, YamlValue>;
  * The alternative matches of an HTTP route. One that Perch cannot express is left out and noted: without the part that
  * it lacks it would match more requests.
  */
-export function matchesOf(route: SourceObject, hosts: readonly string[], where: string, draft: Draft): IstioMatch[] {
+export function matchesOf(route: SourceObject, where: string, draft: Draft): IstioMatch[] {
   const matches = route.objects("match");
-  if (matches.length === 0 && isNothing(route.peek("match")))
-    return [{ match: hostsMatch(hosts), uri: { kind: "any" } }];
-  if (matches.length === 0) draft.note(where, `${route.path}.match is not a list of matches: the route is left out`);
+  if (matches.length === 0 && isNothing(route.peek("match"))) {
+    return [{ match: {}, uri: { kind: "any" }, authority: "", arrival: anywhere, path: "" }];
+  }
+  if (matches.length === 0) {
+    draft.leftOut(where, `${route.path}.match is not a list of matches: the route is left out`);
+  }
   const isRewritten = route.object("rewrite").has("uri");
   return matches.flatMap((match) => {
-    const found = readMatch(match, isRewritten, hosts);
+    const found = readMatch(match, isRewritten);
     const problem = "problem" in found ? found.problem : unreadIn(match);
     if (problem !== undefined) {
-      draft.note(where, `${problem}, so ${match.path || "this match"} is left out; later routes match its requests`);
+      leaveOut(match.path, problem, where, draft);
       match.dismiss();
       return [];
     }
@@ -52,6 +62,11 @@ export function matchesOf(route: SourceObject, hosts: readonly string[], where: 
   });
 }
 
+/** Notes a match that is left out, since without the part that it lacks it would match more requests. */
+export function leaveOut(path: string, problem: string, where: string, draft: Draft): void {
+  draft.leftOut(where, `${problem}, so ${path || "this match"} is left out; later routes match its requests`);
+}
+
 const isNothing = (value: unknown): boolean => value === undefined || (Array.isArray(value) && value.length === 0);
 
 function unreadIn(match: SourceObject): string | undefined {
@@ -59,55 +74,56 @@ function unreadIn(match: SourceObject): string | undefined {
   return unread.length === 0 ? undefined : `${unread.join(", ")}: no equivalent`;
 }
 
-const hostsMatch = (hosts: readonly string[]): YamlMap => (hosts.length === 0 ? {} : { hosts });
-
-function readMatch(match: SourceObject, isRewritten: boolean, hosts: readonly string[]): IstioMatch | Problem {
+function readMatch(match: SourceObject, isRewritten: boolean): IstioMatch | Problem {
   match.dismiss("name", "statPrefix");
   const path = readUri(match.object("uri"), match.flag("ignoreUriCase") === true, isRewritten);
   if ("problem" in path) return path;
-  const headers = readTests(match.object("headers"), (name) => accepts(headerName, name));
+  const headers = readHeaders(match);
   if ("problem" in headers) return headers;
   const query = readTests(match.object("queryParams"), (name) => accepts(queryName, name));
   if ("problem" in query) return query;
-  const without = match.object("withoutHeaders");
-  // A test can require that a header is absent, but not that it has another value.
-  const absent = without.keys().map((name) => [name.toLowerCase(), { exists: false }] as const);
-  const present = lowerCase(headers.tests);
-  for (const [name] of absent) {
-    if (accepts(headerName, name) && present[name] === undefined) continue;
-    return { problem: `${without.path}.${name}: no equivalent beside the other tests` };
-  }
-  without.dismiss();
-  const allHeaders = { ...present, ...Object.fromEntries(absent) };
-  const narrowed = readAuthority(match, hosts);
-  if (narrowed === undefined) return { problem: `${match.path}.authority: no host of the VirtualService` };
   const methods = readMethods(match);
   const scheme = match.object("scheme").take("exact", (text) => (/^https?$/.test(text) ? text : undefined));
+  const authority = match.object("authority").take("exact", (text) => (accepts(hostText, text) ? text : undefined));
+  const gateways = match.texts("gateways");
   return {
     match: {
-      ...hostsMatch(narrowed),
       ...path.match,
       ...(methods.length === 0 ? {} : { methods }),
       ...(scheme === undefined ? {} : { scheme }),
-      ...(Object.keys(allHeaders).length === 0 ? {} : { headers: allHeaders }),
+      ...(Object.keys(headers.tests).length === 0 ? {} : { headers: headers.tests }),
       ...(Object.keys(query.tests).length === 0 ? {} : { query: query.tests }),
     },
     uri: path.uri,
+    authority: (authority ?? "").toLowerCase(),
+    arrival: { gateways: gateways.length === 0 ? undefined : gateways, port: match.number("port") },
+    path: match.path,
   };
+}
+
+/** The tests of `headers`, and of `withoutHeaders`: a test can require that a header is absent, but not another value. */
+function readHeaders(match: SourceObject): { readonly tests: Tests } | Problem {
+  const headers = readTests(match.object("headers"), (name) => accepts(headerName, name));
+  if ("problem" in headers) return headers;
+  const present = lowerCase(headers.tests);
+  if (Object.keys(present).length < Object.keys(headers.tests).length) {
+    return { problem: `${match.path}.headers tests one header twice: no equivalent` };
+  }
+  const without = match.object("withoutHeaders");
+  const absent: Tests = {};
+  for (const name of without.keys()) {
+    const key = name.toLowerCase();
+    if (!accepts(headerName, name) || present[key] !== undefined) {
+      return { problem: `${without.path}.${name}: no equivalent beside the other tests` };
+    }
+    absent[key] = { exists: false };
+  }
+  without.dismiss();
+  return { tests: { ...present, ...absent } };
 }
 
 const lowerCase = (tests: Tests): Tests =>
   Object.fromEntries(Object.entries(tests).map(([name, test]) => [name.toLowerCase(), test]));
-
-/** The hosts that an exact authority leaves; undefined if none. */
-function readAuthority(match: SourceObject, hosts: readonly string[]): readonly string[] | undefined {
-  const authority = match.object("authority").text("exact").toLowerCase();
-  if (authority === "") return hosts;
-  const isCovered = hosts.some(
-    (host) => host === authority || (host.startsWith("*.") && authority.endsWith(host.slice(1))),
-  );
-  return hosts.length === 0 || isCovered ? [authority] : undefined;
-}
 
 /** One method, or a pattern that only lists methods, as in `GET|HEAD`. */
 function readMethods(match: SourceObject): readonly string[] {
@@ -139,6 +155,7 @@ function readUri(
     return { match: { path }, uri: { kind: "prefix", prefix, ignoresCase, segments } };
   }
   const regex = uri.text("regex");
+  if (regex === "" && (uri.has("exact") || uri.has("regex"))) return { problem: `${uri.path} is empty` };
   if (regex === "") return { match: {}, uri: { kind: "any" } };
   const compiled = compilePattern(regex);
   if ("problem" in compiled) return { problem: notRe2(regex, compiled.problem) };

@@ -17,12 +17,15 @@ export function routeSettings(route: SourceObject, where: string, draft: Draft):
     .object("rewrite")
     .take("authority", (text) => (accepts(hostAndPort, text) ? text : undefined));
   const total = route.take("timeout", durationIn) ?? "";
+  // An attempt of Envoy is over with its response; Perch limits the time until that begins.
+  const responseHeaders = route.object("retries").take("perTryTimeout", durationIn) ?? "";
+  const timeouts = { ...(total === "" ? {} : { total }), ...(responseHeaders === "" ? {} : { responseHeaders }) };
   return {
     settings: {
       ...settings,
       ...corsPolicy(route.object("corsPolicy"), where, draft),
-      ...(total === "" ? {} : { timeouts: { total } }),
-      ...fault(route.object("fault")),
+      ...(Object.keys(timeouts).length === 0 ? {} : { timeouts }),
+      ...fault(route.object("fault"), where, draft),
     },
     host: authority ?? host,
   };
@@ -79,17 +82,33 @@ export function headerSettings(
   };
 }
 
-function fault(injection: SourceObject): YamlMap {
+function fault(injection: SourceObject, where: string, draft: Draft): YamlMap {
   const delay = injection.object("delay");
   const abort = injection.object("abort");
-  const percent = (of: SourceObject) => of.object("percentage").number("value") ?? of.number("percent") ?? 100;
   const delayFor = delay.take("fixedDelay", (text) => durationIn(text) || undefined);
-  const status = abort.number("httpStatus");
+  const status = abort.number("httpStatus") ?? abort.take("grpcStatus", statusOfGrpc);
+  if (status === undefined && abort.has("grpcStatus")) {
+    const status = abort.text("grpcStatus");
+    draft.note(where, `${abort.path}.grpcStatus ${status}: no equivalent, only UNAVAILABLE: the abort is left out`);
+    abort.dismiss();
+  }
   const found: YamlMap = {
-    ...(delayFor === undefined ? {} : { delay: { for: delayFor, percent: percent(delay) } }),
-    ...(status === undefined ? {} : { abort: { status, percent: percent(abort) } }),
+    ...(delayFor === undefined ? {} : { delay: { for: delayFor, percent: percentOf(delay, where, draft) } }),
+    ...(status === undefined ? {} : { abort: { status, percent: percentOf(abort, where, draft) } }),
   };
   return Object.keys(found).length === 0 ? {} : { fault: found };
+}
+
+/** Istio injects nothing where it is not said how often. */
+function percentOf(part: SourceObject, where: string, draft: Draft): number {
+  const percent = part.object("percentage").number("value") ?? part.number("percent");
+  if (percent === undefined) draft.note(where, `${part.path} has no percentage, so it applies to no request`);
+  return percent ?? 0;
+}
+
+/** An abort of Perch is UNAVAILABLE to gRPC clients, whatever its status. */
+function statusOfGrpc(name: string): number | undefined {
+  return name.toUpperCase() === "UNAVAILABLE" || name === "14" ? 503 : undefined;
 }
 
 /** The rewrite of the path. Envoy replaces the characters of a matched prefix, and else the whole path. */
@@ -151,53 +170,6 @@ export function istioRedirect(redirect: SourceObject, where: string, draft: Draf
     status: redirect.take("redirectCode", statusIn) ?? 301,
   });
   if (!("problem" in found)) return found.redirect;
-  draft.note(where, `${redirect.path}: ${found.problem}, so it is left out; later routes match its requests`);
+  draft.leftOut(where, `${redirect.path}: ${found.problem}, so it is left out; later routes match its requests`);
   return undefined;
-}
-
-/** What Envoy's names for causes of retries are in Perch. Others are noted. */
-const causes: ReadonlyMap<string, readonly (string | number)[]> = new Map([
-  ["5xx", ["reset-before-response", 500, 502, 503, 504]],
-  ["gateway-error", ["reset-before-response", 502, 503, 504]],
-  ["reset", ["reset-before-response"]],
-  ["reset-before-request", ["reset-before-response"]],
-  ["refused-stream", ["reset-before-response"]],
-  ["connect-failure", []],
-  ["500", [500]],
-  ["502", [502]],
-  ["503", [503]],
-  ["504", [504]],
-]);
-
-/** Istio's default, without the statuses of gRPC, which are in trailers. */
-const defaultCauses = ["connect-failure", "reset-before-request"];
-const maxAttempts = 10;
-
-/**
- * Without a policy nothing is needed: like Istio, Perch by default retries requests that never reached the upstream.
- */
-export function retries(route: SourceObject, where: string, draft: Draft): YamlMap {
-  if (!route.has("retries")) return {};
-  const policy = route.object("retries");
-  const attempts = policy.number("attempts") ?? 0;
-  if (attempts <= 0) {
-    policy.dismiss();
-    return { retries: { attempts: 0 } };
-  }
-  if (attempts > maxAttempts) draft.note(where, `${policy.path}.attempts: the maximum is ${maxAttempts}`);
-  if (policy.text("perTryTimeout") !== "") {
-    draft.note(
-      where,
-      `${policy.path}.perTryTimeout is not imported: the service's \`timeouts.responseHeaders\` limits each attempt`,
-    );
-  }
-  const words = policy
-    .text("retryOn")
-    .split(/[\s,]+/)
-    .filter((word) => word !== "");
-  const unknown = words.filter((word) => !causes.has(word));
-  if (unknown.length > 0) draft.note(where, `${policy.path}.retryOn: ${unknown.join(", ")}: no equivalent`);
-  const wanted = new Set((words.length === 0 ? defaultCauses : words).flatMap((word) => causes.get(word) ?? []));
-  const on = ["reset-before-response", 500, 502, 503, 504].filter((cause) => wanted.has(cause));
-  return { retries: { attempts: Math.min(attempts, maxAttempts), on: ["connect-failure", ...on] } };
 }

@@ -1,173 +1,156 @@
-import { hostPattern } from "../../scalars.ts";
-import { accepts } from "../accepts.ts";
 import type { Draft, DraftRoute } from "../draft.ts";
-import { type Manifest, titleOf } from "../manifests.ts";
-import { type Advice, noteUnread, perRequestWeights } from "../notes.ts";
+import { byAge, type Manifest, titleOf } from "../manifests.ts";
+import { type Advice, noteUnread } from "../notes.ts";
 import { redirectedMatch } from "../redirects.ts";
 import type { SourceObject } from "../source-object.ts";
-import { ServicePorts, type WeightedBackend, weightedService } from "../weighted-versions.ts";
+import { ServicePorts } from "../weighted-versions.ts";
+import { IstioDelegates, type IstioRoute, isDelegate } from "./istio-delegates.ts";
 import { IstioDestinations } from "./istio-destinations.ts";
-import { matchesOf } from "./istio-match.ts";
-import { headerSettings, istioRedirect, pathRewrite, retries, routeSettings } from "./istio-route-settings.ts";
+import { IstioGateways } from "./istio-gateways.ts";
+import { commonHost, hostsOf, type Site } from "./istio-hosts.ts";
+import { type IstioMatch, leaveOut, matchesOf } from "./istio-match.ts";
+import { pathRewrite } from "./istio-route-settings.ts";
+import { type Target, targetOf } from "./istio-targets.ts";
+import { IstioVirtualHosts, siteMatch } from "./istio-virtual-hosts.ts";
 
-/** Imports VirtualServices with the DestinationRules of their hosts. Routes keep their order: the first match wins. */
+/**
+ * Imports VirtualServices with the Gateways that they are bound to and the DestinationRules of their hosts. Routes of a
+ * host keep their order: the first match wins. The most specific host comes first, as in Envoy.
+ */
 export function importVirtualServices(manifests: readonly Manifest[], draft: Draft): void {
   const ofIstio = manifests.filter(({ group }) => group === "networking.istio.io");
-  const services = ofIstio.filter(({ kind }) => kind === "VirtualService");
-  const rules = ofIstio.filter(({ kind }) => kind === "DestinationRule");
-  const destinations = new IstioDestinations(rules, new ServicePorts(manifests, draft), draft);
-  for (const manifest of services) {
-    // Who may see it in the mesh.
-    manifest.spec.dismiss("exportTo");
-    const hosts = hostsOf(manifest, draft);
-    for (const route of manifest.spec.objects("http")) {
-      if (hosts === undefined) route.dismiss();
-      else addRoute(route, hosts, manifest, destinations, draft);
-    }
-  }
-  for (const manifest of [...services, ...rules]) noteUnread(manifest, advice, draft);
+  const ofKind = (kind: string): readonly Manifest[] => ofIstio.filter((one) => one.kind === kind);
+  // Several of one host count by age.
+  const services = ofKind("VirtualService").toSorted(byAge);
+  const roots = services.filter(({ spec }) => !isDelegate(spec));
+  const rules = ofKind("DestinationRule");
+  const scope: Scope = {
+    destinations: new IstioDestinations(rules, new ServicePorts(manifests, draft), draft),
+    gateways: new IstioGateways(ofKind("Gateway"), roots, draft),
+    delegates: new IstioDelegates(services, draft),
+    virtualHosts: new IstioVirtualHosts(),
+    draft,
+  };
+  for (const root of roots) addService(root, scope);
+  scope.gateways.addRedirects(scope.virtualHosts);
+  scope.delegates.noteUnused();
+  scope.virtualHosts.write(draft);
+  for (const service of services) noteUnread(service, advice, draft);
+  for (const rule of rules) noteUnread(rule, ruleAdvice, draft);
+}
+
+interface Scope {
+  readonly destinations: IstioDestinations;
+  readonly gateways: IstioGateways;
+  readonly delegates: IstioDelegates;
+  readonly virtualHosts: IstioVirtualHosts;
+  readonly draft: Draft;
 }
 
 const advice: Readonly<Record<string, Advice>> = {
-  tls: { text: "not imported: Perch serves HTTP only" },
-  tcp: { text: "not imported: Perch serves HTTP only" },
-  gateways: { text: "no equivalent: the routes apply on every listener" },
+  tls: { text: "Perch serves HTTP only", isRoute: true },
+  tcp: { text: "Perch serves HTTP only", isRoute: true },
   allowOrigins: { text: "no equivalent; `cors` knows exact origins, hosts below a domain, and any" },
   mirrors: { text: "a release mirrors to one version only" },
-  httpHeaderName: {
-    text: "not imported: `balance: hash` uses the release's unit, which `sticky.by` can take from a header",
-  },
-  httpCookie: { text: "not imported: `balance: hash` uses the release's unit, which is in the pin's cookie" },
 };
 
-/** Undefined if no host is left; then it is noted. Empty: any host. */
-function hostsOf(manifest: Manifest, draft: Draft): readonly string[] | undefined {
-  const { spec, namespace } = manifest;
-  const written = spec.texts("hosts").map((host) => host.toLowerCase());
-  if (written.includes("*")) return [];
-  const usable = written.filter((host) => accepts(hostPattern, host));
-  for (const host of written.filter((one) => !usable.includes(one))) {
-    draft.note(titleOf(manifest), `the host ${host} has no equivalent: left out`);
-  }
-  if (usable.length === 0) {
-    draft.note(
-      titleOf(manifest),
-      "without a host it has no requests of its own (a delegate?): its routes are left out",
-    );
-    return undefined;
-  }
-  // A short name is a Service, which callers in the mesh may address in any of these forms.
-  return usable.flatMap((host) =>
-    host.includes(".") ? [host] : [host, `${host}.${namespace}`, `${host}.${namespace}.svc.cluster.local`],
-  );
+const ruleAdvice: Readonly<Record<string, Advice>> = {
+  interval: { text: "not imported: Perch ejects an endpoint at once, and takes it back when its time is over" },
+};
+
+/** A VirtualService, and where requests for it arrive. */
+interface Served {
+  readonly root: Manifest;
+  readonly hosts: readonly string[];
+  readonly sites: readonly Site[];
 }
 
-function addRoute(
-  route: SourceObject,
-  hosts: readonly string[],
-  manifest: Manifest,
-  destinations: IstioDestinations,
-  draft: Draft,
-): void {
-  const where = titleOf(manifest);
-  const wantedName = route.text("name") || manifest.name;
-  const matches = matchesOf(route, hosts, where, draft);
-  const target = matches.length === 0 ? undefined : targetOf(route, wantedName, manifest, destinations, draft);
-  if (target === undefined) {
-    route.dismiss();
+function addService(root: Manifest, scope: Scope): void {
+  const { gateways, delegates, virtualHosts, draft } = scope;
+  const where = titleOf(root);
+  // Who may see it in the mesh.
+  root.spec.dismiss("exportTo");
+  const hosts = hostsOf(root, draft);
+  const sites = hosts.length === 0 ? [] : gateways.sitesOf(root, hosts);
+  for (const site of sites) virtualHosts.addSite(site, where);
+  if (hosts.length === 0) draft.leftOut(where, "it has no host that Perch could serve: its routes are left out");
+  if (sites.length === 0) {
+    root.spec.dismiss("http");
     return;
   }
-  const { host, ...rest } = target;
-  for (const { match, uri } of matches) {
-    const rewrite = {
-      ...(host === "" ? {} : { host }),
-      ...(rest.service === undefined ? {} : pathRewrite(route, uri, where, draft)),
-    };
-    const settings = { ...(Object.keys(rewrite).length === 0 ? {} : { rewrite }), ...rest.settings };
-    const { redirect } = rest.settings;
-    const narrowed = redirect === undefined ? match : redirectedMatch(match, redirect);
-    draft.routes.push({ name: draft.name("route", wantedName), match: narrowed, ...rest, settings, comment: where });
+  let isOver = false;
+  for (const one of delegates.routesOf(root)) {
+    if (isOver) {
+      draft.leftOut(
+        where,
+        `${one.route.path} is left out: an earlier route of its VirtualService matches every request`,
+      );
+      one.route.dismiss();
+    } else isOver = addRoute(one, { root, hosts, sites }, scope);
+    // A delegate's route is no part of its manifest any more.
+    if (one.owner !== root) noteUnread({ ...root, spec: one.route }, advice, draft);
   }
 }
 
-interface Target extends Pick<DraftRoute, "service" | "release" | "settings"> {
-  /** The Host header for the upstream; empty if it stays. */
-  readonly host: string;
+/** Returns whether the route matches every request, so that later ones have none. */
+function addRoute(one: IstioRoute, served: Served, { destinations, gateways, virtualHosts, draft }: Scope): boolean {
+  const { route } = one;
+  const { root, hosts, sites } = served;
+  const where = titleOf(root);
+  const wantedName = route.text("name") || root.name;
+  const all = matchesOf(route, where, draft);
+  const last = all.findIndex(isCatchAll);
+  const matches = last < 0 ? all : all.slice(0, last + 1);
+  const target = matches.length === 0 ? undefined : targetOf(one, wantedName, root, destinations, draft);
+  if (target === undefined) {
+    const answers = route.has("directResponse");
+    route.dismiss();
+    return answers && matches.some(isCatchAll);
+  }
+  const { service, release } = target;
+  for (const match of matches) {
+    const { port, gateways: named } = match.arrival;
+    const isAnywhere = port === undefined && named === undefined;
+    const found = isAnywhere ? { sites } : gateways.sitesFor(root, hosts, match.arrival);
+    const placed = "problem" in found ? [] : found.sites.flatMap((site) => withAuthority(site, match.authority));
+    const problem = "problem" in found ? found.problem : "its authority is none of the hosts";
+    if (placed.length === 0) leaveOut(match.path, problem, where, draft);
+    if (placed.length === 0) continue;
+    const own = routeOf(route, match, target, where, draft);
+    for (const { site, narrowed } of placed) {
+      const narrow = { ...siteMatch(narrowed, draft), ...own.match };
+      const placing = { site, wantedName, isCatchAll: isCatchAll(match) };
+      virtualHosts.add({ ...placing, route: { service, release, ...own, match: narrow } });
+    }
+  }
+  return matches.some(isCatchAll);
 }
 
-/** Undefined if the route is left out; the reason is then noted. */
-function targetOf(
+const isCatchAll = ({ match, authority, arrival }: IstioMatch): boolean =>
+  Object.keys(match).length === 0 && authority === "" && arrival.port === undefined && arrival.gateways === undefined;
+
+/** The part of a site that a match with one authority takes; empty if it takes none of it. */
+function withAuthority(site: Site, authority: string): readonly { readonly site: Site; readonly narrowed: Site }[] {
+  if (authority === "") return [{ site, narrowed: site }];
+  const isHere = site.hosts.length === 0 || site.hosts.some((host) => commonHost(host, authority) === authority);
+  return isHere ? [{ site, narrowed: { ...site, hosts: [authority] } }] : [];
+}
+
+function routeOf(
   route: SourceObject,
-  wantedName: string,
-  manifest: Manifest,
-  destinations: IstioDestinations,
+  { match, uri }: IstioMatch,
+  { host, settings: own }: Target,
+  where: string,
   draft: Draft,
-): Target | undefined {
-  const where = titleOf(manifest);
-  if (route.has("redirect")) {
-    const redirect = istioRedirect(route.object("redirect"), where, draft);
-    return redirect && { service: undefined, release: undefined, settings: { redirect }, host: "" };
-  }
-  const { backends, host: ownHost } = backendsOf(route, manifest, destinations, draft);
-  if (backends.every(({ weight }) => weight <= 0)) {
-    const why = "has no destination that Perch supports (directResponse, delegate, or weights of 0)";
-    draft.note(where, `the route ${wantedName} ${why}: left out, so later routes match its requests`);
-    return undefined;
-  }
-  if (backends.filter(({ weight }) => weight > 0).length > 1) draft.note(where, perRequestWeights);
-  const host = route.objects("route")[0]?.object("destination").text("host") ?? "";
-  const wanted = {
-    service: host.split(".")[0] ?? "",
-    release: wantedName,
-    settings: { ...destinations.settings(host, manifest.namespace), ...retries(route, where, draft) },
+): Pick<DraftRoute, "match" | "settings" | "comment"> {
+  const { redirect } = own;
+  const rewrite = {
+    ...(host === "" ? {} : { host }),
+    ...(redirect === undefined ? pathRewrite(route, uri, where, draft) : {}),
+  };
+  return {
+    match: redirect === undefined ? match : redirectedMatch(match, redirect),
+    settings: { ...(Object.keys(rewrite).length === 0 ? {} : { rewrite }), ...own },
     comment: where,
   };
-  const { settings, host: routeHost } = routeSettings(route, where, draft);
-  return { ...weightedService(backends, wanted, {}, draft), settings, host: routeHost || ownHost };
-}
-
-/** The destinations, and the Host header that a single one sets. */
-function backendsOf(
-  route: SourceObject,
-  manifest: Manifest,
-  destinations: IstioDestinations,
-  draft: Draft,
-): { readonly backends: readonly WeightedBackend[]; readonly host: string } {
-  const where = titleOf(manifest);
-  const targets = route.objects("route");
-  const locate = (destination: SourceObject) => ({
-    name: destination.text("subset") || destination.text("host").split(".")[0] || "unnamed",
-    origin: destinations.origin(destination, manifest.namespace, where),
-  });
-  let ownHost = "";
-  const backends = targets.map((target): WeightedBackend => {
-    const { settings, host } = headerSettings(target.object("headers"), where, draft);
-    if (host !== "" && targets.length > 1) {
-      draft.note(where, `${target.path}: the Host header can be set for the whole route only (rewrite.host): left out`);
-    } else ownHost = host;
-    return {
-      ...locate(target.object("destination")),
-      // Istio: without a weight a single destination gets everything, and one of several nothing.
-      weight: target.number("weight") ?? (targets.length === 1 ? 100 : 0),
-      ...(Object.keys(settings).length === 0 ? {} : { settings }),
-    };
-  });
-  const mirror = mirrorOf(route);
-  if (mirror === undefined || backends.length === 0) return { backends, host: ownHost };
-  const { name, origin } = locate(mirror.destination);
-  const { mirrorPercent } = mirror;
-  if (!backends.some((backend) => backend.origin === origin)) backends.push({ name, origin, weight: 0 });
-  const mirrored = backends.map((backend) => (backend.origin === origin ? { ...backend, mirrorPercent } : backend));
-  return { backends: mirrored, host: ownHost };
-}
-
-/** A destination that only gets mirrored requests becomes a version with weight zero. */
-function mirrorOf(
-  route: SourceObject,
-): { readonly destination: SourceObject; readonly mirrorPercent: number } | undefined {
-  const [first] = route.objects("mirrors");
-  if (first === undefined && !route.has("mirror")) return undefined;
-  const destination = first === undefined ? route.object("mirror") : first.object("destination");
-  const percentage = first === undefined ? route.object("mirrorPercentage") : first.object("percentage");
-  return { destination, mirrorPercent: percentage.number("value") ?? route.number("mirrorPercent") ?? 100 };
 }

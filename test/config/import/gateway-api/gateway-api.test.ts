@@ -190,11 +190,22 @@ describe("retry and sessionPersistence", () => {
     );
   });
 
-  test("of one backend is named, with what to use instead", () => {
+  test("of one backend keeps users on one of its Pods, by hash", () => {
     const one = `{ sessionPersistence: { sessionName: s }, backendRefs: [${to("a")}] }`;
-    expect(imported(httpRoute([one])).notes.join("\n")).toContain(
-      "rules[0].sessionPersistence: not imported for a rule",
-    );
+    const { config, notes } = imported(httpRoute([one]));
+    expect(config).toMatch(/balance: hash/);
+    expect(config).toMatch(/whenWeightsChange: hold\s+cookie:\s+name: s\s+maxAge: session/);
+    expect(notes.join("\n")).toContain("use a headless Service");
+  });
+
+  test("of one backend with a headless Service has its Pods as endpoints", () => {
+    const one = `{ sessionPersistence: { sessionName: s }, backendRefs: [${to("a")}] }`;
+    const service =
+      "apiVersion: v1\nkind: Service\nmetadata: { name: a, namespace: shop }\n" +
+      "spec: { clusterIP: None, ports: [{ port: 80, targetPort: 8080 }] }\n";
+    const { config, notes } = imported([service, httpRoute([one])].join("---"));
+    expect(config).toMatch(/endpoints:\s+- dns: a\.shop\s+port: 8080\s+balance: hash/);
+    expect(notes.join("\n")).not.toContain("headless");
   });
 });
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { imported } from "../asked.ts";
-import { ingress, main, web } from "./ingresses.ts";
+import { answers, ingress, main, web } from "./ingresses.ts";
 
 describe("Ingresses that redirect", () => {
   test.each([
@@ -57,10 +57,11 @@ describe("Ingresses that redirect", () => {
     expect(notes.join("\n")).toContain("?q=1 is lost, and the client's query stays");
   });
 
-  test("one that cannot be read is left out, instead of forwarded", () => {
+  test("one that cannot be read is left out, and its requests get 404 instead of another Ingress", () => {
     const away = ingress("away", { "permanent-redirect": "https://$arg_to/" }, [{ path: "/old", service: "x" }]);
-    const { config, notes } = imported(`${main}---${away}`);
-    expect(config).not.toContain("path: { prefix: /old }");
+    const { notes } = imported(`${main}---${away}`);
+    expect(answers(`${main}---${away}`)({ url: "/old/x" })).toBe("404");
+    expect(answers(`${main}---${away}`)({ url: "/older" })).toBe("shop/stable");
     expect(notes.join("\n")).toContain("the redirect to https://$arg_to/: https://$arg_to/ is not a path");
   });
 });

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { imported } from "../asked.ts";
-import { ingress, pair, web } from "./ingresses.ts";
+import { answers, ingress, pair, web } from "./ingresses.ts";
 
 describe("annotations with an equivalent", () => {
   const pattern = "ImplementationSpecific";
@@ -59,8 +59,8 @@ describe("annotations with an equivalent", () => {
     ],
     [
       "x-forwarded-prefix",
-      { "x-forwarded-prefix": "/x" },
-      "/",
+      { "x-forwarded-prefix": "/x", "rewrite-target": "/" },
+      "/x",
       "Prefix",
       /requestHeaders:\s+set:\s+x-forwarded-prefix: \/x/,
     ],
@@ -101,6 +101,21 @@ describe("annotations with an equivalent", () => {
     );
   });
 
+  test("a group that the path does not have is empty, as in nginx", () => {
+    expect(web({ "rewrite-target": "/y/$3" }).config).toMatch(/rewrite:\s+path: \/y\/\s/);
+  });
+
+  test("a rewrite that has no equivalent gets 404, as the path could reach what it hides", () => {
+    const yaml = ingress("web", { "rewrite-target": "/public$request_uri" }, [{ path: "/x", service: "shop" }]);
+    expect(answers(yaml)({ url: "/x" })).toBe("404");
+  });
+
+  test("a rewritten route keeps responses, and sends no prefix, as ingress-nginx does", () => {
+    const { config } = web({ "rewrite-target": "/$2" }, "/shop(/|$)(.*)", pattern);
+    expect(config).toMatch(/rewrite:\s+prefix: \/\s+responses: keep/);
+    expect(config).toMatch(/requestHeaders:\s+remove:\s+- x-forwarded-prefix/);
+  });
+
   test("rewrite-target to the path itself changes nothing", () => {
     const { config, notes } = web({ "rewrite-target": "/" });
     expect(config).not.toContain("rewrite");
@@ -108,8 +123,8 @@ describe("annotations with an equivalent", () => {
   });
 
   test.each([
-    ["a variable of nginx", { "rewrite-target": "/x$request_uri" }, "variables of nginx have no equivalent"],
-    ["a group that the path does not have", { "rewrite-target": "/$3" }, "has no group 3"],
+    ["a variable of nginx", { "rewrite-target": "/x$request_uri" }, "variables of nginx have no equivalent, so it is"],
+    ["x-forwarded-prefix without a rewrite", { "x-forwarded-prefix": "/x" }, "has no effect without rewrite-target"],
     [
       "a value that is not understood",
       { "proxy-read-timeout": "soon" },
@@ -140,4 +155,119 @@ test("server-alias with a pattern beside hosts", () => {
   const { config, notes } = web({ "server-alias": "b.example, *.c.example ~^x.*$" });
   expect(config).toMatch(/b\.example, "\*\.c\.example"/);
   expect(notes.join("\n")).toContain("server-alias ~^x.*$: left out");
+});
+
+describe("defaults of ingress-nginx are written out", () => {
+  test("timeouts, retries and the size of bodies", () => {
+    const { config, notes } = web({});
+    expect(config).toMatch(/timeouts:\s+connect: 5s\s+responseHeaders: 60s\s+idle: 60s/);
+    expect(config).toMatch(/retries:\s+attempts: 2\s+on:\s+- connect-failure\s+- reset-before-response\s+routes/);
+    expect(config).toMatch(/maxBodySize: 1MiB/);
+    expect(notes).toEqual([]);
+  });
+
+  test("no note of 1 MiB stands beside another size, and 0 is no limit", () => {
+    const { config, notes } = web({ "proxy-body-size": "20m" });
+    expect(config).toMatch(/maxBodySize: 20MiB/);
+    expect(notes.join("\n")).not.toContain("1 MiB");
+    expect(web({ "proxy-body-size": "0" }).config).toMatch(/maxBodySize: 0\s/);
+  });
+
+  const controller = (data: string) => `
+apiVersion: v1
+kind: ConfigMap
+metadata: { name: ingress-nginx-controller, namespace: ingress-nginx }
+data: ${data}
+`;
+
+  test("the controller's ConfigMap replaces them, and an annotation both", () => {
+    const map = controller('{ proxy-read-timeout: "300", proxy-connect-timeout: "7", proxy-body-size: 64m }');
+    const { config } = imported(
+      `${ingress("web", { "proxy-connect-timeout": "3" }, [{ path: "/", service: "shop" }])}---${map}`,
+    );
+    expect(config).toMatch(/timeouts:\s+connect: 3s\s+responseHeaders: 300s\s+idle: 300s/);
+    expect(config).toMatch(/maxBodySize: 64MiB/);
+  });
+
+  test("its other settings are named, lost protection first", () => {
+    const map = controller(
+      '{ http-snippet: "x", enable-modsecurity: "true", proxy-buffer-size: 8k, log-format-upstream: x }',
+    );
+    const { notes } = imported(`${ingress("web", {}, [{ path: "/", service: "shop" }])}---${map}`);
+    expect(notes).toEqual([
+      "ConfigMap ingress-nginx/ingress-nginx-controller: http-snippet: not imported",
+      "ConfigMap ingress-nginx/ingress-nginx-controller: enable-modsecurity: not imported",
+      "ConfigMap ingress-nginx/ingress-nginx-controller: proxy-buffer-size: not imported",
+    ]);
+  });
+});
+
+describe("clients that an address list refuses", () => {
+  const inside = { remoteAddress: "10.1.2.3" };
+  const outside = { remoteAddress: "192.0.2.9" };
+  test.each([
+    ["an allowed one", { "whitelist-source-range": "10.0.0.0/8,192.168.0.1" }, inside, "shop/stable"],
+    ["one that is not allowed", { "whitelist-source-range": "10.0.0.0/8,192.168.0.1" }, outside, "403"],
+    ["the newer name", { "allowlist-source-range": "10.0.0.0/8" }, outside, "403"],
+    ["a denied one", { "denylist-source-range": "192.0.2.0/24" }, outside, "403"],
+    ["one that is not denied", { "denylist-source-range": "192.0.2.0/24" }, inside, "shop/stable"],
+    [
+      "denied within what is allowed",
+      { "allowlist-source-range": "10.0.0.0/8", "denylist-source-range": "10.1.0.0/16" },
+      inside,
+      "403",
+    ],
+    ["a list that cannot be read refuses everyone", { "whitelist-source-range": "office" }, inside, "403"],
+  ])("%s", (_what, values: Record<string, string>, request, wanted) => {
+    const yaml = ingress("web", values, [{ path: "/", service: "shop" }]);
+    expect(answers(yaml)(request)).toBe(wanted);
+    expect(imported(yaml).notes.join("\n")).toContain("a `fault` with status 403, by the client's address");
+  });
+
+  test("below a wildcard deeper hosts are refused as well", () => {
+    const values = { "whitelist-source-range": "10.0.0.0/8" };
+    const answer = answers(ingress("web", values, [{ path: "/", service: "shop" }], "*.example.com"));
+    expect(answer({ ...inside, host: "a.example.com" })).toBe("shop/stable");
+    expect(answer({ ...outside, host: "a.example.com" })).toBe("403");
+    expect(answer({ ...inside, host: "a.b.example.com" })).toBe("403");
+  });
+});
+
+describe("TLS to backends", () => {
+  test.each(["HTTPS", "GRPCS"])("by %s certificates are not verified by default", (protocol) => {
+    const { config, notes } = web({ "backend-protocol": protocol });
+    expect(config).toMatch(/- https:\/\/shop\.shop:80[\s\S]*tls:\s+insecureSkipVerify: true/);
+    expect(notes.join("\n")).toContain("the backends' certificates are not verified, as by ingress-nginx");
+  });
+
+  test("proxy-ssl-verify verifies by the CA of its Secret, and for the name", () => {
+    const { config, notes } = web({
+      "backend-protocol": "HTTPS",
+      "proxy-ssl-secret": "shop/backend-ca",
+      "proxy-ssl-verify": "on",
+      "proxy-ssl-name": "shop.internal",
+    });
+    const folder = "/etc/perch/tls/shop-backend-ca";
+    expect(
+      config
+        .match(/tls:\n(?: {6}.*\n)+/)?.[0]
+        .split("\n")
+        .map((line) => line.trim()),
+    ).toEqual([
+      "tls:",
+      `ca: ${folder}/ca.crt`,
+      `cert: ${folder}/tls.crt`,
+      `key: ${folder}/tls.key`,
+      "serverName: shop.internal",
+      "insecureSkipVerify: false",
+      "",
+    ]);
+    expect(notes.join("\n")).toContain(`mount the Secret shop/backend-ca at ${folder}`);
+  });
+
+  test("without a Secret proxy-ssl-verify had no effect, and is named first", () => {
+    const { config, notes } = web({ "backend-protocol": "HTTPS", "proxy-ssl-verify": "on" });
+    expect(config).toContain("insecureSkipVerify: true");
+    expect(notes[0]).toContain("proxy-ssl-verify: has no effect without");
+  });
 });

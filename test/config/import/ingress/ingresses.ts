@@ -1,4 +1,5 @@
-import { imported } from "../asked.ts";
+import { createEngine, type EngineRequest } from "../../../../src/index.ts";
+import { imported, runnable } from "../asked.ts";
 
 const annotations = (values: Readonly<Record<string, string>>) =>
   JSON.stringify(
@@ -46,3 +47,22 @@ export function pair(
 /** The import of one Ingress with one path. */
 export const web = (values: Readonly<Record<string, string>>, path = "/", type = "Prefix") =>
   imported(ingress("web", values, [{ path, type, service: "shop" }]));
+
+/**
+ * What the imported configuration does with requests: `308 https://…` for a redirect, the status of an error, or
+ * `service/version`. The default host is shop.example.com.
+ */
+export function answers(yaml: string): (request: Partial<EngineRequest> & { readonly host?: string }) => string {
+  const { config } = imported(yaml);
+  const engine = createEngine(runnable(config), { env: {} });
+  return ({ host = "shop.example.com", url = "/", ...request }) => {
+    const target = url.startsWith("/") ? `http://${host}${url}` : url;
+    const headers = { host: new URL(target).host, ...request.headers };
+    const explained = engine.explain({ method: "GET", ...request, url: target, headers });
+    const { redirect, error, service, served, trail } = explained;
+    if (redirect !== null) return `${redirect.status} ${redirect.location}`;
+    if (error !== null) return String(error.status);
+    const aborted = trail.map(({ detail }) => /^abort with (\d+): 100 % of/.exec(detail)?.[1]).find(Boolean);
+    return aborted ?? `${service}/${served}`;
+  };
+}

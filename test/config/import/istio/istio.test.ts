@@ -106,7 +106,7 @@ describe("other settings of a route", () => {
     ],
     [
       "faults",
-      `{ fault: { delay: { fixedDelay: 2s, percentage: { value: 0.1 } }, abort: { httpStatus: 418 } }, route: [${to("shop")}] }`,
+      `{ fault: { delay: { fixedDelay: 2s, percentage: { value: 0.1 } }, abort: { httpStatus: 418, percent: 100 } }, route: [${to("shop")}] }`,
       /fault:\s+delay:\s+for: 2s\s+percent: 0.1\s+abort:\s+status: 418\s+percent: 100/,
     ],
     [
@@ -128,6 +128,46 @@ describe("other settings of a route", () => {
       "a prefix that ends with a slash, by its characters",
       `{ match: [{ uri: { prefix: /old/ } }], rewrite: { uri: / }, route: [${to("shop")}] }`,
       /path: { regex: \^\/old\/ }[\s\S]*regex:\s+pattern: \^\/old\/\s+replacement: \//,
+    ],
+    [
+      "a rewrite of a route without a path",
+      `{ match: [{ headers: { x-a: {} } }], rewrite: { uri: /new }, route: [${to("shop")}] }`,
+      /rewrite:\s+regex:\s+pattern: \^\/\s+replacement: \/new/,
+    ],
+    [
+      "a mirror of every method",
+      `{ mirror: { host: shadow }, route: [${to("shop")}] }`,
+      /mirror:\s+version: shadow\s+percent: 100\s+methods:\s+- GET\s+- HEAD\s+- OPTIONS\s+- POST\s+- PUT\s+- PATCH\s+- DELETE/,
+    ],
+    [
+      "no timeout, which Istio does not have",
+      `{ route: [${to("shop")}] }`,
+      /timeouts:\s+connect: 10s\s+responseHeaders: 24d\s+idle: 24d\nroutes/,
+    ],
+    [
+      "the time limit of an attempt",
+      `{ retries: { attempts: 3, perTryTimeout: 2s }, route: [${to("shop")}] }`,
+      /service: shop\s+timeouts:\s+responseHeaders: 2s/,
+    ],
+    [
+      "causes of retries as listed",
+      `{ retries: { attempts: 2, retryOn: "reset" }, route: [${to("shop")}] }`,
+      /retries:\s+attempts: 2\s+on:\s+- connect-failure\s+- reset-before-response\n/,
+    ],
+    [
+      "no retries, where Perch knows none of the causes",
+      `{ retries: { attempts: 2, retryOn: "retriable-4xx" }, route: [${to("shop")}] }`,
+      /retries:\s+attempts: 0/,
+    ],
+    [
+      "a fault of gRPC that Perch has",
+      `{ fault: { abort: { grpcStatus: UNAVAILABLE, percentage: { value: 5 } } }, route: [${to("shop")}] }`,
+      /fault:\s+abort:\s+status: 503\s+percent: 5/,
+    ],
+    [
+      "an error of the gateway itself",
+      `{ match: [{ uri: { prefix: /admin } }], directResponse: { status: 403 } }\n    - { route: [${to("shop")}] }`,
+      /path: { regex: \^\/admin } }\s+service: shop\s+fault:\s+abort:\s+status: 403\s+percent: 100/,
     ],
     [
       "a rewritten exact path",
@@ -218,7 +258,37 @@ describe("other settings of a route", () => {
     [
       "a delegate",
       `{ delegate: { name: x } }\n    - { route: [${to("shop")}] }`,
-      "has no destination that Perch supports",
+      "the delegate shop/x is not in the input, so http[0] is left out",
+    ],
+    [
+      "a route without a destination",
+      `{ match: [{ uri: { prefix: /a } }] }\n    - { route: [${to("shop")}] }`,
+      "the route shop is left out: it has no destination",
+    ],
+    [
+      "weights of 0 only",
+      `{ match: [{ uri: { prefix: /a } }], route: [${subset("v1", 0)}] }\n    - { route: [${to("shop")}] }`,
+      "the weights of its destinations are 0",
+    ],
+    [
+      "an answer of the gateway that is no error",
+      `{ match: [{ uri: { prefix: /a } }], directResponse: { status: 200 } }\n    - { route: [${to("shop")}] }`,
+      "http[0].directResponse is left out: the status 200 has no equivalent",
+    ],
+    [
+      "a fault that has no percentage",
+      `{ fault: { abort: { httpStatus: 500 } }, route: [${to("shop")}] }`,
+      "http[0].fault.abort has no percentage, so it applies to no request",
+    ],
+    [
+      "a fault of gRPC",
+      `{ fault: { abort: { grpcStatus: NOT_FOUND, percentage: { value: 1 } } }, route: [${to("shop")}] }`,
+      "http[0].fault.abort.grpcStatus NOT_FOUND: no equivalent",
+    ],
+    [
+      "a second mirror",
+      `{ mirrors: [{ destination: { host: b } }, { destination: { host: c } }], route: [${to("shop")}] }`,
+      "http[0].mirrors[1]: a release mirrors to one version only",
     ],
   ])("%s is noted", (_what, route, note) => {
     expect(imported(virtualService([route])).notes.join("\n")).toContain(note);
@@ -229,30 +299,7 @@ test("without hosts a VirtualService is a delegate, and does not serve every hos
   const delegate = virtualService([`{ route: [${to("inner")}] }`], "[]");
   const { served, notes } = imported(`${virtualService([`{ route: [${to("shop")}] }`])}---${delegate}`);
   expect(served({ headers: { host: "other.example" } })).toBeUndefined();
-  expect(notes.join("\n")).toContain("without a host it has no requests of its own");
-});
-
-test("what a DestinationRule sets and Perch does not is named, TLS first", () => {
-  const rule = destinationRule(
-    "{ tls: { mode: SIMPLE }, outlierDetection: { consecutiveGatewayErrors: 3, interval: 1s }, loadBalancer: { consistentHash: { httpHeaderName: x-user } } }",
+  expect(notes.join("\n")).toContain(
+    "without a host it is a delegate, and no VirtualService of the input delegates to it",
   );
-  const { config, notes } = imported(virtualService([`{ route: [${to("shop")}] }`]) + rule);
-  expect(notes[0]).toContain("DestinationRule shop/shop: trafficPolicy.tls (SIMPLE) is not imported");
-  expect(notes.join("\n")).toContain("trafficPolicy.outlierDetection.interval: not imported");
-  expect(notes.join("\n")).toContain("trafficPolicy.loadBalancer.consistentHash.httpHeaderName: not imported");
-  expect(config).toMatch(/consecutiveFailures: 3\s+failures: gateway/);
-});
-
-test("a Gateway that redirects to https, or wants client certificates, is named first", () => {
-  const gateway = `
----
-apiVersion: networking.istio.io/v1
-kind: Gateway
-metadata: { name: gw, namespace: shop }
-spec:
-  servers: [{ port: { number: 80 }, tls: { httpsRedirect: true } }, { port: { number: 443 }, tls: { mode: MUTUAL } }]
-`;
-  const { notes } = imported(virtualService([`{ route: [${to("shop")}] }`]) + gateway);
-  expect(notes[0]).toContain("Gateway shop/gw: servers[0].tls.httpsRedirect: plain requests were redirected to https");
-  expect(notes[1]).toContain("Gateway shop/gw: servers[1].tls: clients needed a certificate");
 });

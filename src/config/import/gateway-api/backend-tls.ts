@@ -1,0 +1,61 @@
+import { upstreamTlsSchema } from "../../sections/upstream-tls.ts";
+import { problemWith } from "../accepts.ts";
+import type { Draft, YamlMap } from "../draft.ts";
+import { byAge, type Manifest, titleOf } from "../manifests.ts";
+import { type Advice, noteUnread } from "../notes.ts";
+
+const advice: Readonly<Record<string, Advice>> = {
+  subjectAltNames: { text: "not imported: Perch verifies `tls.serverName`", protects: true },
+  options: { text: "not imported: an extension of the gateway", protects: true },
+};
+
+/** BackendTLSPolicies: TLS to backends, with the name and the CAs that their certificates are verified by. */
+export class BackendTls {
+  readonly #policies: readonly Manifest[];
+  readonly #draft: Draft;
+
+  constructor(manifests: readonly Manifest[], draft: Draft) {
+    this.#policies = manifests
+      .filter(({ kind, group }) => kind === "BackendTLSPolicy" && group === "gateway.networking.k8s.io")
+      .toSorted(byAge);
+    this.#draft = draft;
+  }
+
+  /** `tls` of a service in Perch for this Service; undefined if no policy is for it. */
+  of(namespace: string, service: string, portName: string): YamlMap | undefined {
+    const targetsIn = ({ spec }: Manifest) =>
+      spec.objects("targetRefs").filter((one) => one.text("kind") === "Service" && one.text("name") === service);
+    const ofNamespace = this.#policies.filter((policy) => policy.namespace === namespace);
+    // A policy for one port comes before that of the whole Service.
+    const policy =
+      ofNamespace.find((one) =>
+        targetsIn(one).some((target) => portName !== "" && target.text("sectionName") === portName),
+      ) ?? ofNamespace.find((one) => targetsIn(one).some((target) => !target.has("sectionName")));
+    return policy && this.#settingsOf(policy);
+  }
+
+  noteUnread(): void {
+    for (const policy of this.#policies) {
+      for (const target of policy.spec.objects("targetRefs")) target.dismiss();
+      noteUnread(policy, advice, this.#draft);
+    }
+  }
+
+  #settingsOf(policy: Manifest): YamlMap {
+    const validation = policy.spec.object("validation");
+    const hostname = validation.take("hostname", (text) =>
+      problemWith(upstreamTlsSchema, { serverName: text }) === undefined ? text : undefined,
+    );
+    const authorities = validation.objects("caCertificateRefs");
+    const [authority] = authorities;
+    validation.dismiss("caCertificateRefs", "wellKnownCACertificates");
+    if (authority !== undefined) {
+      const named = authorities.map((one) => `${one.text("kind") || "ConfigMap"} ${one.text("name")}`).join(", ");
+      this.#draft.note(
+        titleOf(policy),
+        `the certificates of the backends are verified by the system's CAs: mount ${named} (ca.crt), and set \`tls.ca\` of the service`,
+      );
+    }
+    return hostname === undefined ? {} : { serverName: hostname };
+  }
+}

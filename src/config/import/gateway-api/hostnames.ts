@@ -1,0 +1,24 @@
+/** A host, a wildcard such as `*.example.com` for any host below, or empty for any host. */
+export type Hostname = string;
+
+/** Whether `hostname` has no host that `pattern` does not have. */
+export function covers(pattern: Hostname, hostname: Hostname): boolean {
+  if (pattern === "" || pattern === hostname) return true;
+  return pattern.startsWith("*.") && hostname.replace(/^\*/, "").endsWith(pattern.slice(1));
+}
+
+/** The hosts of both; undefined if there are none. */
+export function intersection(a: Hostname, b: Hostname): Hostname | undefined {
+  if (covers(a, b)) return b;
+  return covers(b, a) ? a : undefined;
+}
+
+/** Sorts the more specific first: hosts, longer wildcards, shorter ones, any host. */
+export function bySpecificity(a: Hostname, b: Hostname): number {
+  return rankOf(a) - rankOf(b) || b.length - a.length;
+}
+
+function rankOf(hostname: Hostname): number {
+  if (hostname === "") return 2;
+  return hostname.startsWith("*.") ? 1 : 0;
+}

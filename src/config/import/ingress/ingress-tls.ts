@@ -1,0 +1,51 @@
+import { certificateOf, type Draft, type DraftCertificate } from "../draft.ts";
+import { type Manifest, titleOf } from "../manifests.ts";
+
+/** Hosts with a certificate. */
+export interface CertifiedHosts {
+  covers(host: string): boolean;
+}
+
+/** The hosts with a certificate: ingress-nginx redirects their plain requests. An entry without hosts is for all. */
+export function certifiedHosts(mains: readonly Manifest[]): CertifiedHosts {
+  const names = new Set<string>();
+  for (const { spec } of mains) {
+    const hosts = spec.objects("rules").map((rule) => rule.text("host"));
+    for (const entry of spec.objects("tls")) {
+      const named = entry.texts("hosts");
+      for (const host of named.length === 0 ? hosts : named) names.add(host.toLowerCase());
+    }
+  }
+  return {
+    // A wildcard certificate covers one label (RFC 9525 §6.3).
+    covers: (host) => host !== "" && (names.has(host) || names.has(host.replace(/^[^.]+/, "*"))),
+  };
+}
+
+/** Listeners for http and https, where an Ingress has `tls`. The Secrets are files that the Pod mounts. */
+export function importListeners(mains: readonly Manifest[], draft: Draft): void {
+  const withTls = mains.filter(({ spec }) => spec.has("tls"));
+  if (withTls.length === 0) return;
+  const certificates = new Map<string, DraftCertificate>();
+  for (const ingress of withTls) {
+    for (const entry of ingress.spec.objects("tls")) {
+      const secret = entry.text("secretName");
+      const certificate = certificateOf(ingress.namespace, secret);
+      if (secret !== "") certificates.set(`${ingress.namespace}/${secret}`, certificate);
+      else draft.note(titleOf(ingress), "tls without a secretName used the controller's default certificate: add it");
+    }
+  }
+  draft.listener(80);
+  if (certificates.size === 0) {
+    const how = "add a listener with `tls.certificates`";
+    for (const ingress of withTls) draft.noteLostProtection(titleOf(ingress), `tls: the input names no Secret: ${how}`);
+    return;
+  }
+  draft.listener(443, [...certificates.values()]);
+  const [first] = certificates;
+  const example = first === undefined ? "" : `, such as ${first[0]} at ${first[1].certFile.replace(/\/[^/]*$/, "")}`;
+  draft.note(
+    "listeners",
+    `mount the Secrets of tls (${certificates.size}) where the listener https expects them${example}. Behind a load balancer that ends TLS, list it in \`trustedProxies\`, or redirects to https loop`,
+  );
+}

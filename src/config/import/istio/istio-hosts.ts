@@ -1,0 +1,70 @@
+import { hostPattern } from "../../scalars.ts";
+import { accepts } from "../accepts.ts";
+import type { Draft } from "../draft.ts";
+import { type Manifest, titleOf } from "../manifests.ts";
+
+/** Any host, as Istio writes it. */
+export const anyHost = "*";
+
+/** Hosts of one specificity, and the listeners on which requests for them arrive. */
+export interface Site {
+  /** Empty: any host. */
+  readonly hosts: readonly string[];
+  /** Undefined: every listener, for the Gateways are not in the input. */
+  readonly listeners: readonly string[] | undefined;
+  readonly specificity: number;
+}
+
+/** The hosts of a VirtualService in every form in which clients address them. Others are noted. */
+export function hostsOf(manifest: Manifest, draft: Draft): readonly string[] {
+  const written = manifest.spec.texts("hosts").map((host) => host.toLowerCase().replace(/\.$/, ""));
+  const usable = written.filter((host) => host === anyHost || accepts(hostPattern, host));
+  for (const host of written.filter((one) => !usable.includes(one))) {
+    draft.note(titleOf(manifest), `the host ${host} has no equivalent: left out`);
+  }
+  return [...new Set(usable.flatMap((host) => formsOf(host, manifest.namespace)))];
+}
+
+/**
+ * In the namespace shop, `reviews`, `reviews.shop`, `reviews.shop.svc` and `reviews.shop.svc.cluster.local` are one
+ * Service. The short name is that of the own namespace only.
+ */
+function formsOf(host: string, namespace: string): readonly string[] {
+  const service = serviceIn(host, namespace);
+  if (service === undefined) return [host];
+  const { name, namespace: own } = service;
+  const long = `${name}.${own}`;
+  return [...(own === namespace ? [name] : []), long, `${long}.svc`, `${long}.svc.cluster.local`];
+}
+
+interface ServiceName {
+  readonly name: string;
+  readonly namespace: string;
+}
+
+/** The Service that a host names; undefined for other hosts, such as shop.example.com. */
+export function serviceIn(host: string, namespace: string): ServiceName | undefined {
+  const [, name = "", own = ""] = /^([^.*]+)(?:\.([^.]+)\.svc(?:\.cluster\.local)?)?$/.exec(host) ?? [];
+  if (name !== "") return { name, namespace: own || namespace };
+  return host.endsWith(`.${namespace}`) && host.split(".").length === 2
+    ? { name: host.slice(0, -namespace.length - 1), namespace }
+    : undefined;
+}
+
+/** Whether every request for `host` is one for `pattern`: `*.example.com` covers any host below, not itself. */
+export function covers(pattern: string, host: string): boolean {
+  if (pattern === anyHost || pattern === host) return true;
+  return pattern.startsWith("*.") && host !== anyHost && host.endsWith(pattern.slice(1)) && host !== pattern.slice(2);
+}
+
+/** The hosts that both patterns match; undefined if there are none. */
+export function commonHost(one: string, other: string): string | undefined {
+  if (covers(one, other)) return other;
+  return covers(other, one) ? one : undefined;
+}
+
+/** Envoy chooses the most specific host first: exact ones, then the longest wildcards, then any host. */
+export function specificityOf(host: string): number {
+  if (host === anyHost) return 0;
+  return host.startsWith("*.") ? host.length : Number.MAX_SAFE_INTEGER;
+}

@@ -1,0 +1,7 @@
+/**
+ * The configuration with the certificates of its services as comments, so that it loads where their files do not exist:
+ * they are mounted where it will run. Its lines stay where they are.
+ */
+export function withoutUpstreamCertificates(config: string): string {
+  return config.replace(/^ +(?:ca|cert|key): \/etc\/perch\/tls\/\S+$/gm, "#$&");
+}

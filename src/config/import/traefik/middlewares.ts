@@ -1,0 +1,223 @@
+import { type Draft, isYamlMap, type YamlMap, type YamlValue } from "../draft.ts";
+import { durationIn } from "../durations.ts";
+import { type Manifest, titleOf } from "../manifests.ts";
+import type { SourceObject } from "../source-object.ts";
+import { headerSettings } from "./header-middleware.ts";
+import {
+  type PathChange,
+  type PathProblem,
+  prefixed,
+  replaced,
+  replacedByPattern,
+  stripped,
+  strippedByPattern,
+} from "./path-changes.ts";
+import { type PartialRedirect, patternRedirect, schemeRedirect } from "./redirect-middleware.ts";
+
+/** What the middlewares of a route do. */
+export interface MiddlewareEffects {
+  /** Keys of the route. */
+  readonly settings: Readonly<Record<string, YamlValue>>;
+  readonly path: PathChange;
+  /** Prefixes that are stripped, which Traefik names in X-Forwarded-Prefix. */
+  readonly prefixes: readonly string[];
+  readonly redirects: readonly PartialRedirect[];
+  /** `retries` of the service. */
+  readonly retries: YamlMap;
+  /** The Host header for the upstream; empty if it stays. */
+  readonly host: string;
+  /** Why the route cannot be imported: its requests would go where they did not. */
+  readonly problem: string | undefined;
+}
+
+type Writable = { -readonly [key in keyof MiddlewareEffects]: MiddlewareEffects[key] };
+
+/** Middlewares that let only some requests pass. */
+const protecting: ReadonlyMap<string, string> = new Map([
+  ["basicAuth", "requests needed a user's password"],
+  ["digestAuth", "requests needed a user's password"],
+  ["forwardAuth", "another service decided which requests pass"],
+  ["ipAllowList", "only some addresses were allowed"],
+  ["ipWhiteList", "only some addresses were allowed"],
+  [
+    "inFlightReq",
+    "the number of concurrent requests was limited; `limits.maxInFlight` of the service does so for all clients",
+  ],
+  ["plugin", "a plugin may check requests"],
+]);
+
+const withoutEquivalent: ReadonlyMap<string, string> = new Map([
+  ["circuitBreaker", "see `outlier` of the service"],
+  ["compress", "Perch does not compress: let the service do it"],
+  ["errors", "answers pass unchanged"],
+  ["grpcWeb", "Perch does not translate gRPC-Web"],
+  ["passTLSClientCert", "client certificates are not passed on"],
+]);
+
+/** How deep chains may refer to chains. */
+const maxDepth = 10;
+
+export class Middlewares {
+  readonly #byName: ReadonlyMap<string, Manifest>;
+  readonly #draft: Draft;
+
+  constructor(manifests: readonly Manifest[], draft: Draft) {
+    const all = manifests.filter(({ kind }) => kind === "Middleware");
+    // Another provider, or a file, names it namespace-name@kubernetescrd.
+    this.#byName = new Map(
+      all.flatMap((one): [string, Manifest][] => [
+        [`${one.namespace}/${one.name}`, one],
+        [`${one.namespace}-${one.name}@kubernetescrd`, one],
+      ]),
+    );
+    this.#draft = draft;
+  }
+
+  /** The effects of the middlewares that a route of the object refers to, in their order. */
+  effects(references: readonly SourceObject[], namespace: string, where: string): MiddlewareEffects {
+    const effects: Writable = {
+      settings: {},
+      path: { kind: "none" },
+      prefixes: [],
+      redirects: [],
+      retries: {},
+      host: "",
+      problem: undefined,
+    };
+    this.#apply(references, namespace, where, effects, 0);
+    return effects;
+  }
+
+  #apply(
+    references: readonly SourceObject[],
+    namespace: string,
+    where: string,
+    effects: Writable,
+    depth: number,
+  ): void {
+    for (const reference of references) {
+      const name = reference.text("name");
+      const ownNamespace = reference.text("namespace") || namespace;
+      const found = this.#byName.get(name) ?? this.#byName.get(`${ownNamespace}/${name}`);
+      if (found === undefined || depth > maxDepth) {
+        const what = `the middleware ${name.includes("@") ? name : `${ownNamespace}/${name}`}`;
+        this.#draft.noteLostProtection(where, `${what} is not in the input; it may protect the route`);
+        continue;
+      }
+      for (const type of found.spec.keys()) this.#applyOne(type, found, where, effects, depth);
+    }
+  }
+
+  #applyOne(type: string, manifest: Manifest, where: string, effects: Writable, depth: number): void {
+    const { spec, namespace } = manifest;
+    const title = titleOf(manifest);
+    const middleware = spec.object(type);
+    const lost = protecting.get(type);
+    const advice = withoutEquivalent.get(type);
+    if (lost !== undefined || advice !== undefined) {
+      this.#draft.note(where, `${type} of ${title}: ${lost ?? advice}`, lost !== undefined);
+      spec.dismiss(type);
+      return;
+    }
+    const path = this.#changePath(type, middleware, effects);
+    if (path !== undefined) {
+      if ("problem" in path) effects.problem = `${title}: ${path.problem}`;
+      else effects.path = path;
+    } else if (type === "chain") {
+      this.#apply(middleware.objects("middlewares"), namespace, where, effects, depth + 1);
+    } else if (type === "redirectScheme" || type === "redirectRegex") {
+      const redirect = type === "redirectScheme" ? schemeRedirect(middleware) : patternRedirect(middleware);
+      if ("problem" in redirect) effects.problem = `${title}: ${redirect.problem}`;
+      else effects.redirects = [...effects.redirects, redirect];
+    } else if (type === "headers") {
+      const { settings, host } = headerSettings(middleware, title, this.#draft);
+      effects.settings = mergedSettings(effects.settings, settings);
+      if (host !== "") effects.host = host;
+    } else if (type === "rateLimit") {
+      effects.settings = { ...effects.settings, ...rateLimit(middleware, title, this.#draft) };
+    } else if (type === "retry") {
+      effects.retries = retry(middleware, title, this.#draft);
+    } else if (type === "buffering") {
+      const maxBodySize = middleware.number("maxRequestBodyBytes") ?? 0;
+      if (maxBodySize > 0) effects.settings = { ...effects.settings, maxBodySize };
+    } else if (type === "contentType") {
+      spec.dismiss(type);
+    } else {
+      this.#draft.noteLostProtection(where, `${type} of ${title}: no equivalent; it may protect the route`);
+      spec.dismiss(type);
+    }
+  }
+
+  /** The change of the path; undefined if the middleware is of another type. */
+  #changePath(type: string, middleware: SourceObject, effects: Writable): PathChange | PathProblem | undefined {
+    switch (type) {
+      case "stripPrefix":
+        effects.prefixes = [...effects.prefixes, ...middleware.texts("prefixes")];
+        return stripped(middleware, effects.path);
+      case "stripPrefixRegex":
+        return strippedByPattern(middleware, effects.path);
+      case "addPrefix":
+        return prefixed(middleware, effects.path);
+      case "replacePath":
+        return replaced(middleware);
+      case "replacePathRegex":
+        return replacedByPattern(middleware, effects.path);
+      default:
+        return undefined;
+    }
+  }
+}
+
+/** Edits of headers by several middlewares: the later one wins. */
+function mergedSettings(a: YamlMap, b: YamlMap): YamlMap {
+  const merged: Record<string, YamlValue> = { ...a };
+  for (const [key, value] of Object.entries(b)) {
+    const known = merged[key];
+    merged[key] = isYamlMap(known) && isYamlMap(value) && key !== "cors" ? mergedEdits(known, value) : value;
+  }
+  return merged;
+}
+
+function mergedEdits(a: YamlMap, b: YamlMap): YamlMap {
+  const [setA, setB] = [a["set"], b["set"]];
+  const [removeA, removeB] = [a["remove"], b["remove"]];
+  const set = { ...(isYamlMap(setA) ? setA : {}), ...(isYamlMap(setB) ? setB : {}) };
+  const remove = [...(Array.isArray(removeA) ? removeA : []), ...(Array.isArray(removeB) ? removeB : [])];
+  return {
+    ...(Object.keys(set).length === 0 ? {} : { set }),
+    ...(remove.length === 0 ? {} : { remove: [...new Set(remove)] }),
+  };
+}
+
+function rateLimit(middleware: SourceObject, where: string, draft: Draft): YamlMap {
+  const requests = middleware.number("average") ?? 0;
+  if (requests <= 0) {
+    middleware.dismiss();
+    return {};
+  }
+  const per = middleware.take("period", (text) => (/^\d+$/.test(text) ? `${text}s` : durationIn(text) || undefined));
+  const burst = middleware.number("burst") ?? 1;
+  if (middleware.has("sourceCriterion")) {
+    const by = middleware.object("sourceCriterion").keys().join(", ");
+    draft.note(where, `rateLimit: it counted by ${by}; here it counts by the client's address`);
+    middleware.dismiss("sourceCriterion");
+  }
+  middleware.dismiss("redis");
+  return { rateLimit: { requests, per: per ?? "1s", burst: Math.max(1, burst) } };
+}
+
+const maxAttempts = 10;
+
+/** Traefik counts the first attempt, and retries what did not reach the service. */
+function retry(middleware: SourceObject, where: string, draft: Draft): YamlMap {
+  const attempts = Math.max(0, (middleware.number("attempts") ?? 1) - 1);
+  if (middleware.has("initialInterval")) {
+    draft.note(
+      where,
+      "retry.initialInterval: no equivalent; Perch retries at once, on another endpoint if there is one",
+    );
+    middleware.dismiss("initialInterval");
+  }
+  if (attempts > maxAttempts) draft.note(where, `retry.attempts: the maximum is ${maxAttempts + 1}`);
+  return { retries: { attempts: Math.min(attempts, maxAttempts), on: ["connect-failure", "reset-before-response"] } };
+}

@@ -1,0 +1,259 @@
+import { type Draft, pinName, type YamlMap, type YamlValue } from "../draft.ts";
+import { durationIn } from "../durations.ts";
+import { type Manifest, titleOf } from "../manifests.ts";
+import { perRequestWeights } from "../notes.ts";
+import { SourceObject } from "../source-object.ts";
+import type { ServicePorts, WeightedBackend } from "../weighted-versions.ts";
+
+/** Where the requests of a route go. */
+export interface TraefikTarget {
+  readonly backends: readonly WeightedBackend[];
+  /** Settings of the service. */
+  readonly settings: YamlMap;
+  /** Settings of the release. */
+  readonly release: YamlMap;
+  /** Whether the upstream gets its own name as Host, not the client's. */
+  readonly ownHost: boolean;
+}
+
+interface Problem {
+  readonly problem: string;
+}
+
+/** One Service as a part of a target. */
+interface Leaf {
+  readonly backend: WeightedBackend;
+  readonly scheme: string;
+  readonly skipsVerification: boolean;
+  readonly serverName: string;
+  readonly ownHost: boolean;
+  readonly settings: YamlMap;
+}
+
+interface Resolved {
+  readonly leaves: readonly Leaf[];
+  readonly sticky: SourceObject | undefined;
+}
+
+/** How deep TraefikServices may refer to one another. */
+const maxDepth = 10;
+
+/** Traefik waits for an answer as long as the client does. */
+const timeouts: YamlMap = { connect: "30s", responseHeaders: "24h", idle: "24h" };
+
+export class TraefikServices {
+  readonly #objects: ReadonlyMap<string, Manifest>;
+  readonly #ports: ServicePorts;
+  readonly #draft: Draft;
+
+  constructor(manifests: readonly Manifest[], ports: ServicePorts, draft: Draft) {
+    this.#objects = new Map(manifests.map((one) => [`${one.kind} ${one.namespace}/${one.name}`, one]));
+    this.#ports = ports;
+    this.#draft = draft;
+  }
+
+  /** The target of the `services` of a route; several share its requests by weight. */
+  target(services: readonly SourceObject[], namespace: string, where: string): TraefikTarget | Problem {
+    const found = this.#weighted(services, namespace, where, 0);
+    if ("problem" in found) return found;
+    const { leaves, sticky } = found;
+    const backends = leaves.map(({ backend }) => backend);
+    if (backends.every(({ weight }) => weight <= 0)) return { problem: "it has no service with a weight" };
+    const served = backends.filter(({ weight }) => weight > 0);
+    if (served.length > 1 && sticky === undefined) this.#draft.note(where, perRequestWeights);
+    return {
+      backends,
+      settings: this.#settings(leaves, where),
+      release: sticky === undefined || served.length < 2 ? {} : { sticky: stickyOf(sticky) },
+      ownHost: leaves.every(({ ownHost }) => ownHost),
+    };
+  }
+
+  #weighted(refs: readonly SourceObject[], namespace: string, where: string, depth: number): Resolved | Problem {
+    const leaves: Leaf[] = [];
+    let sticky: SourceObject | undefined;
+    for (const ref of refs) {
+      const weight = ref.number("weight") ?? 1;
+      const found = this.#resolve(ref, namespace, where, depth);
+      if ("problem" in found) return found;
+      sticky ??= found.sticky;
+      const total = found.leaves.reduce((sum, { backend }) => sum + backend.weight, 0);
+      for (const leaf of found.leaves) {
+        const share = total === 0 || refs.length === 1 ? leaf.backend.weight : (weight * leaf.backend.weight) / total;
+        leaves.push({ ...leaf, backend: { ...leaf.backend, weight: Math.round(share * 1e6) / 1e6 } });
+      }
+    }
+    return { leaves, sticky };
+  }
+
+  #resolve(ref: SourceObject, namespace: string, where: string, depth: number): Resolved | Problem {
+    const kind = ref.text("kind") || "Service";
+    const name = ref.text("name");
+    const ownNamespace = ref.text("namespace") || namespace;
+    if (kind === "Service" && !name.includes("@")) return this.#leaf(ref, name, ownNamespace, where);
+    const object = this.#objects.get(`TraefikService ${ownNamespace}/${name}`);
+    if (kind !== "TraefikService" || object === undefined || depth > maxDepth) {
+      ref.dismiss();
+      return { problem: `its service, the ${kind} ${name}, is not in the input` };
+    }
+    const { spec } = object;
+    if (spec.has("weighted")) return this.#weightedObject(spec.object("weighted"), object.namespace, depth, object);
+    if (spec.has("mirroring")) return this.#mirroring(spec.object("mirroring"), object.namespace, depth, object);
+    const [type = "nothing"] = spec.keys();
+    spec.dismiss();
+    return { problem: `${titleOf(object)} is of type ${type}, which has no equivalent` };
+  }
+
+  #weightedObject(weighted: SourceObject, namespace: string, depth: number, object: Manifest): Resolved | Problem {
+    const found = this.#weighted(weighted.objects("services"), namespace, titleOf(object), depth + 1);
+    if ("problem" in found) return found;
+    return { ...found, sticky: weighted.has("sticky") ? weighted.object("sticky") : found.sticky };
+  }
+
+  /** A Service that only gets mirrored requests becomes a version with weight zero. */
+  #mirroring(mirroring: SourceObject, namespace: string, depth: number, object: Manifest): Resolved | Problem {
+    const where = titleOf(object);
+    const main = this.#resolve(mirroring, namespace, where, depth + 1);
+    if ("problem" in main) return main;
+    const [mirror, ...others] = mirroring.objects("mirrors");
+    if (others.length > 0) this.#draft.note(where, "mirroring: a release mirrors to one version only");
+    for (const other of others) other.dismiss();
+    const mirrorPercent = mirror?.number("percent") ?? 0;
+    if (mirror === undefined || mirrorPercent <= 0) return main;
+    const copy = this.#resolve(mirror, namespace, where, depth + 1);
+    const [leaf] = "problem" in copy ? [] : copy.leaves;
+    if (leaf === undefined || ("leaves" in copy && copy.leaves.length > 1)) {
+      this.#draft.note(where, "mirroring: a mirror that is not one Service has no equivalent: left out");
+      return main;
+    }
+    return { ...main, leaves: [...main.leaves, { ...leaf, backend: { ...leaf.backend, weight: 0, mirrorPercent } }] };
+  }
+
+  #leaf(ref: SourceObject, name: string, namespace: string, where: string): Resolved | Problem {
+    const number = ref.number("port");
+    const portName = number === undefined ? ref.text("port") : this.#ports.portName(namespace, name, number);
+    const isHttps = number === 443 || portName.startsWith("https");
+    const written = ref.text("scheme") || (isHttps ? "https" : "http");
+    if (!/^(?:https?|h2c)$/.test(written)) return { problem: `its service ${name} has the scheme ${written}` };
+    if (ref.has("sticky")) {
+      const how = "use a headless Service and `balance: hash`";
+      this.#draft.note(where, `sticky of the Service ${name} kept a client on one Pod: not imported; ${how}`);
+      ref.dismiss("sticky");
+    }
+    // How Traefik reaches the Pods, which a Service does for Perch.
+    ref.dismiss("nativeLB", "nodePortLB", "responseForwarding");
+    const port = number ?? new SourceObject({ name: portName });
+    const origin = this.#ports.origin(written === "https" ? "https" : "http", namespace, name, port, where);
+    const transport = this.#transport(ref.text("serversTransport"), namespace, where);
+    const leaf = {
+      backend: { name, origin, weight: 1 },
+      scheme: written,
+      skipsVerification: transport.flag("insecureSkipVerify") === true,
+      serverName: transport.text("serverName"),
+      ownHost: ref.flag("passHostHeader") === false,
+      settings: { ...balanceOf(ref), ...healthOf(ref), timeouts: { ...timeouts, ...timeoutsOf(transport) } },
+    };
+    return { leaves: [leaf], sticky: undefined };
+  }
+
+  /** The spec of a ServersTransport; empty if none is named, or it is not in the input, which is noted. */
+  #transport(name: string, namespace: string, where: string): SourceObject {
+    if (name === "") return new SourceObject({});
+    const found = this.#objects.get(`ServersTransport ${namespace}/${name.replace(/@.*$/, "")}`);
+    if (found === undefined) this.#draft.note(where, `the ServersTransport ${namespace}/${name} is not in the input`);
+    return found?.spec ?? new SourceObject({});
+  }
+
+  /** A service of Perch has one setting for all its versions. */
+  #settings(leaves: readonly Leaf[], where: string): YamlMap {
+    const all: Record<string, YamlValue> = Object.assign({}, ...leaves.map(({ settings }) => settings));
+    const secure = leaves.filter(({ scheme }) => scheme === "https");
+    const skipping = secure.filter(({ skipsVerification }) => skipsVerification);
+    const [serverName = "", ...otherNames] = new Set(secure.map((leaf) => leaf.serverName));
+    if (skipping.length > 0 && skipping.length < secure.length) {
+      const names = skipping.map(({ backend }) => backend.name).join(", ");
+      this.#draft.note(where, `the certificate of ${names} was not verified; here it is, as those of the others are`);
+    }
+    if (otherNames.length > 0) this.#draft.note(where, "serverName of one of several services: left out");
+    const tls = {
+      ...(secure.length > 0 && skipping.length === secure.length ? { insecureSkipVerify: true } : {}),
+      ...(serverName === "" || otherNames.length > 0 ? {} : { serverName }),
+    };
+    const http2 = leaves.filter(({ scheme }) => scheme === "h2c");
+    if (http2.length > 0 && http2.length < leaves.length) {
+      this.#draft.note(where, "h2c of one of several services: all get HTTP/1.1, or set `protocol: http2` for all");
+    }
+    return {
+      ...all,
+      ...(Object.keys(tls).length === 0 ? {} : { tls }),
+      ...(http2.length > 0 && http2.length === leaves.length ? { protocol: "http2" } : {}),
+    };
+  }
+}
+
+const balances: ReadonlyMap<string, string> = new Map([
+  ["wrr", "round-robin"],
+  ["roundrobin", "round-robin"],
+  ["p2c", "p2c"],
+]);
+
+function balanceOf(ref: SourceObject): YamlMap {
+  const balance = ref.take("strategy", (text) => balances.get(text.toLowerCase()));
+  return balance === undefined ? {} : { balance };
+}
+
+function healthOf(ref: SourceObject): YamlMap {
+  const check = ref.object("healthCheck");
+  const path = check.text("path");
+  if (path === "") return {};
+  const interval = check.take("interval", secondsOrDuration);
+  const timeout = check.take("timeout", secondsOrDuration);
+  return {
+    health: {
+      path,
+      ...(interval === undefined ? {} : { interval }),
+      ...(timeout === undefined ? {} : { timeout }),
+    },
+  };
+}
+
+function timeoutsOf(transport: SourceObject): YamlMap {
+  const written = transport.object("forwardingTimeouts");
+  const connect = written.take("dialTimeout", secondsOrDuration);
+  const responseHeaders = written.take("responseHeaderTimeout", secondsOrDuration);
+  return {
+    ...(connect === undefined ? {} : { connect }),
+    ...(responseHeaders === undefined ? {} : { responseHeaders }),
+  };
+}
+
+/** A number is of seconds. Undefined for zero, which is no limit. */
+function secondsOrDuration(text: string): string | undefined {
+  return durationIn(/^\d+$/.test(text) ? `${text}s` : text) || undefined;
+}
+
+/** Traefik keeps a client on its version until that is gone, or has no weight. */
+function stickyOf(sticky: SourceObject): YamlMap {
+  const cookie = sticky.object("cookie");
+  cookie.dismiss("httpOnly");
+  const name = cookie.take("name", pinName);
+  const maxAge = cookie.number("maxAge") ?? 0;
+  const isSecure = cookie.flag("secure") === true;
+  const sameSite = cookie.take("sameSite", (text) =>
+    /^(?:lax|strict)$/i.test(text) || (/^none$/i.test(text) && isSecure) ? text.toLowerCase() : undefined,
+  );
+  const path = cookie.text("path");
+  const domain = cookie.text("domain");
+  return {
+    whenWeightsChange: "hold",
+    onWeightZero: "evict",
+    cookie: {
+      ...(name === undefined ? {} : { name }),
+      maxAge: maxAge > 0 ? `${maxAge}s` : "session",
+      ...(isSecure ? { secure: "always" } : {}),
+      ...(sameSite === undefined ? {} : { sameSite }),
+      ...(path === "" ? {} : { path }),
+      ...(domain === "" ? {} : { domain }),
+    },
+  };
+}
