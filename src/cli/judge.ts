@@ -14,10 +14,10 @@ export const judge: Command = {
   -c, --config FILE  the configuration with the rollout; default: PERCH_CONFIG
       --release R    the release whose rollout is judged
       --json         print one JSON object
-  LOG                an access log of Perch, one JSON object a line, packed with gzip or not; -: the standard input
+  LOG                an access log of Perch, one JSON object per line, plain or gzip; -: standard input
 
-Replays the log in its own time through the rollout's checks: what would they have said of last week? The reading stops
-where a check fails. Exit code: 0 pass or not enough data, 1 fail, 2 wrong usage or a log that cannot be used.`,
+Replays the log by its timestamps, and stops reading when a check fails. Exit code: 0 pass or not enough data, 1 fail,
+2 wrong usage or a log that cannot be used.`,
   options: { ...configOption, release: { type: "string" }, json: { type: "boolean" } },
   async run({ options, positionals }, terminal) {
     const log = readLog(positionals);

@@ -13,10 +13,10 @@ export const rollout: Command = {
 
       --admin URL        the admin server; default: PERCH_ADMIN, or http://127.0.0.1:9901
       --token-file FILE  a file whose first line is a token; default: PERCH_ADMIN_TOKEN_FILE
-      --watch            redraw in place until Ctrl-C; without a terminal, or with --json, one line an event
+      --watch            redraw in place until Ctrl-C; without a terminal, or with --json, one line per event
       --why TEXT         for the audit log and the events
-      --by NAME          who you are, beside the token's name; default: USER
-      --if-revision N    change nothing if the revision is another by now
+      --by NAME          your name for the audit log, in addition to the token; default: USER
+      --if-revision N    change nothing if the revision is no longer N
       --json             print the answer of the API`,
   options: {
     admin: { type: "string" },
