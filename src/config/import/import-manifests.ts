@@ -10,7 +10,7 @@ import { isRead, noteUnreadKinds, nothingToImport } from "./kinds.ts";
 import { loadableParts } from "./loadable-parts.ts";
 import { type Manifest, parseManifests } from "./manifests.ts";
 import { withoutUpstreamCertificates } from "./mounted-files.ts";
-import { importRollouts } from "./rollouts/import-rollouts.ts";
+import { ImportedRollouts } from "./rollouts/import-rollouts.ts";
 import { type Summary, summaryOf, summaryText } from "./summary.ts";
 import { importIngressRoutes } from "./traefik/traefik.ts";
 import { usableParts } from "./usable-parts.ts";
@@ -45,12 +45,14 @@ export function importManifests(sources: readonly ImportSource[]): Imported {
     for (const manifest of parsed.manifests) manifests.push(manifest);
   }
   const draft = new Draft();
-  const read = manifests.filter(isRead);
+  const given = manifests.filter(isRead);
+  const rollouts = new ImportedRollouts(given, draft);
+  const read = [...given, ...rollouts.ownRoutes];
   importIngresses(read, draft);
   importGatewayApi(read, draft);
   importVirtualServices(read, draft);
   importIngressRoutes(read, manifests, draft);
-  importRollouts(read, draft);
+  rollouts.place();
   noteUnreadKinds(manifests, draft);
   const files = sources.map(({ file }) => file);
   const first = written(usableParts(draft), draft, files);
