@@ -126,6 +126,11 @@ describe("redirects", () => {
     expect(redirected(match, "{ statusCode: 301 }").config).toMatch(wanted);
   });
 
+  test("to a path that Perch cannot write are left out, and do not go to the same URL", () => {
+    const path = '{ path: { type: ReplaceFullPath, replaceFullPath: "/new?q=1" } }';
+    expect(redirected("", path).config).toBe("");
+  });
+
   test("whose scheme Perch does not have are left out, and named", () => {
     const { config, notes } = redirected("", "{ scheme: ftp }");
     expect(config).toBe("");
