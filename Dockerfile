@@ -1,11 +1,15 @@
 # Perch's image: compiled code and production dependencies on Node, run by a user without rights.
 #
 #   docker build -t perch-proxy:0.1.0 .
-#   docker run --rm -p 8080:8080 -v "$PWD/config:/etc/perch:ro" perch-proxy:0.1.0
+#   docker run --rm --read-only --cap-drop=ALL --security-opt=no-new-privileges -p 8080:8080 \
+#     -v "$PWD/config:/etc/perch:ro" perch-proxy:0.1.0
 #
 # The whole folder is mounted, since a mounted single file keeps the inode it started with and never reloads.
 
-FROM node:26-slim AS build
+# With a digest, node:26-slim@sha256:…, the same image is built again later.
+ARG NODE_IMAGE=node:26-slim
+
+FROM ${NODE_IMAGE} AS build
 WORKDIR /src
 COPY package.json package-lock.json ./
 # The one install script among the dependencies brings a Node for checkouts; the image has its own.
@@ -14,7 +18,10 @@ COPY tsconfig.json tsconfig.build.json ./
 COPY src ./src
 RUN npm run build && npm prune --omit=dev --ignore-scripts --no-audit --no-fund
 
-FROM node:26-slim
+FROM ${NODE_IMAGE}
+# Nothing is installed in this stage, so it needs no package manager.
+RUN rm -rf /usr/local/lib/node_modules /usr/local/include /usr/local/bin/npm /usr/local/bin/npx \
+      /usr/local/bin/corepack /usr/local/bin/yarn /usr/local/bin/yarnpkg /opt/yarn-*
 ARG VERSION=0.1.0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="Perch" \

@@ -124,6 +124,16 @@ describe("events", () => {
     }
   });
 
+  test("a swap is reported every time for a file in a folder of the volume, where certificates are mounted", async () => {
+    const certificate = (text: string) => ({ "shop-shop-tls/tls.crt": text });
+    const volume = new ConfigMapVolume(join(directory, "tls"), certificate("0"));
+    const seen = watching([volume.path("shop-shop-tls/tls.crt")]);
+    for (let swap = 1; swap <= 3; swap += 1) {
+      await seen.changeAfter(() => volume.update(certificate(String(swap))));
+      expect(readFileSync(volume.path("shop-shop-tls/tls.crt"), "utf8")).toBe(String(swap));
+    }
+  });
+
   test("a swap with the same contents is not a change", async () => {
     const volume = new ConfigMapVolume(join(directory, "volume"), { "perch.yaml": "a", "list.txt": "b" });
     const seen = watching([volume.path("perch.yaml")]);

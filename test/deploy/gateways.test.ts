@@ -1,5 +1,8 @@
+import { spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { guideBlock } from "./guide.ts";
+import { parse } from "yaml";
+import { guide, guideBlock } from "./guide.ts";
 import { schemaProblems } from "./kubernetes-schema.ts";
 import {
   build,
@@ -51,6 +54,15 @@ describe.skipIf(kustomizeNeeds !== "")(`the patch of deploy/README.md for the dr
     expect(flagsOf(containers[0])).toEqual({ ...flagsOf(before), "drain-delay": "30s" });
     expect(terminationGracePeriodSeconds * 1_000).toBeGreaterThanOrEqual(drainMs(containers[0]) + 5_000);
   });
+});
+
+test("the command of deploy/README.md takes the number of replicas out of what was applied, and nothing else", () => {
+  const script = /view-last-applied deployment\/perch \| sed '([^']+)' \|/.exec(guide)?.[1] ?? "";
+  const applied = readFileSync(new URL("../../deploy/base/deployment.yaml", import.meta.url), "utf8");
+  const { stdout } = spawnSync("sed", [script], { input: applied, encoding: "utf8" });
+  const { replicas, ...rest } = parse(applied).spec;
+  expect(replicas).toBe(2);
+  expect(parse(stdout).spec).toEqual(rest);
 });
 
 describe.skipIf(kustomizeNeeds !== "")(`two gateways in one namespace${kustomizeNeeds}`, () => {

@@ -3,7 +3,7 @@ import { posix } from "node:path";
 import { describe, expect, test } from "vitest";
 import type { LoadResult } from "../../src/config/load.ts";
 import { perch } from "../cli/captured-terminal.ts";
-import { guideBlock } from "./guide.ts";
+import { guide, guideBlock } from "./guide.ts";
 import { build, buildIn, type Container, configIn, find, kustomizeNeeds, type Manifest } from "./manifests.ts";
 
 const before = "deploy/examples/ingress-nginx/before.yaml";
@@ -63,7 +63,6 @@ describe.skipIf(kustomizeNeeds !== "")(`the file that perch import writes, over 
 describe.skipIf(kustomizeNeeds !== "")(
   `an imported file with a certificate, over the component tls${kustomizeNeeds}`,
   () => {
-    // These fail until an Ingress' tls becomes a listener; then `.fails` goes.
     const overlay = (name: string) =>
       readFileSync(new URL(`../../deploy/overlays/tls/${name}`, import.meta.url), "utf8");
     const imported = () =>
@@ -73,7 +72,7 @@ describe.skipIf(kustomizeNeeds !== "")(
         "drain.yaml": overlay("drain.yaml"),
       });
 
-    test.fails("listens where the Service leads, with TLS at 443", async () => {
+    test("listens where the Service leads, with TLS at 443", async () => {
       const { manifests, config, container } = await imported();
       const servicePorts = find(manifests, "Service", "perch").spec.ports.map(({ port, targetPort }) => [
         container.ports.find(({ name }) => name === targetPort)?.containerPort,
@@ -86,7 +85,7 @@ describe.skipIf(kustomizeNeeds !== "")(
       expect(listening.sort()).toEqual(servicePorts.sort());
     });
 
-    test.fails("reads certificates where the Pods mount them", async () => {
+    test("reads certificates where the Pods mount them", async () => {
       const { manifests, config, container } = await imported();
       const { volumes = [] } = find(manifests, "Deployment", "perch").spec.template.spec;
       const mounted = volumes.flatMap(({ projected }) =>
@@ -100,7 +99,6 @@ describe.skipIf(kustomizeNeeds !== "")(
 );
 
 test.skipIf(kustomizeNeeds !== "")(`the base has the ports and files of the guide's table${kustomizeNeeds}`, () => {
-  const guide = readFileSync(new URL("../../deploy/README.md", import.meta.url), "utf8");
   const [container] = find(build("deploy/overlays/tls"), "Deployment", "perch").spec.template.spec.containers;
   for (const { containerPort } of container.ports) expect(guide).toContain(`\`"*:${containerPort}"\``);
   expect(guide).toContain("`/run/secrets/perch/sticky-secret`");

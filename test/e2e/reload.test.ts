@@ -107,6 +107,7 @@ describe("a bad file", () => {
     await renameOver(file, good);
     await expect.poll(() => lastSuccessful(perch), soon).toBe(1);
     expect(await status()).toMatchObject({ active: { hash: active.hash }, lastError: null });
+    expect(await perch.metric(`perch_config_info{hash="${active.hash}"}`)).toBe(1);
   });
 
   it("that is removed keeps the last good one", async () => {

@@ -15,18 +15,26 @@ export interface Stage {
   readonly instructions: readonly { readonly word: string; readonly rest: string }[];
 }
 
-/** Reads a Dockerfile into its stages; comments are dropped and continued lines joined. */
+/**
+ * Reads a Dockerfile into its stages; comments are dropped and continued lines joined. An argument before the first stage
+ * has its default in the names of images.
+ */
 export function readDockerfile(file: string): readonly Stage[] {
   const text = readFileSync(file, "utf8")
     .replace(/^\s*#.*\n/gm, "")
     .replace(/\\\n/g, " ");
+  const defaults = new Map<string, string>();
   const stages: { name: string | undefined; image: string; instructions: { word: string; rest: string }[] }[] = [];
   for (const line of text.split("\n")) {
     const [, word, rest] = /^([A-Z]+)\s+(.*)$/.exec(line) ?? [];
     if (word === undefined || rest === undefined) continue;
     if (word === "FROM") {
       const [image = "", , name] = rest.split(/\s+/);
-      stages.push({ name, image, instructions: [] });
+      const resolved = image.replace(/\$\{(\w+)\}/g, (written, argument) => defaults.get(argument) ?? written);
+      stages.push({ name, image: resolved, instructions: [] });
+    } else if (word === "ARG" && stages.length === 0) {
+      const [argument = "", value = ""] = rest.split("=");
+      defaults.set(argument, value);
     } else stages.at(-1)?.instructions.push({ word, rest: rest.trim() });
   }
   return stages;

@@ -2,7 +2,7 @@ import { type ChildProcess, execFile, spawn, spawnSync } from "node:child_proces
 import { once } from "node:events";
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
@@ -105,6 +105,29 @@ describe("Dockerfile", () => {
       .flatMap(({ rest }) => rest.split(" && "))
       .map((command) => command.split(" ").slice(0, 3).join(" "));
     expect(commands).toEqual(["npm ci --ignore-scripts", "npm run build", "npm prune --omit=dev"]);
+  });
+
+  test("has no package manager in the final stage", () => {
+    // The files of node:26-slim and, in older ones, of Corepack and Yarn.
+    const kept = ["usr/local/bin/node", "usr/local/share/doc/node/README", "opt/other"];
+    const removed = [
+      "usr/local/bin/npm",
+      "usr/local/bin/npx",
+      "usr/local/bin/corepack",
+      "usr/local/bin/yarnpkg",
+      "usr/local/lib/node_modules/npm/package.json",
+      "usr/local/include/node/node.h",
+      "opt/yarn-v1.22.22/bin/yarn",
+    ];
+    const system = join(folder, "system");
+    for (const path of [...kept, ...removed]) {
+      mkdirSync(dirname(join(system, path)), { recursive: true });
+      writeFileSync(join(system, path), "");
+    }
+    const command = only(stage(finalStage), "RUN").replaceAll(/ \/(?=usr|opt)/g, ` ${system}/`);
+    expect(spawnSync("sh", ["-c", command], { encoding: "utf8" })).toMatchObject({ status: 0, stderr: "" });
+    expect(kept.filter((path) => existsSync(join(system, path)))).toEqual(kept);
+    expect(removed.filter((path) => existsSync(join(system, path)))).toEqual([]);
   });
 
   test("exposes the ports that Perch listens on by default", () => {

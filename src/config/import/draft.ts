@@ -210,6 +210,14 @@ export class Draft {
     return name;
   }
 
+  /** Gives a release other settings. Routes that are added later do not share it. */
+  replaceRelease(name: string, settings: YamlMap, comment: string): void {
+    const index = this.releases.findIndex((release) => release.name === name);
+    if (index < 0) return;
+    this.releases[index] = { name, settings, comment };
+    for (const [same, known] of this.#releases) if (known === name) this.#releases.delete(same);
+  }
+
   /** Each release needs a cookie of its own, so a name that another release has is left out. */
   #withOwnCookie(settings: YamlMap, where: string): YamlMap {
     const { sticky } = settings;

@@ -10,11 +10,11 @@ import { loadableParts } from "./loadable-parts.ts";
 import { type Manifest, parseManifests } from "./manifests.ts";
 import { withoutUpstreamCertificates } from "./mounted-files.ts";
 import { noteGateways } from "./notes.ts";
+import { importRollouts } from "./rollouts/import-rollouts.ts";
 import { type Summary, summaryOf, summaryText } from "./summary.ts";
 import { importIngressRoutes } from "./traefik/traefik.ts";
 import { usableParts } from "./usable-parts.ts";
 import { stickySecretFile, writeDraft } from "./write-draft.ts";
-import { withoutCertificates } from "./written-listeners.ts";
 
 /** A file of Kubernetes manifests: Ingresses, HTTPRoutes, VirtualServices, … */
 export interface ImportSource {
@@ -49,6 +49,7 @@ export function importManifests(sources: readonly ImportSource[]): Imported {
   importGatewayApi(read, draft);
   importVirtualServices(read, draft);
   importIngressRoutes(read, manifests, draft);
+  importRollouts(read, draft);
   noteGateways(
     read.filter(({ group }) => group === "networking.istio.io"),
     draft,
@@ -74,7 +75,7 @@ interface Written {
 function written(parts: DraftParts, { notes }: Draft, files: readonly string[]): Written {
   const summary = summaryOf(parts, notes);
   const config = writeDraft(parts, notes, summaryText(summary), files);
-  return { parts, config, notes, summary, defects: defectsOf(config) };
+  return { parts, config, notes, summary, defects: defectsIn(parts, config) };
 }
 
 const imported = ({ parts: _, ...result }: Written): Imported => ({ ok: true, ...result });
@@ -83,11 +84,14 @@ function nothing(manifests: readonly Manifest[], { notes }: Draft): Imported {
   return { ok: false, problem: nothingToImport(manifests), notes };
 }
 
-const problemIn = (parts: DraftParts): string | undefined => defectsOf(writeDraft(parts, [], "", []))[0]?.message;
+const problemIn = (parts: DraftParts): string | undefined => defectsIn(parts)[0]?.message;
 
-function defectsOf(config: string): readonly Diagnostic[] {
-  // The certificates exist where the configuration will run, and are read there.
-  const loaded = loadConfigText(withoutUpstreamCertificates(withoutCertificates(config)), {
+/** What the loader finds. Certificates are left out: their files exist where the result will run, and not here. */
+function defectsIn(parts: DraftParts, config = writeDraft(parts, [], "", [])): readonly Diagnostic[] {
+  const hasTls = parts.listeners.some(({ certificates }) => certificates !== undefined);
+  const plain = parts.listeners.map((listener) => ({ ...listener, certificates: undefined }));
+  const text = hasTls ? writeDraft({ ...parts, listeners: plain }, [], "", []) : config;
+  const loaded = loadConfigText(withoutUpstreamCertificates(text), {
     file: "perch.yaml",
     env: {},
     randomSecret: () => new Uint8Array(32),

@@ -19,6 +19,8 @@ const routing: readonly ReadKind[] = [
   { kind: "GRPCRoute", group: "gateway.networking.k8s.io", versions: ["v1", "v1beta1", "v1alpha2"] },
   { kind: "VirtualService", group: "networking.istio.io", versions: ["v1", "v1beta1", "v1alpha3"] },
   ...ofTraefik("IngressRoute"),
+  { kind: "Rollout", group: "argoproj.io", versions: ["v1alpha1"] },
+  { kind: "Canary", group: "flagger.app", versions: ["v1beta1"] },
 ];
 
 /** Kinds that those refer to. */
@@ -33,6 +35,9 @@ const referred: readonly ReadKind[] = [
   { kind: "BackendTLSPolicy", group: "gateway.networking.k8s.io", versions: ["v1", "v1alpha3", "v1alpha2"] },
   { kind: "IngressClass", group: "networking.k8s.io", versions: ["v1", "v1beta1"] },
   ...["Middleware", "TraefikService", "ServersTransport", "TLSOption"].flatMap(ofTraefik),
+  { kind: "AnalysisTemplate", group: "argoproj.io", versions: ["v1alpha1"] },
+  { kind: "ClusterAnalysisTemplate", group: "argoproj.io", versions: ["v1alpha1"] },
+  { kind: "MetricTemplate", group: "flagger.app", versions: ["v1beta1"] },
   { kind: "ConfigMap", group: "", versions: ["v1"] },
   { kind: "Namespace", group: "", versions: ["v1"] },
   { kind: "Secret", group: "", versions: ["v1"] },
@@ -69,8 +74,6 @@ const advice: ReadonlyMap<string, string> = new Map([
   ]),
   ["projectcontour.io HTTPProxy", "Contour's routes are not read: write them by hand"],
   ["apisix.apache.org ApisixRoute", "the routes of APISIX are not read: write them by hand"],
-  ["argoproj.io Rollout", "its steps are not read: see `rollout` of a release, and import the routes that it changes"],
-  ["flagger.app Canary", "its analysis is not read: see `rollout` of a release, and import the routes that it changes"],
   ["serving.knative.dev Service", "Knative's traffic by revision is not read: write a release with its weights"],
   ["serving.knative.dev Route", "Knative's traffic by revision is not read: write a release with its weights"],
   ["split.smi-spec.io TrafficSplit", "weights between Services are not read: write a release with its weights"],

@@ -179,7 +179,9 @@ class TreeBuilder {
 
   #resolve(anchor: string, span: Span, depth: number): Built {
     if (!this.#anchors.has(anchor)) {
-      const suggestion = /^[\w-]+$/.test(anchor) ? undefined : `a value that starts with * must be quoted: "*${anchor}"`;
+      const suggestion = /^[\w-]+$/.test(anchor)
+        ? undefined
+        : `a value that starts with * must be quoted: "*${anchor}"`;
       return this.#refuse(span, `the anchor ${quote(anchor)} is not defined before this alias`, suggestion);
     }
     const target = this.#anchors.get(anchor);

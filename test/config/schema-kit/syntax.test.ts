@@ -205,7 +205,7 @@ const slips: readonly (readonly [string, string, string])[] = [
   [
     "a pattern that starts with a star",
     item("{ name: shop, service: shop, match: { hosts: [*.example.com] } }"),
-    '6:51: error: the anchor ".example.com" is not defined before this alias; a value that starts with * must be quoted',
+    '6:51: error: the anchor ".example.com" is not defined before this alias; a value that starts with * must be quoted: "*.example.com"',
   ],
   [
     "a value that starts with @",

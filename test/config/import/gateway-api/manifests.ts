@@ -1,7 +1,6 @@
 import { expect } from "vitest";
 import { importManifests } from "../../../../src/config/import/import-manifests.ts";
 import { stickySecretFile } from "../../../../src/config/import/write-draft.ts";
-import { withoutCertificates } from "../../../../src/config/import/written-listeners.ts";
 import { createEngine, type EngineRequest } from "../../../../src/index.ts";
 
 interface Metadata {
@@ -56,6 +55,13 @@ export const to = (name: string, more = "") => `{ name: ${name}, port: 80${more 
 export interface Request extends Partial<EngineRequest> {
   readonly host?: string;
   readonly listener?: string;
+}
+
+/** Without the listeners' certificates, whose files exist where the result will run. */
+function withoutCertificates(config: string): string {
+  return config.replace(/^listeners:\n(?:[ #].*\n)+/m, (listeners) =>
+    listeners.replace(/^ {4}tls:\n(?: {6}.*\n)+/gm, ""),
+  );
 }
 
 /** Imports the documents, and says which route of the result takes a request. */
