@@ -134,11 +134,11 @@ export class ConfigThread {
   #messageOf(cause: GivenUpCause): string {
     switch (cause) {
       case "too-long":
-        return `it took longer than ${(this.#parts.timeLimitMs ?? defaultTimeLimitMs) / 1_000} s to load, so it was given up`;
+        return `it took longer than ${(this.#parts.timeLimitMs ?? defaultTimeLimitMs) / 1_000} s to load, so loading was aborted`;
       case "out-of-memory":
-        return "it took too much memory to load, so it was given up";
+        return "it took too much memory to load, so loading was aborted";
       case "ended":
-        return "the thread that loaded it ended, so it was given up";
+        return "the thread that loaded it ended, so loading was aborted";
       case "closed":
         return "Perch is stopping";
     }

@@ -135,7 +135,7 @@ export class Live implements LiveView {
     const { nowMs, schedule, log } = this.#parts;
     this.#cancel = schedule(secondMs - (nowMs() % secondMs), () => {
       this.#look()
-        .catch((error) => log.error({ err: error }, "the last second could not be looked at (a bug in Perch)"))
+        .catch((error) => log.error({ err: error }, "live data could not be collected (a bug in Perch)"))
         .finally(() => this.#lookLater());
     });
   }

@@ -45,7 +45,7 @@ const defaultEntry = new URL(`./plan-main${extname(import.meta.url)}`, import.me
 
 const maxTextBytes = 1024 * 1024;
 const resourceLimits = { maxOldGenerationSizeMb: 256 };
-const busy = { kind: "busy", message: "Another plan is being made; try again in a moment." } as const;
+const busy = { kind: "busy", message: "Another plan is being computed; try again in a moment." } as const;
 const defaultTimeLimitMs = 10_000;
 
 /**
@@ -113,11 +113,11 @@ export class PlanThread implements Planner {
   #messageOf(cause: GivenUpCause): string {
     switch (cause) {
       case "too-long":
-        return `It took longer than ${(this.#parts.timeLimitMs ?? defaultTimeLimitMs) / 1_000} s, so it was given up.`;
+        return `It took longer than ${(this.#parts.timeLimitMs ?? defaultTimeLimitMs) / 1_000} s and was aborted.`;
       case "out-of-memory":
-        return "It took more memory than a plan may take, so it was given up.";
+        return "It took more memory than a plan may use and was aborted.";
       case "ended":
-        return "The thread that works it out ended, so it was given up.";
+        return "The thread that computes it has ended.";
       case "closed":
         return "Perch is stopping.";
     }

@@ -25,9 +25,8 @@ const planUnits = 10_000;
 const previewUnits = 20_000;
 
 const notGiven = whyUnreadable(new UnfitFileError("not-given"));
-const ofFile = "there is something to say of what this file holds; perch plan, where the file is, says what";
-const ofVariable =
-  "with what its variables hold there is something to say of this value; perch plan, where they are set, says what";
+const ofFile = "the contents of this file cause a problem; run perch plan where the file is to see it";
+const ofVariable = "the values of its variables cause a problem; run perch plan where they are set to see it";
 
 /**
  * What the active configuration would become. Whoever asks may only read, so another text gets nothing that the active

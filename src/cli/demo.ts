@@ -30,9 +30,9 @@ export const demo: Command = {
       --once            send ${requestsEachOnce} requests per user, print the result and exit
       --json            with --once: print the result as one JSON object
 
-Everything runs on this machine and needs no file. Ctrl-C stops it, a second one at once. The exit code is 1 if the split is outside its
-statistical bound, a user changed versions, a request failed, or a user matched by the rule got another version. With a
-rollout: if a user went back to stable without a rollback, or met the canary after one.`,
+Everything runs on this machine and needs no file. Ctrl-C stops it; a second one stops it at once. The exit code is 1 if
+the split is outside its statistical bound, a user changed versions, a request failed, or a user matched by the rule got
+another version. With a rollout: if a user went back to stable without a rollback, or got the canary after one.`,
   options: {
     weight: { type: "string" },
     "break-canary": { type: "boolean" },

@@ -14,10 +14,10 @@ export const judge: Command = {
   -c, --config FILE  the configuration with the rollout; default: PERCH_CONFIG
       --release R    the release whose rollout is judged
       --json         print one JSON object
-  LOG                an access log of Perch, one JSON object a line, packed with gzip or not; -: the standard input
+  LOG                an access log of Perch, one JSON object per line, plain or gzip; -: standard input
 
-Replays the log in its own time through the rollout's checks: what would they have said of last week? The reading stops
-where a check fails. Exit code: 0 pass or not enough data, 1 fail, 2 wrong usage or a log that cannot be used.`,
+Replays the log by its timestamps, and stops reading when a check fails. Exit code: 0 pass or not enough data, 1 fail,
+2 wrong usage or a log that cannot be used.`,
   options: { ...configOption, release: { type: "string" }, json: { type: "boolean" } },
   async run({ options, positionals }, terminal) {
     const log = readLog(positionals);
@@ -77,7 +77,7 @@ function tellReading(end: ReadingEnd, log: string, terminal: Terminal): void {
   if (end.kind !== "cut") return;
   const what = end.isGzip ? "is cut or damaged gzip" : "could not be read to its end";
   const name = log === "-" ? "the standard input" : log;
-  terminal.err(`perch judge: ${name} ${what} (${end.why}); what came before is judged\n`);
+  terminal.err(`perch judge: ${name} ${what} (${end.why}); the lines before that are judged\n`);
 }
 
 function noLines(release: string, log: string, { counts }: Replay): string {
@@ -99,11 +99,15 @@ function tellLimits(judgement: Judgement, spec: RolloutSpec, { counts }: Replay,
     tell(`${count(counts.judgedByPlan)} lines without odds are judged by the plan's weight at their time${but}`);
   }
   if (counts.judgedWithoutUnit > 0) {
-    tell(`${count(counts.judgedWithoutUnit)} lines without unit count as a user each, one broken client as many`);
+    tell(
+      `${count(counts.judgedWithoutUnit)} lines without unit count as one user each, so one broken client counts as many users`,
+    );
   }
   const drifts = judgement.checks.some(({ metric, verdict }) => metric === "drift" && verdict === "fail");
   // Without units a client's requests are not independent, and look like drift.
   if (counts.judgedByPlan > counts.judgedWithoutUnit && drifts) {
-    tell("the log's shares are not the plan's, so the verdict cannot be relied on: set the steps as they were then");
+    tell(
+      "the shares in the log differ from the plan's, so the verdict is unreliable: set the steps to those of that time",
+    );
   }
 }

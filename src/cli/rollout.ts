@@ -13,10 +13,10 @@ export const rollout: Command = {
 
       --admin URL        the admin server; default: PERCH_ADMIN, or http://127.0.0.1:9901
       --token-file FILE  a file whose first line is a token; default: PERCH_ADMIN_TOKEN_FILE
-      --watch            redraw in place until Ctrl-C; without a terminal, or with --json, one line an event
+      --watch            redraw in place until Ctrl-C; without a terminal, or with --json, one line per event
       --why TEXT         for the audit log and the events
-      --by NAME          who you are, beside the token's name; default: USER
-      --if-revision N    change nothing if the revision is another by now
+      --by NAME          your name for the audit log, in addition to the token; default: USER
+      --if-revision N    change nothing if the revision is no longer N
       --json             print the answer of the API`,
   options: {
     admin: { type: "string" },
@@ -30,10 +30,11 @@ export const rollout: Command = {
   async run({ options, positionals: [action, release, surplus] }, terminal) {
     if (surplus !== undefined) throw new UsageError(`unexpected argument "${surplus}"`);
     const verb = verbs.find((known) => known === action);
-    if (verb === undefined && action !== "status") throw new UsageError(`say status or ${verbs.join(", ")}`);
-    if (verb !== undefined && release === undefined) throw new UsageError(`${verb} of which release?`);
+    if (verb === undefined && action !== "status")
+      throw new UsageError(`the action is missing: status or ${verbs.join(", ")}`);
+    if (verb !== undefined && release === undefined) throw new UsageError(`${verb} needs the name of a release`);
     const misplaced = misplacedOption(verb, options);
-    if (misplaced !== undefined) throw new UsageError(`--${misplaced} does not go with ${action}`);
+    if (misplaced !== undefined) throw new UsageError(`--${misplaced} cannot be used with ${action}`);
     const ifRevision = textOption(options, "if-revision");
     if (ifRevision !== undefined && !/^\d{1,15}$/.test(ifRevision)) {
       throw new UsageError(`--if-revision "${ifRevision}" is not a revision: a number, as the status shows it`);

@@ -74,12 +74,12 @@ export const commands: readonly CommandEntry[] = [
   },
   {
     name: "rollout",
-    summary: "Show and steer the rollouts of a running Perch.",
+    summary: "Show and control the rollouts of a running Perch.",
     load: async () => (await import("./rollout.ts")).rollout,
   },
   {
     name: "judge",
-    summary: "Replay an access log through a rollout's checks: what would they have said?",
+    summary: "Replay an access log through a rollout's checks.",
     load: async () => (await import("./judge.ts")).judge,
   },
   {

@@ -62,7 +62,7 @@ function anyOf(truths: readonly Truth[]): Truth {
 
 function negated(truth: Truth): Truth {
   if (truth === "depends") return truth;
-  return truth === "always" ? { never: "its not holds for every request" } : "always";
+  return truth === "always" ? { never: "its not is true for every request" } : "always";
 }
 
 /** Why no request meets all of these tests; undefined if one may. `attributes` are those of the subjects' indices. */
@@ -128,11 +128,39 @@ const placeCodes = {
 
 /** The database gives codes; only where all sources are of it can no other value come. */
 function whyNoPlace(texts: readonly string[], attribute: AttributeSpec | undefined): string | undefined {
+  const misfits = misfitPlaces(texts, attribute);
+  return misfits === undefined || misfits.texts.length < texts.length ? undefined : misfits.message;
+}
+
+/** Texts that the database never gives for this attribute; undefined if there are none. */
+function misfitPlaces(texts: readonly string[], attribute: AttributeSpec | undefined) {
   const [source, ...others] = attribute?.from ?? [];
   if (source?.kind !== "geo" || others.length > 0) return undefined;
   const { form, example } = placeCodes[source.field];
-  if (texts.length === 0 || texts.some((text) => form.test(text))) return undefined;
-  return `the database gives a ${source.field} as in ${example}, not ${texts.join(", ")}`;
+  const misfits = texts.filter((text) => !form.test(text));
+  if (misfits.length === 0) return undefined;
+  return {
+    texts: misfits,
+    message: `the database gives a ${source.field} as in ${example}, not ${misfits.join(", ")}`,
+  };
+}
+
+/** Says which values of a condition's tests, however nested, the database never gives; undefined if there are none. */
+export function misfitPlacesOf(condition: Condition, attributes: readonly AttributeSpec[]): string | undefined {
+  switch (condition.kind) {
+    case "all":
+    case "any":
+      return condition.of.map((part) => misfitPlacesOf(part, attributes)).find((found) => found !== undefined);
+    case "not":
+      return misfitPlacesOf(condition.of, attributes);
+    case "percent":
+      return undefined;
+    case "test": {
+      const { subject, test } = condition;
+      const attribute = subject.kind === "attribute" ? attributes[subject.index] : undefined;
+      return misfitPlaces(wholeTexts(test), attribute)?.message;
+    }
+  }
 }
 
 /** Whether every request that meets `narrow` meets `wide`. Conservative: if that is not certain, it is false. */

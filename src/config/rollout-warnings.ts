@@ -67,13 +67,13 @@ function warnOfRings({ name, written, rollout, rules }: Planned, { routes }: Con
     const foreign = foreignTest(ring.when, matches);
     const before = rules.find(({ when, use }) => use !== useRollout && ringKey(when) === ring.key);
     if (before !== undefined) {
-      const message = `nobody is drawn by this ring: rule ${before.name} has the same condition and comes before`;
+      const message = `this ring gets no users: rule ${before.name} has the same condition and comes before`;
       parsing.warn(parsing.keySpanOf(config, "when"), "unreachable", message, `write use: rollout in the rule`);
     } else if (foreign !== undefined) {
       const message = `no request is in this ring: no route of release ${name} has the ${foreign}`;
       parsing.warn(parsing.keySpanOf(config, "when"), "unreachable", message);
     } else if (weight <= general) {
-      const message = `nobody gains by this step: its ring has ${weight} %, and everyone has ${general} % already`;
+      const message = `this step has no effect: its ring has ${weight} %, and all users have ${general} % already`;
       parsing.warn(parsing.spanOf(config, "weight"), "unreachable", message);
     }
   }
@@ -86,12 +86,12 @@ function warnOfSplit({ release, rollout }: Planned, parsing: ParseContext): void
   const weightOf = (version: string): number => split.find(({ name }) => name === version)?.value ?? 0;
   const own = split.find(({ name, value }) => name === candidate && value > 0);
   if (own !== undefined) {
-    const message = `the rollout sets the weights of ${baseline} and ${candidate} while it runs: this one holds only before it starts and when it is over`;
+    const message = `the rollout sets the weights of ${baseline} and ${candidate} while it runs: this weight applies only before it starts and after it ends`;
     parsing.warn(parsing.keySpanOf(own), "risky", message, `write ${candidate}: 0`);
   }
   const isDrawn = weightOf(baseline) + weightOf(candidate) > 0 || release.rules.some(({ use }) => use === "rollout");
   if (isDrawn || parsing.lacksParts(split)) return;
-  const message = `the split gives nobody ${baseline} or ${candidate}, so the rollout has nobody to draw`;
+  const message = `the split has no weight for ${baseline} or ${candidate}, so the rollout has no users to draw`;
   parsing.warn(parsing.keySpanOf(release, "split"), "risky", message, `give ${baseline} a weight`);
 }
 
@@ -113,7 +113,7 @@ function warnOfIdleComparisons({ written, rollout }: Planned, parsing: ParseCont
     const isWritten = parsing.has(written, "checks") && config !== undefined;
     const place = isWritten ? parsing.spanOf(config, "name") : parsing.keySpanOf(written, "steps");
     const message = `no step answers check ${quote(name)}: ${
-      needsBoth ? "a weight of 0 or 100 leaves no other version to compare with" : "the candidate gets nobody"
+      needsBoth ? "a weight of 0 or 100 leaves no other version to compare with" : "the candidate gets no users"
     }`;
     parsing.warn(place, "risky", message, "add a step with a weight between 0 and 100");
   }

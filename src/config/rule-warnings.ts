@@ -2,7 +2,7 @@ import type { Condition } from "../decide/condition.ts";
 import { canonicalText } from "../decide/facts.ts";
 import type { ReleaseSpec, RuleSpec } from "../decide/release-spec.ts";
 import type { AttributeSpec } from "../identify/attributes.ts";
-import { conditionKey, conjuncts, isImplied, truthOf, valuesOf } from "./condition-truth.ts";
+import { conditionKey, conjuncts, isImplied, misfitPlacesOf, truthOf, valuesOf } from "./condition-truth.ts";
 import type { Config } from "./schema.ts";
 import type { ParseContext } from "./schema-kit/schema.ts";
 import { quote } from "./schema-kit/tree.ts";
@@ -13,7 +13,7 @@ const maxCompared = 200;
 
 /**
  * Warns of rules that can never be the first match: that no request meets, or that stand after one that always matches,
- * or after one that matches whatever they match.
+ * or after one that matches whatever they match; and of codes of places that no database gives.
  */
 export function warnUnreachableRules(
   configs: readonly RuleConfig[],
@@ -35,6 +35,11 @@ export function warnUnreachableRules(
         .find((one) => isImplied(one.when, one.name, rule.when, rule.name));
     const why = whyNotReached(rule, truth, always, same, wider);
     if (why !== undefined && config !== undefined) parsing.warn(parsing.spanOf(config, "name"), "unreachable", why);
+    const misfit = typeof truth === "object" ? undefined : misfitPlacesOf(rule.when, attributes);
+    if (misfit !== undefined && config !== undefined) {
+      const message = `rule ${quote(rule.name)} has values that never occur: ${misfit}`;
+      parsing.warn(parsing.spanOf(config, "name"), "risky", message);
+    }
     if (same === undefined) seen.set(key, rule);
     if (truth === "always") always ??= rule;
   }

@@ -105,7 +105,7 @@ export function warnMisreadMatches(
     }
     // Before `$` it may be meant: any number of slashes at the end.
     if (path?.regex !== undefined && /(?<!\\)\/\*(?!\$)/.test(path.regex)) {
-      const message = `"/*" in regex repeats the slash, and stands for nothing behind it`;
+      const message = `"/*" in regex repeats the slash, and matches nothing after it`;
       parsing.warn(parsing.spanOf(path, "regex"), "risky", message, "write /.* for all paths below");
     }
     const { headers, query, path: compiled } = routes[index]?.match ?? { headers: [], query: [], path: undefined };

@@ -274,7 +274,7 @@ export class RolloutController implements Rollouts {
     const ended = this.splits().filter(({ untilMs }) => untilMs !== null && untilMs <= now);
     for (const { release } of ended) {
       const rest = this.splits().filter((split) => split.release !== release);
-      const why = "the time of the split that an operator set is over: the configured one holds again";
+      const why = "the split that an operator set has expired: the configured one applies again";
       await this.#ledger.changeSplits(rest, release, { by: byPerch, why });
     }
   }

@@ -27,7 +27,7 @@ export interface RolloutState {
   readonly track: readonly StepRecord[];
   /** Failures that paused it, the last of each check. Each pauses once, so that who resumes is not paused again by it. */
   readonly pausedFor?: readonly { readonly check: string; readonly atMs: number | null }[];
-  /** It is aborted because it was taken out of the configuration: put back, it goes on. */
+  /** It is aborted because it was removed from the configuration: put back, it goes on. */
   readonly takenOut?: true;
 }
 

@@ -50,7 +50,7 @@ export class StateKeeper {
     const problem = saving.kind === "failed" ? saving.why : undefined;
     if (problem !== undefined) this.#hasNewEvidence ||= hadEvidence;
     if (problem !== undefined && problem !== this.#problem)
-      log.error({ problem }, "rollouts hold: their state cannot be saved; traffic goes on");
+      log.error({ problem }, "rollouts hold: their state cannot be saved; requests are served as before");
     if (problem === undefined && this.#problem !== undefined) log.info("the state of rollouts is saved again");
     this.#problem = problem;
     return problem === undefined;

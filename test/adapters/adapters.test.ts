@@ -1,3 +1,5 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { writeFile } from "node:fs/promises";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { join } from "node:path";
@@ -7,6 +9,7 @@ import { fastify } from "fastify";
 import { describe, expect, it } from "vitest";
 import { expressShop } from "../../deploy/examples/library/express-shop.ts";
 import { fastifyShop } from "../../deploy/examples/library/fastify-shop.ts";
+import { keepCurrent } from "../../deploy/examples/library/keep-current.ts";
 import { release as expressRelease } from "../../src/adapters/express.ts";
 import { release as fastifyRelease } from "../../src/adapters/fastify.ts";
 import { createEngine, type Engine } from "../../src/index.ts";
@@ -189,6 +192,42 @@ describe.each([
       const order = (await (await fetch(`${first}/order`, { headers })).json()) as { here: string; there: object };
       expect(order.there).toMatchObject({ version: order.here });
     }
+  });
+});
+
+describe("the example's file", () => {
+  it("is served by the program, which says where", async () => {
+    const secret = join(await temporaryFolder(), "pins.secret");
+    await writeFile(secret, "s".repeat(32));
+    const start = fileURLToPath(new URL("../../deploy/examples/library/start.js", import.meta.url));
+    const shop = spawn(process.execPath, [start], { env: { PORT: "0", PERCH_SECRET_FILE: secret } });
+    freeAfterTest(async () => shop.kill());
+    const [line] = (await once(shop.stdout, "data")) as [Buffer];
+    expect(await (await fetch(line.toString().trim())).json()).toMatchObject({ cents: expect.any(Number) });
+  });
+
+  it("is read again when it changes, and an invalid one changes nothing", async () => {
+    const folder = await temporaryFolder();
+    const file = join(folder, "perch.yaml");
+    const split = (weights: string) => `services:
+  shop: { versions: { stable: { endpoints: ["http://a:80"] }, canary: { endpoints: ["http://b:80"] } } }
+releases: { shop: { split: ${weights} } }
+routes: [{ name: shop, service: shop, release: shop }]
+`;
+    await writeFile(file, split("{ stable: 1, canary: 0 }"));
+    const engine = createEngine({ file });
+    const errors: unknown[] = [];
+    freeAfterTest(async () => stop());
+    const stop = keepCurrent(engine, file, { pollMs: 10, onError: (error) => errors.push(error) });
+    const served = () => engine.decide({ url: "/", headers: { host: "shop.example" } }).served;
+    expect(served()).toBe("stable");
+    await writeFile(file, "services: [");
+    await expect.poll(() => errors).toHaveLength(1);
+    process.emit("SIGHUP");
+    expect(errors).toHaveLength(2);
+    expect(served()).toBe("stable");
+    await writeFile(file, split("{ stable: 0, canary: 1 }"));
+    await expect.poll(served).toBe("canary");
   });
 });
 

@@ -149,7 +149,7 @@ describe("the thread", () => {
   });
 
   it.each([
-    ["end", "the thread that loaded it ended, so it was given up"],
+    ["end", "the thread that loaded it ended, so loading was aborted"],
     ["fail", "it could not be loaded (a bug in Perch): a fault of the test"],
     ["confuse", expect.stringContaining("(a bug in Perch): TypeError: the configuration was prepared for another")],
   ])("that does not load it rejects the reload, and the files stay watched: %s", async (text, why) => {
@@ -163,7 +163,7 @@ describe("the thread", () => {
 
   it("that takes too long is ended", async () => {
     const thread = instead("wait", { timeLimitMs: 50 });
-    expect(problemsOf(await thread.load())).toBe("it took longer than 0.05 s to load, so it was given up");
+    expect(problemsOf(await thread.load())).toBe("it took longer than 0.05 s to load, so loading was aborted");
     expect(thread.isRunning).toBe(false);
   });
 

@@ -115,7 +115,7 @@ describe("perch judge", () => {
     const { code, out, err } = await judge(bytes("cut.gz", packed.subarray(0, packed.length / 2)), "--json");
     expect({ code, verdict: JSON.parse(out).verdict }).toEqual({ code: 0, verdict: "pass" });
     expect(err).toMatch(
-      /^perch judge: .*cut\.gz is cut or damaged gzip \(unexpected end of file\); what came before is/,
+      /^perch judge: .*cut\.gz is cut or damaged gzip \(unexpected end of file\); the lines before that are/,
     );
   });
 
@@ -142,13 +142,13 @@ describe("perch judge", () => {
     const { err } = await judge(log("old.log", simulatedLog({ seed: 3, requests: 100, without: ["odds", "unit"] })));
     expect(err).toBe(
       "perch judge: 100 lines without odds are judged by the plan's weight at their time\n" +
-        "perch judge: 100 lines without unit count as a user each, one broken client as many\n",
+        "perch judge: 100 lines without unit count as one user each, so one broken client counts as many users\n",
     );
   });
 
   it("does not trust a log that another plan made", async () => {
     const old = simulatedLog({ seed: 3, canary: 0.5, without: ["odds"] });
-    expect((await judge(log("plan.log", old))).err).toContain("the verdict cannot be relied on");
+    expect((await judge(log("plan.log", old))).err).toContain("the verdict is unreliable");
   });
 
   it("names the checks that a log cannot answer", async () => {

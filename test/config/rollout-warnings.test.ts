@@ -30,7 +30,7 @@ const warnings: readonly (readonly [string, string, readonly string[]])[] = [
     "a candidate with a weight of its own",
     edited(["{ stable: 100, canary: 0 }", "{ stable: 95, canary: 5 }"]),
     [
-      "32:26: warning: the rollout sets the weights of stable and canary while it runs: this one holds only before it starts and when it is over; write canary: 0",
+      "32:26: warning: the rollout sets the weights of stable and canary while it runs: this weight applies only before it starts and after it ends; write canary: 0",
     ],
   ],
   [
@@ -39,7 +39,7 @@ const warnings: readonly (readonly [string, string, readonly string[]])[] = [
       ["{ stable: 100, canary: 0 }", "{ other: 1 }"],
       ["      canary: {", '      other: { endpoints: ["http://o"] }\n      canary: {'],
     ),
-    ["33:5: warning: the split gives nobody stable or canary, so the rollout has nobody to draw; give stable a weight"],
+    ["33:5: warning: the split has no weight for stable or canary, so the rollout has no users to draw; give stable a weight"],
   ],
   [
     "a ring whose users a rule takes first",
@@ -48,7 +48,7 @@ const warnings: readonly (readonly [string, string, readonly string[]])[] = [
       "      - { name: ada, when: { userId: ada }, use: canary }\n      - name: second\n",
     ]),
     [
-      "39:13: warning: nobody is drawn by this ring: rule ada has the same condition and comes before; write use: rollout in the rule",
+      "39:13: warning: this ring gets no users: rule ada has the same condition and comes before; write use: rollout in the rule",
     ],
   ],
   [
@@ -72,12 +72,12 @@ const warnings: readonly (readonly [string, string, readonly string[]])[] = [
   [
     "a ring that everybody is in",
     planned("{ when: {}, weight: 5, hold: 1m }"),
-    ["37:13: warning: every request is in this ring; leave out when: the weight is then for everyone"],
+    ["37:13: warning: every request is in this ring; leave out when: the weight then applies to all users"],
   ],
   [
     "a ring below the rest",
     planned("{ weight: 10, hold: 1m }", "{ when: { userId: ada }, weight: 10, hold: 1m }"),
-    ["38:44: warning: nobody gains by this step: its ring has 10 %, and everyone has 10 % already"],
+    ["38:44: warning: this step has no effect: its ring has 10 %, and all users have 10 % already"],
   ],
   [
     "nothing to compare",
@@ -92,7 +92,7 @@ const warnings: readonly (readonly [string, string, readonly string[]])[] = [
     [
       '38:19: warning: no step answers check "errors": a weight of 0 or 100 leaves no other version to compare with; add a step with a weight between 0 and 100',
       '39:19: warning: no step answers check "slow": a weight of 0 or 100 leaves no other version to compare with; add a step with a weight between 0 and 100',
-      '40:19: warning: no step answers check "ceiling": the candidate gets nobody; add a step with a weight between 0 and 100',
+      '40:19: warning: no step answers check "ceiling": the candidate gets no users; add a step with a weight between 0 and 100',
       '41:19: warning: no step answers check "no-worse": a weight of 0 or 100 leaves no other version to compare with; add a step with a weight between 0 and 100',
     ],
   ],

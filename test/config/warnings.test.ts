@@ -195,7 +195,7 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
     "a rule that no request meets: not around what always holds",
     "{ userId: ada, orders: { atLeast: 3 }, staff: true }",
     "{ userId: ada, orders: 1, staff: true, not: { percent: 100 } }",
-    ['26:15: warning: rule "first" never matches: its not holds for every request'],
+    ['26:15: warning: rule "first" never matches: its not is true for every request'],
   ],
   [
     "a rule that no request meets: a percentage of 0",

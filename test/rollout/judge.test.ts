@@ -279,7 +279,7 @@ describe("what a judge says", () => {
         "no user met an answer slower than the baseline's p95 yet: it waits for 200 more answers of stable, whose p95 is the limit (evidence 1, it fails at 400)",
         "0 % to 24.1 % of canary's users may meet an error (0 of 30 did); to pass, more than 5 % must be ruled out: that takes about 150 more users of canary if it stays so",
         "the share of canary's users who meet an error may be from 3.34 points below to 25.8 points above stable's (0 of 30 on canary, 1 of 400 on stable); to pass, more than 2 points must be ruled out: that takes about 480 more users of canary if it stays so",
-        "30 of 30 new users were on canary (100 %, 10 % were due), no users who came again yet: that is not the draw's share (evidence over a billion, it fails at 100): clients may lose their cookies, or the version its users",
+        "30 of 30 new users were on canary (100 %, 10 % were due), no users who came again yet: this differs from the draw (evidence over a billion, it fails at 100): clients may drop cookies, or the version may lose users",
       ]
     `);
   });

@@ -75,7 +75,7 @@ describe("a notification", () => {
     expect(new Set(sent("idempotency-key")).size).toBe(1);
     expect(sent("x-perch-timestamp")).toEqual(["1700000000", "1700000001", "1700000003"]);
     expect(new Set(sent("x-perch-signature")).size).toBe(3);
-    const msg = "a rollout's notification is tried again";
+    const msg = "a rollout's notification will be retried";
     expect(logged()).toEqual([expect.objectContaining({ to: to.origin, why, msg })]);
   });
 

@@ -29,8 +29,8 @@ describe("the value of a query", () => {
     ["a histogram", 200, answer("vector", [{ metric: {}, histogram: [1, {}] }]), "it gives no number"],
     ["an error", 400, parseError, "Prometheus answered 400: parse error"],
     ["another status", 502, "<html>", "it answered 502"],
-    ["something else", 200, "<html>", "its answer is not one of Prometheus"],
-    ["another JSON", 200, "[1]", "its answer is not one of Prometheus"],
+    ["something else", 200, "<html>", "its answer is not a response of Prometheus"],
+    ["another JSON", 200, "[1]", "its answer is not a response of Prometheus"],
   ])("is none in %s", (_sentence, status, text, why) => {
     expect(readPrometheusValue(status, text)).toEqual({ kind: "none", why });
   });

@@ -24,33 +24,33 @@ describe("a saved state", () => {
 
   const unusable: readonly [sentence: string, text: string, why: string][] = [
     ["an empty file", "", "it is empty"],
-    ["zeros, as a crash of the system leaves them", "\0\0\0\0", "it is not JSON, or only a part of it"],
-    ["another program's JSON", '{"name":"x"}', "it is a file of something else"],
-    ["a list", "[]", "it is a file of something else"],
+    ["zeros, as a crash of the system leaves them", "\0\0\0\0", "it is not complete JSON"],
+    ["another program's JSON", '{"name":"x"}', "another program wrote it"],
+    ["a list", "[]", "another program wrote it"],
     ["a newer state", with_({ version: 2 }), "a newer Perch wrote it (version 2; this one reads 1)"],
     ["a state without a version", with_({ version: undefined }), "it has no version that this Perch reads (1)"],
-    ["a negative revision", with_({ revision: -1 }), "its `revision` is not as Perch writes it"],
+    ["a negative revision", with_({ revision: -1 }), "its `revision` is not in the form that Perch writes"],
     [
       "an unknown phase",
       with_({ rollouts: [{ ...rolloutState, phase: "x" }] }),
-      "its `rollouts` is not as Perch writes it",
+      "its `rollouts` is not in the form that Perch writes",
     ],
     ...[{ step: -2 }, { step: 2 }, { weight: -5 }, { weight: 101 }, { rings: [{ key: "a", weight: 200 }] }].map(
       (change): [string, string, string] => [
         `a rollout that stands nowhere in its plan: ${JSON.stringify(change)}`,
         with_({ rollouts: [{ ...rolloutState, ...change }] }),
-        "its `rollouts` is not as Perch writes it",
+        "its `rollouts` is not in the form that Perch writes",
       ],
     ),
     [
       "an event without a time",
       with_({ events: [{ ...rolloutEvent, atMs: null }] }),
-      "its `events` is not as Perch writes it",
+      "its `events` is not in the form that Perch writes",
     ],
     [
       "a split of texts",
       with_({ splits: [{ ...savedState.splits[0], split: { a: "1" } }] }),
-      "its `splits` is not as Perch writes it",
+      "its `splits` is not in the form that Perch writes",
     ],
   ];
   it.each(unusable)("is not %s", (_sentence, text, why) => {

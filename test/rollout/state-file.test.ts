@@ -66,9 +66,9 @@ describe("a state file", () => {
   });
 
   const unusable: readonly [sentence: string, content: string, problem: RegExp][] = [
-    ["truncated", JSON.stringify(savedState).slice(0, 100), /only a part of it\. Put a copy/],
+    ["truncated", JSON.stringify(savedState).slice(0, 100), /it is not complete JSON\. Put a copy/],
     ["empty", "", /it is empty\. Put a copy/],
-    ["something else's", "listeners: []\n", /it is not JSON/],
+    ["something else's", "listeners: []\n", /it is not complete JSON/],
     ["newer", JSON.stringify({ ...savedState, version: 9 }), /a newer Perch wrote it .*move the file away/],
   ];
   it.each(unusable)("that is %s is left as it is, and nothing is saved", async (_sentence, content, problem) => {
@@ -110,9 +110,7 @@ describe("a state file", () => {
   it("that is a pipe is not waited for", async () => {
     const path = join(await temporaryFolder(), "state.json");
     expect(spawnSync("mkfifo", [path]).status).toBe(0);
-    expect((await opened(path)).problem).toMatch(
-      /cannot be used and is left as it is: it is not a regular file\. Give/,
-    );
+    expect((await opened(path)).problem).toMatch(/cannot be used and is left as it is: it is not a regular file\. Set/);
   });
 
   it("works where its path is longer than a socket's may be", async () => {

@@ -1,8 +1,7 @@
-import { fileURLToPath } from "node:url";
 import { type FastifyInstance, fastify } from "fastify";
 // In your application: from "perch-proxy/fastify" and from "perch-proxy".
 import { release } from "../../../src/adapters/fastify.ts";
-import { createEngine, type Engine } from "../../../src/index.ts";
+import type { Engine } from "../../../src/index.ts";
 import { priceFor } from "./prices.ts";
 
 export function fastifyShop(engine: Engine, nextService?: string): FastifyInstance {
@@ -17,11 +16,4 @@ export function fastifyShop(engine: Engine, nextService?: string): FastifyInstan
     return { here: request.release.served, there: await answer.json() };
   });
   return app;
-}
-
-if (import.meta.main) {
-  const engine = createEngine({ file: fileURLToPath(new URL("perch.yaml", import.meta.url)) });
-  process.on("SIGHUP", () => engine.reload());
-  await fastifyShop(engine).listen({ port: 3000 });
-  console.info("http://127.0.0.1:3000/price?items=3");
 }

@@ -12,7 +12,7 @@ const endpoints = [
     "/api/explain?url=http://localhost/",
     "which version a request gets, and why; parameters: method, header, cookie, client",
   ],
-  ["/api/rollouts", "where each rollout stands, and what happens next"],
+  ["/api/rollouts", "the state of each rollout, and what happens next"],
   ["/api/events", "what happens to rollouts, as a stream of server-sent events"],
   ["/api/live", "all that the dashboard shows, and each second what has changed, as such a stream"],
   ["/api/decisions", "a sample of decisions, as such a stream; parameters: release, version, reason, rule, status"],

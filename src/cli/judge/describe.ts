@@ -49,9 +49,9 @@ function cost({ verdict, candidate, baseline }: Judgement, users: RolloutStatus[
 export function lineSentence(counts: LineCounts): string {
   const kinds: readonly (readonly [number, string])[] = [
     [counts.judged, "judged"],
-    [counts.placed, "placed by a rule, an override, a caller or a pin, which prove nothing"],
+    [counts.placed, "placed by a rule, an override, a caller or a pin: not evaluated"],
     [counts.otherVersions, "of other versions"],
-    [counts.impossible, "of a version that nobody was drawn to then"],
+    [counts.impossible, "of a version that had no users at that time"],
     [counts.otherReleases, "of other releases"],
     [counts.other, "no requests with a release"],
     [counts.broken, "not JSON or without a time"],

@@ -84,7 +84,7 @@ export class AdminClient {
     try {
       return JSON.parse(text);
     } catch {
-      throw new AdminError(`what answers at ${this.origin} is not Perch's admin server`, answer.statusCode);
+      throw new AdminError(`the server at ${this.origin} is not Perch's admin server`, answer.statusCode);
     }
   }
 
@@ -114,9 +114,9 @@ type Options = Omit<Partial<Dispatcher.RequestOptions>, "headers"> & {
 /** What to do, by the problem's code or else by its status. */
 const hints: Readonly<Record<string, string>> = {
   "no-token-configured":
-    "Name a file of tokens there, one a line of at least 32 bytes, and give the same file with --token-file.",
-  "no-rollout": "See perch rollout status for those that have one.",
-  401: "Give a token from admin.tokenFile with --token-file, or in PERCH_ADMIN_TOKEN_FILE.",
+    "Set it to a file with tokens, one per line, at least 32 bytes each, and pass the same file with --token-file.",
+  "no-rollout": "perch rollout status lists the releases with a rollout.",
+  401: "Pass a file with a token of admin.tokenFile: --token-file, or PERCH_ADMIN_TOKEN_FILE.",
   412: "Look at the status, then try again with the new revision.",
 };
 

@@ -105,7 +105,7 @@ class EventLines implements View {
   }
 
   missed(): void {
-    this.#say("events are missing that the server does not have any more; see perch rollout status");
+    this.#say("some events are missing: the server no longer has them; see perch rollout status");
   }
 
   lost(why: string, retryMs: number): void {
@@ -150,7 +150,7 @@ class LiveView implements View {
   }
 
   missed(): void {
-    this.#add("… events are missing that the server does not have any more");
+    this.#add("… some events are missing: the server no longer has them");
   }
 
   lost(why: string, retryMs: number): void {

@@ -151,7 +151,7 @@ function compileRing(
   const place = parsing.keySpanOf(step, "when");
   const truth = truthOf(when, attributes.specs, key);
   if (truth === "always") {
-    parsing.warn(place, "risky", "every request is in this ring", "leave out when: the weight is then for everyone");
+    parsing.warn(place, "risky", "every request is in this ring", "leave out when: the weight then applies to all users");
   } else if (truth !== "depends") {
     const message = `no request is in this ring: ${truth.never}`;
     if (step.atLeast === undefined) parsing.warn(place, "unreachable", message);
@@ -164,7 +164,7 @@ function compileRing(
 function checkSteps(rollout: RolloutConfig, steps: readonly StepSpec[], parsing: ParseContext): void {
   const { steps: configs } = rollout;
   if (steps.length > 0 && !parsing.lacksParts(configs) && steps.every(({ kind }) => kind === "pause")) {
-    const message = "these steps give the candidate nobody: all of them are pauses";
+    const message = "these steps give the candidate no users: all of them are pauses";
     parsing.error(parsing.spanOf(rollout, "steps"), "bad-value", message, "add a step such as { weight: 1, hold: 5m }");
   }
   const reached = new Map<string | undefined, number>();

@@ -98,7 +98,7 @@ const failingStatus: Schema<StatusRange> = scalar({
 const weightStep = object(
   {
     when: optional(
-      "The ring: the weight is for those who meet the condition, and everybody else keeps theirs. Default: everyone.",
+      "The ring: the weight applies to users who match the condition; all others keep theirs. Default: all users.",
       conditionSchema,
     ),
     weight: required(
@@ -149,16 +149,16 @@ const check = object(
   {
     name: required("The check's name, unique within its rollout.", resourceName, unreadable),
     metric: optional(
-      "What makes an answer bad: it failed (errors), or it took too long (slow). Users who meet one are compared.",
+      "What makes a response bad: it failed (errors), or it took too long (slow). The users who get one are compared.",
       oneOf(["errors", "slow"]),
     ),
     over: optional(
       "With metric: slow: the duration above which an answer is slow; p95: that of the baseline's answers.",
       wordOr("p95", duration({ minMs: 1, maxMs: 3_600_000 })),
     ),
-    atMost: optional("With metric: the share of the candidate's users who may meet a bad answer, as in 5%.", share),
+    atMost: optional("With metric: the share of the candidate's users who may get a bad response, as in 5%.", share),
     margin: optional(
-      "With metric: by how much that share may exceed the baseline's, as in 1%. The step holds until more is ruled out.",
+      "With metric: by how much that share may exceed the baseline's, as in 1%. The step waits until a larger difference is ruled out.",
       share,
     ),
     prometheus: optional("A query whose value is compared with limits.", prometheus),
@@ -182,7 +182,7 @@ const check = object(
 const caps = object(
   {
     users: optional("Drawn users of the candidate.", count("a number of users")),
-    failures: optional("Drawn users of the candidate who met a failure.", count("a number of users")),
+    failures: optional("Drawn users of the candidate who got an error.", count("a number of users")),
     requestsPerSecond: optional("Requests to the candidate.", count("a rate")),
   },
   { what: "caps", atLeastOneOf: ["users", "failures", "requestsPerSecond"] },
@@ -207,7 +207,7 @@ export const rolloutSchema = object(
       "The version that it is compared with. Default: the default version of the release's services.",
       resourceName,
     ),
-    start: defaulted("Whether it starts by itself.", oneOf(["auto", "manual"]), "auto"),
+    start: defaulted("Whether it starts automatically.", oneOf(["auto", "manual"]), "auto"),
     command: defaulted("Obeyed when it changes.", oneOf(["run", "pause", "rollback"]), "run"),
     steps: required(
       "Weights of the candidate, one after the other; pause waits for a person.",
@@ -216,7 +216,7 @@ export const rolloutSchema = object(
     ),
     // biome-ignore lint/suspicious/noThenProperty: the key of the file; no such object is ever awaited.
     then: defaulted(
-      "After the last hold: the candidate gets everyone (complete), or a person decides (pause).",
+      "After the last hold: all users get the candidate (complete), or the rollout waits for a command (pause).",
       oneOf(["complete", "pause"]),
       "complete",
     ),

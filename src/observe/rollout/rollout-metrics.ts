@@ -58,11 +58,11 @@ export function rolloutMetrics(source: RolloutsSource | undefined): readonly Exp
     gauge("perch_rollout_step", "The rollout's current step, from 1; 0 before the first.", function* () {
       for (const { release, step } of all()) yield { labels: { release }, value: step };
     }),
-    gauge("perch_rollout_runs", "0 if the configured rollout was refused: the split holds.", function* () {
+    gauge("perch_rollout_runs", "0 if the configured rollout was rejected: the split applies.", function* () {
       for (const { release, runs } of source?.configured() ?? []) yield { labels: { release }, value: runs ? 1 : 0 };
     }),
     gauge("perch_rollout_users", "Users that the rollout drew to the version.", () => usersOf(all(), "users")),
-    gauge("perch_rollout_bad_users", "Those of them that met a failure.", () => usersOf(all(), "bad")),
+    gauge("perch_rollout_bad_users", "Those of them that got an error.", () => usersOf(all(), "bad")),
     ...checkMetrics(all),
     counter("perch_rollbacks_total", "Rollbacks since the process started.", () => rollbacksOf(source)),
     counter("perch_rollout_notifications_total", "Notifications of rollouts, by what became of them.", function* () {

@@ -82,7 +82,9 @@ class Sources {
     if (sent === undefined) return "absent";
     if (sent === "") return "empty, treated as absent";
     if (!this.#caller.trusted && this.#isReserved(source)) {
-      return "ignored, accepted only from a caller in trustedProxies";
+      // On the command line a request has no caller unless one is named.
+      const hint = this.#caller.address === undefined ? ": name one with --client (API: client=)" : "";
+      return `ignored, accepted only from a caller in trustedProxies${hint}`;
     }
     if (sent === repeated || this.#errors.get(index) === "repeated") {
       return "sent more than once, treated as absent";

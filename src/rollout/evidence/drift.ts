@@ -63,7 +63,7 @@ export class Drift implements Judged {
     const evidence = `evidence ${evidenceText(this.#evidence)}, it fails at ${evidenceText(this.#limit)}`;
     const missing = countText(Math.max(1, enoughUnits - this.#first.tosses));
     const conclusion = {
-      fail: `that is not the draw's share (${evidence}): clients may lose their cookies, or the version its users`,
+      fail: `this differs from the draw (${evidence}): clients may drop cookies, or the version may lose users`,
       pass: `as drawn (${evidence})`,
       "not-enough-data": `it waits for ${missing} more new users (${evidence})`,
     }[verdict];

@@ -56,7 +56,7 @@ export class NotifyQueue {
     if (this.#waiting.length > maxWaiting) {
       this.#waiting.shift();
       this.#parts.counts.dropped++;
-      this.#warn("more notifications wait than are kept", "a rollout's notification was dropped");
+      this.#warn("the queue of notifications is full", "a rollout's notification was dropped");
     }
     if (!this.#isRunning) void this.#run();
   }
@@ -89,7 +89,7 @@ export class NotifyQueue {
         this.#warn(outcome.why, "a rollout's notification could not be delivered");
         return;
       }
-      if (retries === 0) this.#warn(outcome.why, "a rollout's notification is tried again");
+      if (retries === 0) this.#warn(outcome.why, "a rollout's notification will be retried");
       // Half of the wait is random, so that the replicas of a target that comes back are not asked all at once.
       const waitMs = Math.min(firstRetryMs * 2 ** retries, maxRetryMs) * (1 + this.#parts.randomFraction()) * 0.5;
       waitedMs += waitMs;

@@ -12,10 +12,10 @@ export function readPrometheusValue(status: number, text: string): PrometheusVal
   const error = field(answer, "error");
   if (typeof error === "string") return none(`Prometheus answered ${status}: ${error.slice(0, maxErrorLength)}`);
   if (status !== 200) return none(`it answered ${status}`);
-  if (field(answer, "status") !== "success") return none("its answer is not one of Prometheus");
+  if (field(answer, "status") !== "success") return none("its answer is not a response of Prometheus");
   const data = field(answer, "data");
   const result = field(data, "result");
-  if (!Array.isArray(result)) return none("its answer is not one of Prometheus");
+  if (!Array.isArray(result)) return none("its answer is not a response of Prometheus");
   switch (field(data, "resultType")) {
     case "scalar":
       return numberOf(result);

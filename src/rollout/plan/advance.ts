@@ -22,7 +22,7 @@ export function startsByItself(spec: RolloutSpec, { phase, command }: RolloutSta
   return phase === "pending" && spec.start === "auto" && command === "run";
 }
 
-export const startCause = { by: byPerch, why: "the plan starts by itself (`start: auto`)" };
+export const startCause = { by: byPerch, why: "the plan starts automatically (`start: auto`)" };
 
 /** What time and evidence change: at most one transition. Without one, only the time that was counted. */
 export function advance(spec: RolloutSpec, state: RolloutState, seen: Seen, nowMs: number): Move {
@@ -57,7 +57,7 @@ export function fail(spec: RolloutSpec, state: RolloutState, check: CheckResult,
 }
 
 function begin(spec: RolloutSpec, state: RolloutState, seen: Seen, nowMs: number): Move {
-  const cause = state.phase === "pending" ? startCause : { by: byPerch, why: "its gates let it" };
+  const cause = state.phase === "pending" ? startCause : { by: byPerch, why: "its gates are open" };
   if (seen.mayBegin(1)) return enterStep(spec, state, 0, cause, nowMs);
   const why = gatesSay(spec, 1, seen.checks);
   return still(state.why === why ? state : { ...state, why });
@@ -71,7 +71,7 @@ function missingOf(spec: RolloutSpec, atLeastUsers: number, seen: Seen): string 
   for (const check of spec.checks) {
     if (check.kind !== "margin") continue;
     const result = seen.checks.find(({ name }) => name === check.name);
-    if (result?.verdict !== "pass") missing.push(`check ${check.name}: ${result?.why ?? "it has seen nothing yet"}`);
+    if (result?.verdict !== "pass") missing.push(`check ${check.name}: ${result?.why ?? "it has no data yet"}`);
   }
   return missing.length === 0 ? undefined : missing.join("; ");
 }
@@ -88,7 +88,7 @@ function gatesSay(spec: RolloutSpec, step: number, checks: readonly CheckResult[
 
 function whyItEnded(spec: RolloutSpec, { step, heldMs }: RolloutState): string {
   const ended = spec.steps[step];
-  const gates = gatesOf(spec, step + 2).length > 0 && step + 1 < spec.steps.length ? ", and its gates let it" : "";
+  const gates = gatesOf(spec, step + 2).length > 0 && step + 1 < spec.steps.length ? ", and its gates are open" : "";
   if (ended?.kind !== "weight") return `the pause of step ${step + 1} is over${gates}`;
   const users = ended.atLeastUsers > 0 ? ` and ${ended.atLeastUsers} users or more were seen` : "";
   return `step ${step + 1} was held for ${inWords(heldMs)}${users}${gates}`;

@@ -23,7 +23,7 @@ export function sentence(
     case "rolled-back":
       return `Rolled back${hasBegun(state) ? ` ${where(spec, state)}` : ""}: ${clause(state.why)}. Nobody gets ${state.candidate}; to try again, give the rollout a new \`id\`.`;
     case "completed":
-      return `Completed: everyone gets ${state.candidate}. When you take the rollout out of the configuration, give ${state.candidate} the whole split in the same change, or users go back to where the split sends them. \`rollback\` still takes it away.`;
+      return `Completed: everyone gets ${state.candidate}. When you remove the rollout from the configuration, set the split to ${state.candidate} in the same change, or users go back to where the split sends them. \`rollback\` still removes it.`;
     case "aborted":
       return aborted(state);
   }
@@ -39,16 +39,16 @@ function progressing(spec: RolloutSpec, state: RolloutState, checks: readonly Ch
 
 function holding(spec: RolloutSpec, state: RolloutState, checks: readonly CheckResult[]): string {
   if (!hasBegun(state))
-    return `Started, but ${clause(state.why)}. It begins by itself once the gates let it; \`step\` does not wait for them.`;
+    return `Started, but ${clause(state.why)}. It begins automatically once the gates are open; \`step\` does not wait for them.`;
   const step = spec.steps[state.step];
   const of = `Step ${state.step + 1} of ${spec.steps.length}: ${titleInForce(step, state)}`;
-  const rest = `It goes on by itself with ${next(spec, state)}; \`step\` does not wait, \`rollback\` takes ${state.candidate} away`;
+  const rest = `It continues automatically with ${next(spec, state)}; \`step\` skips the wait, \`rollback\` removes ${state.candidate}`;
   return `${of}, and it waits: ${clause(state.why)}. ${rest}.${failing(spec, checks)}`;
 }
 
 function aborted({ id, why, takenOut }: RolloutState): string {
-  const then = takenOut === true ? `Put back with the id ${id}, it goes on, paused` : "Give the rollout a new `id`";
-  return `Aborted: ${clause(why)}. The split holds. ${then}.`;
+  const then = takenOut === true ? `Restored with the id ${id}, it continues as paused` : "Give the rollout a new `id`";
+  return `Aborted: ${clause(why)}. The split applies. ${then}.`;
 }
 
 function howToBegin(spec: RolloutSpec, { release, command }: RolloutState): string {
@@ -56,15 +56,15 @@ function howToBegin(spec: RolloutSpec, { release, command }: RolloutState): stri
   const begins = `begins with ${placeOf(spec, 0)}`;
   if (command === "pause") return `\`command: run\` in the configuration, or ${start}, ${begins}.`;
   if (spec.start === "manual") return `${start} ${begins}.`;
-  return `It ${begins} by itself once nothing is in its way; \`pause\` keeps it from that.`;
+  return `It ${begins} automatically once nothing blocks it; \`pause\` prevents that.`;
 }
 
 function howToResume(spec: RolloutSpec, state: RolloutState): string {
   const step = spec.steps[state.step];
   const endsStep = step?.kind !== "weight" || isStepEnded(state);
-  const resumes = endsStep ? `goes on with ${next(spec, state)}` : `goes on with ${titleInForce(step, state)}`;
+  const resumes = endsStep ? `continues with ${next(spec, state)}` : `continues with ${titleInForce(step, state)}`;
   const ends = endsStep ? "" : `, \`step\` with ${next(spec, state)}`;
-  return `\`resume\` ${resumes}${ends}; \`rollback\` takes ${state.candidate} away.`;
+  return `\`resume\` ${resumes}${ends}; \`rollback\` removes ${state.candidate}.`;
 }
 
 function where(spec: RolloutSpec, state: RolloutState): string {

@@ -43,7 +43,7 @@ export function reconcile(
 }
 
 function takenOut(state: RolloutState, nowMs: number): Reconciled {
-  const cause = configured("the rollout was taken out of the configuration");
+  const cause = configured("the rollout was removed from the configuration");
   const { state: aborted, events } = abort(state, cause, nowMs);
   return { kind: "moved", state: { ...aborted, takenOut: true }, events };
 }
@@ -51,7 +51,7 @@ function takenOut(state: RolloutState, nowMs: number): Reconciled {
 /** Everyone had the candidate, and may lose it: that must not happen unsaid. */
 function completedTakenOut(state: RolloutState): Reconciled {
   const why =
-    `the completed rollout ${state.id} was taken out of the configuration: the split holds again, and ` +
+    `the completed rollout ${state.id} was removed from the configuration: the split holds again, and ` +
     `${state.candidate} has what it gives`;
   return { kind: "moved", state: { ...state, takenOut: true }, events: [{ type: "plan-edited", ...configured(why) }] };
 }
@@ -81,7 +81,7 @@ function putBackLate(release: string, spec: RolloutSpec, state: RolloutState, no
   const { takenOut: wasTakenOut, ...kept } = state;
   if (isOver(state) && wasTakenOut !== true) return obeyed(spec, withEndpoints(spec, state), nowMs);
   if (!hasBegun(state)) return begun(release, spec, nowMs);
-  return abort(kept, configured("another rollout came in between: give it a new `id` to begin anew"), nowMs);
+  return abort(kept, configured("another rollout came in between: give it a new `id` to start over"), nowMs);
 }
 
 function begun(release: string, spec: RolloutSpec, nowMs: number): Move {
@@ -143,12 +143,12 @@ function chained(first: Move, changes: readonly Change[], spec: RolloutSpec, now
 }
 
 function putBack({ takenOut: _, ...state }: RolloutState, nowMs: number): Move {
-  const why = "the rollout was taken out of the configuration and put back";
+  const why = "the rollout was removed from the configuration and restored";
   return moved(state, "paused", "paused", configured(why), nowMs);
 }
 
 function completedPutBack({ takenOut: _, ...state }: RolloutState): Move {
-  const why = `the completed rollout ${state.id} was put back: everyone gets ${state.candidate} again`;
+  const why = `the completed rollout ${state.id} was restored: all users get ${state.candidate} again`;
   return { state, events: [{ type: "plan-edited", ...configured(why) }] };
 }
 

@@ -21,8 +21,8 @@ import {
 export function apply(spec: RolloutSpec, state: RolloutState, verb: Verb, by: Cause, nowMs: number): Move | Refusal {
   const { phase } = state;
   if (isWithdrawn(state))
-    return verb === "rollback" ? still(state) : refused(spec, "was rolled back and does not go on");
-  if (phase === "aborted") return refused(spec, "was aborted and does not go on");
+    return verb === "rollback" ? still(state) : refused(spec, "was rolled back and cannot continue");
+  if (phase === "aborted") return refused(spec, "was aborted and cannot continue");
   if (verb === "rollback") return rollBack(state, by, nowMs);
   if (phase === "completed") return applyToCompleted(state, verb);
   switch (verb) {
@@ -51,12 +51,12 @@ function resume(spec: RolloutSpec, state: RolloutState, by: Cause, nowMs: number
 
 function applyToCompleted(state: RolloutState, verb: Verb): Move | Refusal {
   if (verb !== "pause" && verb !== "step") return still(state);
-  const message = `rollout ${state.id} is completed: there is no step left. \`rollback\` takes ${state.candidate} away`;
+  const message = `rollout ${state.id} is completed: there is no step left. \`rollback\` removes ${state.candidate}`;
   return { kind: "refused", message };
 }
 
 function notBegun({ id }: RolloutState): Refusal {
-  return { kind: "refused", message: `rollout ${id} has not begun: \`start\` begins it` };
+  return { kind: "refused", message: `rollout ${id} has not started: use \`start\`` };
 }
 
 function refused({ id, candidate }: RolloutSpec, what: string): Refusal {

@@ -16,25 +16,25 @@ export function readSavedState(text: string): StateReading {
     value = JSON.parse(text);
   } catch {
     // A rename replaces the whole file, so a part of one was cut by something else, or was never a state.
-    return damaged("it is not JSON, or only a part of it");
+    return damaged("it is not complete JSON");
   }
   if (!isObject(value) || value["format"] !== format) {
-    const remedy = "Give `state.file` a path of its own.";
-    return { kind: "unusable", why: "it is a file of something else", remedy };
+    const remedy = "Set `state.file` to another path.";
+    return { kind: "unusable", why: "another program wrote it", remedy };
   }
   const found = value["version"];
   if (typeof found === "number" && found > version) {
-    const remedy = "Start the newer Perch again, or move the file away to begin anew.";
+    const remedy = "Start the newer Perch again, or move the file away to start over.";
     return { kind: "unusable", why: `a newer Perch wrote it (version ${found}; this one reads ${version})`, remedy };
   }
   if (found !== version) return damaged(`it has no version that this Perch reads (${version})`);
   const misfit = misfitOf(value);
-  if (misfit !== undefined) return damaged(`its \`${misfit}\` is not as Perch writes it`);
+  if (misfit !== undefined) return damaged(`its \`${misfit}\` is not in the form that Perch writes`);
   return { kind: "read", saved: value as unknown as SavedState };
 }
 
 function damaged(why: string): StateReading {
-  const remedy = "Put a copy of the state back, or move the file away to begin anew, and restart.";
+  const remedy = "Put a copy of the state back, or move the file away to start over, and restart.";
   return { kind: "unusable", why, remedy };
 }
 

@@ -109,7 +109,7 @@ async function realTarget(path: string): Promise<string> {
 async function read(path: string): Promise<ReturnType<typeof readSavedState> | { readonly kind: "none" }> {
   try {
     const found = await stat(path);
-    const remedy = "Give `state.file` a path of its own.";
+    const remedy = "Set `state.file` to another path.";
     // Reading a pipe or a device may take forever.
     if (!found.isFile()) return { kind: "unusable", why: "it is not a regular file", remedy };
     if (found.size > maxBytes) return { kind: "unusable", why: tooLarge, remedy };

@@ -118,8 +118,11 @@ describe("a verb of perch rollout", () => {
   });
 
   test.each([
-    { args: ["pause", "shop"], says: /: A change needs a token.* Give a token .* --token-file/ },
-    { args: ["pause", "blog", "--token-file", tokenFile], says: /: release blog has none\. See perch rollout status/ },
+    { args: ["pause", "shop"], says: /: A change needs a token.* Pass a file with a token .* --token-file/ },
+    {
+      args: ["pause", "blog", "--token-file", tokenFile],
+      says: /: release blog has none\. perch rollout status lists/,
+    },
     { args: ["promote", "shop", "--token-file", tokenFile], says: /: Not now\./ },
     {
       args: ["step", "shop", "--if-revision", "6", "--token-file", tokenFile],
@@ -173,6 +176,6 @@ describe("a verb of perch rollout", () => {
     await new Promise((resolve) => other.once("listening", resolve));
     const origin = `http://127.0.0.1:${(other.address() as AddressInfo).port}`;
     const { code, err } = await perch(["rollout", "status", "--admin", origin]);
-    expect([code, err]).toEqual([1, `perch rollout: what answers at ${origin} is not Perch's admin server\n`]);
+    expect([code, err]).toEqual([1, `perch rollout: the server at ${origin} is not Perch's admin server\n`]);
   });
 });

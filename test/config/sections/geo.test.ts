@@ -37,6 +37,16 @@ describe("geo", () => {
       withGeo("{ database: city.mmdb }").replace("userId: CN", "userId: [cn, CHN, China]"),
       ['27:15: warning: rule "first" never matches: the database gives a country as in CN, not cn, CHN, China'],
     ],
+    [
+      "a rule on some countries that no database gives",
+      withGeo("{ database: city.mmdb }").replace("userId: CN", "userId: [CN, China]"),
+      ['27:15: warning: rule "first" has values that never occur: the database gives a country as in CN, not China'],
+    ],
+    [
+      "a rule on all countries but one that no database gives",
+      withGeo("{ database: city.mmdb }").replace("userId: CN", "not: { userId: china }"),
+      ['27:15: warning: rule "first" has values that never occur: the database gives a country as in CN, not china'],
+    ],
     ["no database", withGeo("{}"), ['12:6: error: geo needs the key "database"']],
     [
       "a missing file",

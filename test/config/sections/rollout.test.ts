@@ -161,7 +161,7 @@ const errors: readonly Case[] = [
     "pauses only",
     planned("pause"),
     [
-      "37:9: error: these steps give the candidate nobody: all of them are pauses; add a step such as { weight: 1, hold: 5m }",
+      "37:9: error: these steps give the candidate no users: all of them are pauses; add a step such as { weight: 1, hold: 5m }",
     ],
   ],
   ["another word for pause", planned("{ pause: true }"), ["37:13: error: a pause is a word, not a key; write - pause"]],

@@ -179,9 +179,15 @@ describe("the trail shows", () => {
   it.each<{ sentence: string; request: DryRequest; detail: string }>([
     {
       sentence: "that only a trusted proxy may set an attribute",
-      request: { url: api, headers: { "x-region": "cn-east" } },
+      request: { url: api, headers: { "x-region": "cn-east" }, client: "203.0.113.9" },
       detail:
         "absent: region is unknown (header x-region: ignored, accepted only from a caller in trustedProxies; query region: absent)",
+    },
+    {
+      sentence: "how to name such a proxy, where no caller was named",
+      request: { url: api, headers: { "x-region": "cn-east" } },
+      detail:
+        "absent: region is unknown (header x-region: ignored, accepted only from a caller in trustedProxies: name one with --client (API: client=); query region: absent)",
     },
     {
       sentence: "that a trusted proxy set it",

@@ -82,7 +82,7 @@ describe("a step that asks for data", () => {
 
   test("holds until a margin is shown, and names its check", () => {
     const trial = new Trial(plan({ checks: [margin] }));
-    expect(trial.wait(2 * minute).state.why).toBe("check no-worse: it has seen nothing yet");
+    expect(trial.wait(2 * minute).state.why).toBe("check no-worse: it has no data yet");
     const about = { name: "no-worse", why: "about 900 users are missing" };
     trial.seen = seen({ checks: [result({ ...about, verdict: "not-enough-data" })] });
     expect(trial.wait(1_000).state.why).toBe("check no-worse: about 900 users are missing");

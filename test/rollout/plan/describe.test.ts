@@ -39,25 +39,25 @@ describe("the sentence", () => {
       "holding",
       at(1).wait(minute),
       "Step 2 of 5: 50 % of ring region=cn-east, and it waits: 0 of at least 500 users of the candidate have been " +
-        "seen. It goes on by itself with step 3 (10 %); `step` does not wait, `rollback` takes canary away.",
+        "seen. It continues automatically with step 3 (10 %); `step` skips the wait, `rollback` removes canary.",
     ],
     [
       "paused by the plan",
       at(3),
-      "Paused at step 4 of 5 (pause): the plan pauses here. `resume` goes on with step 5 (50 %); `rollback` takes " +
-        "canary away.",
+      "Paused at step 4 of 5 (pause): the plan pauses here. `resume` continues with step 5 (50 %); `rollback` " +
+        "removes canary.",
     ],
     [
       "paused by somebody",
       at(0).do("pause"),
-      "Paused at step 1 of 5 (1 %): a try. `resume` goes on with 1 %, `step` with step 2 (50 % of ring " +
-        "region=cn-east); `rollback` takes canary away.",
+      "Paused at step 1 of 5 (1 %): a try. `resume` continues with 1 %, `step` with step 2 (50 % of ring " +
+        "region=cn-east); `rollback` removes canary.",
     ],
     [
       "paused at the end",
       at(0, { steps: [step(50)], afterLastStep: "pause" }).wait(minute),
       "Paused after step 1 of 1 (50 %): the last step is over, and the plan pauses after it (`then: pause`). " +
-        "`resume` goes on with everyone (100 %); `rollback` takes canary away.",
+        "`resume` continues with everyone (100 %); `rollback` removes canary.",
     ],
     [
       "manual",
@@ -74,13 +74,13 @@ describe("the sentence", () => {
     [
       "held back by a gate",
       at(0, { checks: [gate(1)] }),
-      "Not begun: step 1 (1 %) waits for gate smoke. It begins with step 1 of 5 (1 %) by itself once nothing is in " +
-        "its way; `pause` keeps it from that.",
+      "Not begun: step 1 (1 %) waits for gate smoke. It begins with step 1 of 5 (1 %) automatically once nothing " +
+        "blocks it; `pause` prevents that.",
     ],
     [
       "started, held back by a gate",
       at(0, { checks: [gate(1)], start: "manual" }).do("start"),
-      "Started, but step 1 (1 %) waits for gate smoke. It begins by itself once the gates let it; `step` does not " +
+      "Started, but step 1 (1 %) waits for gate smoke. It begins automatically once the gates are open; `step` does not " +
         "wait for them.",
     ],
     [
@@ -92,8 +92,8 @@ describe("the sentence", () => {
     [
       "completed",
       at(0).do("promote"),
-      "Completed: everyone gets canary. When you take the rollout out of the configuration, give canary the whole split " +
-        "in the same change, or users go back to where the split sends them. `rollback` still takes it away.",
+      "Completed: everyone gets canary. When you remove the rollout from the configuration, set the split to canary " +
+        "in the same change, or users go back to where the split sends them. `rollback` still removes it.",
     ],
   ])("%s", (_, trial, sentence) => {
     expect(trial.sentence).toBe(sentence);
@@ -103,7 +103,7 @@ describe("the sentence", () => {
     const trial = at(2, { steps: [step(10), step(20), step(80), step(90)] });
     trial.reload({ steps: [step(10), step(20)] });
     expect(trial.sentence).toContain("Paused at step 2 of 2 (80 %, planned as 20 %): the plan was cut");
-    expect(trial.sentence).toContain("`resume` goes on with 80 %, planned as 20 %, `step` with everyone");
+    expect(trial.sentence).toContain("`resume` continues with 80 %, planned as 20 %, `step` with everyone");
     expect(trial.do("resume").sentence).toContain("Step 2 of 2: 80 %, planned as 20 % for 1 more minute;");
   });
 
@@ -111,15 +111,15 @@ describe("the sentence", () => {
     const trial = at(1);
     trial.take(movedBy(reload(undefined, [trial.state])));
     expect(trial.sentence).toBe(
-      "Aborted: the rollout was taken out of the configuration. The split holds. Put back with the id 2.4.0, it goes " +
-        "on, paused.",
+      "Aborted: the rollout was removed from the configuration. The split applies. Restored with the id 2.4.0, it " +
+        "continues as paused.",
     );
   });
 
   test("names the checks that fail", () => {
     const trial = at(0, { onFail: "pause" }).fail();
     trial.seen = seen({ checks: [result(), result({ name: "slow" })] });
-    expect(trial.sentence).toContain("takes canary away. Checks errors, slow fail.");
+    expect(trial.sentence).toContain("removes canary. Checks errors, slow fail.");
     expect(trial.do("resume").sentence).toContain("1 % for 5 more minutes; checks errors, slow fail. Then");
   });
 

@@ -59,9 +59,8 @@ describe("GRPCRoutes", () => {
   });
 
   test("without a valid backend are unavailable", () => {
-    const { config } = importedRoutes(
-      route("calls", ["{ matches: [{ method: { service: a } }] }"], { kind: "GRPCRoute" }),
-    );
+    const rules = ["{ matches: [{ method: { service: a } }] }", `{ backendRefs: [${to("calls")}] }`];
+    const { config } = importedRoutes(route("calls", rules, { kind: "GRPCRoute" }));
     expect(config).toMatch(/abort:\s+status: 503/);
   });
 

@@ -166,6 +166,10 @@ describe("defaults of ingress-nginx are written out", () => {
     expect(notes).toEqual([]);
   });
 
+  test("a timeout over the maximum is the maximum, and not the default", () => {
+    expect(web({ "proxy-read-timeout": "999999999" }).config).toMatch(/responseHeaders: 2073600s\s+idle: 2073600s/);
+  });
+
   test("no note of 1 MiB stands beside another size, and 0 is no limit", () => {
     const { config, notes } = web({ "proxy-body-size": "20m" });
     expect(config).toMatch(/maxBodySize: 20MiB/);

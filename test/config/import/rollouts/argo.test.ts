@@ -255,6 +255,16 @@ spec:
     expect(notes.join("\n")).toContain("no route of the input leads to its Services");
   });
 
+  test("with an Ingress of another controller it is for the names of the root Service", () => {
+    const alb = ingress("shop", "shop-root").replace("ingressClassName: nginx", "ingressClassName: alb");
+    const { served, notes } = importedPlan(
+      documents(routing("alb: { ingress: shop, servicePort: 80, rootService: shop-root }"), alb),
+    );
+    expect(served({ headers: { host: "shop-root.shop" } })).toBe("shop-stable/stable");
+    expect(served({ headers: { host: "shop.example.com" } })).toBeUndefined();
+    expect(notes.join("\n")).toContain("no route of Ingress shop/shop is imported");
+  });
+
   test("a split by the number of Pods needs a second Service beside the one that selects them", () => {
     const strategy = "{ canary: { steps: [{ setWeight: 25 }, { pause: {} }] } }";
     const { config, notes } = importedPlan(documents(rollout(strategy), service("web"), ingress("web", "web")));
