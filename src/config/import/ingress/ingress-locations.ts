@@ -263,8 +263,16 @@ export function hostsMatch({ host, aliases }: IngressServer): YamlMap {
 export function matchOf(server: IngressServer, { path, kind }: Pick<IngressLocation, "path" | "kind">): YamlMap {
   const hosts = hostsMatch(server);
   if (kind !== "exact" && path === "/") return hosts;
-  if (kind === "prefix") return { ...hosts, path: { prefix: encodedPath(path).replace(/\/+$/, "") || "/" } };
+  if (kind === "prefix") return { ...hosts, path: prefixMatch(server, path) };
   return { ...hosts, path: kind === "exact" ? { exact: encodedPath(path) } : { regex: `(?i)^${path}` } };
+}
+
+/** Perch ignores a slash at the end of a prefix, which tells `/a/` from `/a` where a server has both. */
+function prefixMatch({ locations }: IngressServer, path: string): YamlMap {
+  const encoded = encodedPath(path);
+  const without = encoded.replace(/\/+$/, "");
+  const isTwofold = without !== encoded && locations.some((other) => encodedPath(other.path) === without);
+  return isTwofold ? { regex: `^${encoded.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")}` } : { prefix: without || "/" };
 }
 
 /** The servers that serve hosts which other servers name more exactly. */

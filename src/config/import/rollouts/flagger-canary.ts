@@ -84,6 +84,7 @@ function planOf(canary: Manifest, templates: readonly Manifest[], draft: Draft):
     baseline: [`${names.primary}.${namespace}`, `${names.apex}.${namespace}`],
     candidate: `${names.candidate}.${namespace}`,
     routers: ingress === "" ? [] : [{ title: `Ingress ${namespace}/${ingress}`, routes: [] }],
+    isWeighted: false,
     steps: steps.written(checks.judgesUsers ? 1 : 0),
     checks: checks.written(),
     kept: [],

@@ -2,9 +2,16 @@ import { type Manifest, titleOf } from "../manifests.ts";
 import { isMap } from "../source-object.ts";
 import type { ImportedPlan } from "./plan.ts";
 
-const routeKinds: ReadonlySet<string> = new Set(["Ingress", "HTTPRoute", "GRPCRoute", "VirtualService"]);
+const routeKinds: ReadonlySet<string> = new Set([
+  "Ingress",
+  "HTTPRoute",
+  "GRPCRoute",
+  "VirtualService",
+  "IngressRoute",
+  "TraefikService",
+]);
 /** Where these have their routes. */
-const routeKeys = ["rules", "http", "defaultBackend", "backend"] as const;
+const routeKeys = ["rules", "http", "defaultBackend", "backend", "routes", "weighted"] as const;
 
 /** Whether an object of the input has routes to the plan's Services, among those that the plan names. */
 export function isRouted({ routers, baseline, candidate }: ImportedPlan, manifests: readonly Manifest[]): boolean {

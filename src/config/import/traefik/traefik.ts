@@ -42,8 +42,6 @@ const advice: Readonly<Record<string, Advice>> = {
   clientAuth: { text: "clients needed a certificate; no equivalent", protects: true },
   minVersion: { text: "not imported: set `minVersion` of the listener https" },
   options: { text: "not imported: the TLSOption may require certificates of clients", protects: true },
-  rootCAs: { text: "not imported: set `tls.ca` of the service" },
-  rootCAsSecrets: { text: "not imported: set `tls.ca` of the service" },
   certificatesSecrets: { text: "not imported: set `tls.cert` and `tls.key` of the service" },
 };
 

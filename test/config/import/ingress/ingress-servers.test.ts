@@ -155,6 +155,18 @@ describe("a path that Perch would read differently", () => {
   });
 });
 
+test("two prefixes that differ by the slash at their end", () => {
+  const answer = answers(
+    ingress("web", {}, [
+      { path: "/a.b", service: "without" },
+      { path: "/a.b/", service: "with" },
+    ]),
+  );
+  expect(answer({ url: "/a.b" })).toBe("without/stable");
+  expect(answer({ url: "/a.b/x" })).toBe("with/stable");
+  expect(answer({ url: "/a-b/x" })).toBe("404");
+});
+
 describe("a wildcard host stands for one label", () => {
   const wild = ingress("wild", {}, [{ path: "/", service: "wild" }], "*.example.com");
   test.each([

@@ -286,6 +286,7 @@ describe("a Service in every form of its name", () => {
       ["shop"],
     ],
     ["reviews.shop.svc", ["reviews", "reviews.shop"], []],
+    ["reviews.shop.svc.my.domain", ["reviews", "reviews.shop.svc", "reviews.shop.svc.my.domain"], ["my.domain"]],
     ["reviews.other.svc.cluster.local", ["reviews.other", "reviews.other.svc"], ["reviews", "reviews.shop"]],
     ["reviews.example", ["reviews.example"], ["reviews", "reviews.shop"]],
   ])("%s", (host, answered, others) => {

@@ -193,7 +193,7 @@ describe("services", () => {
     [
       "no limit on the time to an answer",
       "{ name: shop, port: 80 }",
-      /timeouts:\s+connect: 30s\s+responseHeaders: 24h/,
+      /timeouts:\s+connect: 30s\s+responseHeaders: 24d/,
     ],
     [
       "a health check",
@@ -216,6 +216,15 @@ describe("services", () => {
     );
     expect(config).toMatch(/connect: 5s/);
     expect(config).toMatch(/tls:\s+insecureSkipVerify: true\s+serverName: inner\.example/);
+    expect(notes).toEqual([]);
+  });
+
+  test.each([["rootCAsSecrets: [roots]"], ["rootCAs: [{ secret: roots }]"]])("root certificates: %s", (roots) => {
+    const service = "services: [{ name: shop, port: 443, serversTransport: inner }]";
+    const { config, notes } = imported(
+      ingressRoute([rule("PathPrefix(`/`)", service)]) + object("ServersTransport", "inner", `{ ${roots} }`),
+    );
+    expect(config).toMatch(/tls:\s+ca: \/etc\/perch\/tls\/shop-roots\/ca\.crt/);
     expect(notes).toEqual([]);
   });
 
