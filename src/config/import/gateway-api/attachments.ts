@@ -88,7 +88,7 @@ export function sitesOf(
   }
   const sites = parents.flatMap((parent) => {
     const found = new ParentSites(parent, route, hostnames, gateways).find();
-    for (const note of found.notes) draft.note(where, note);
+    for (const note of found.notes) draft.note(found.about ?? where, note);
     return found.sites;
   });
   if (sites.length === 0) draft.leftOut(where, "nothing that it refers to accepts it: left out");
@@ -103,6 +103,8 @@ function hasEntries(spec: SourceObject, key: string): boolean {
 
 interface Found {
   readonly sites: readonly Site[];
+  /** What the notes are about, if it is not the route. */
+  readonly about?: string;
   readonly notes: readonly string[];
 }
 
@@ -196,8 +198,9 @@ class ParentSites {
       return leftOut(`${unknown}, and others are, which do not have this route: left out; add it to the input`);
     }
     if (this.#section === "" && this.#port === undefined) {
-      const note = `${unknown}, so the hosts and ports of its listeners are not known: its routes apply on every listener`;
-      return { sites: [{ ...site, scheme: undefined }], notes: [note] };
+      const note =
+        "not in the input, so the hosts and ports of its listeners are not known: its routes apply on every listener";
+      return { sites: [{ ...site, scheme: undefined }], about: this.#parent, notes: [note] };
     }
     const scheme = schemeOf(this.#section, this.#port);
     if (scheme === undefined) {
@@ -205,8 +208,8 @@ class ParentSites {
         `${unknown}, so the listener that ${this.#path} names is not known: left out; add it to the input`,
       );
     }
-    const note = `${unknown}: its listener ${this.#section || this.#port} is taken for all requests by ${scheme}`;
-    return { sites: [{ ...site, scheme }], notes: [note] };
+    const note = `not in the input: its listener ${this.#section || this.#port} is taken for all requests by ${scheme}`;
+    return { sites: [{ ...site, scheme }], about: this.#parent, notes: [note] };
   }
 
   /** A route of a mesh applies to requests that clients send to the Service, whatever its hostnames are. */

@@ -57,6 +57,12 @@ describe("the listeners of a Gateway", () => {
     expect(app("internal").notes.join("\n")).toContain("is not in the input, so the listener that parentRefs[0] names");
   });
 
+  test("a Gateway that is not in the input is named once", () => {
+    const rules = [`{ backendRefs: [${to("shop")}] }`];
+    const { notes } = importedRoutes(route("a", rules), route("b", rules, { hostnames: "[b.example.com]" }));
+    expect(notes.filter((note) => note.startsWith("Gateway shop/gateway: not in the input"))).toHaveLength(1);
+  });
+
   test("without its Gateway, but with another, a route is left out: it is not that one's", () => {
     const { config, notes } = importedRoutes(
       gateway([http], { name: "public" }),
