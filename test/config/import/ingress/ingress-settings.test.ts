@@ -106,8 +106,11 @@ describe("annotations with an equivalent", () => {
   });
 
   test("a rewrite that has no equivalent gets 404, as the path could reach what it hides", () => {
-    const yaml = ingress("web", { "rewrite-target": "/public$request_uri" }, [{ path: "/x", service: "shop" }]);
+    const hidden = ingress("web", { "rewrite-target": "/public$request_uri" }, [{ path: "/x", service: "shop" }]);
+    const yaml = `${hidden}---${ingress("rest", {}, [{ path: "/", service: "rest" }])}`;
     expect(answers(yaml)({ url: "/x" })).toBe("404");
+    expect(answers(yaml)({ url: "/y" })).toBe("rest/stable");
+    expect(imported(yaml).notes.join("\n")).toContain("variables of nginx have no equivalent, so it is left out");
   });
 
   test("a rewritten route keeps responses, and sends no prefix, as ingress-nginx does", () => {
@@ -123,7 +126,6 @@ describe("annotations with an equivalent", () => {
   });
 
   test.each([
-    ["a variable of nginx", { "rewrite-target": "/x$request_uri" }, "variables of nginx have no equivalent, so it is"],
     ["x-forwarded-prefix without a rewrite", { "x-forwarded-prefix": "/x" }, "has no effect without rewrite-target"],
     [
       "a value that is not understood",
