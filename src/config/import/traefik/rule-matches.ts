@@ -79,8 +79,9 @@ function pathMatch(path: PathTest): YamlMap {
 }
 
 /** A test for an absent header is the only opposite that a route can express. */
-function absence({ name, args: [header = "", pattern = ""] }: RuleTest, found: Found): string | undefined {
-  const isAny = /^Headers?Regexp$/.test(name) && /^\^?\.[*+]?\$?$/.test(pattern);
+function absence({ name, args }: RuleTest, found: Found): string | undefined {
+  const [header = "", pattern = ""] = args;
+  const isAny = args.length === 2 && /^Headers?Regexp$/.test(name) && /^\^?\.[*+]?\$?$/.test(pattern);
   if (!isAny || !accepts(headerName, header)) return "routes have no tests for the opposite";
   return add(found.headers, header.toLowerCase(), { exists: false });
 }
@@ -164,7 +165,10 @@ const method: Reader = ({ args }, found) => {
 
 const header =
   (operator: "equals" | "regex"): Reader =>
-  ({ args: [name = "", value = ""] }, found) => {
+  ({ args }, found) => {
+    const [name = "", value = ""] = args;
+    // More of them would have to hold too.
+    if (args.length !== 2) return "a test of a header has a name and a value";
     if (!accepts(headerName, name) || /^host$/i.test(name)) return `${name} is not a header that routes can test`;
     return addTest(found.headers, name.toLowerCase(), operator, value);
   };
@@ -189,7 +193,10 @@ function splitOnce(text: string): readonly [string, string | undefined] {
   return at < 0 ? [text, undefined] : [text.slice(0, at), text.slice(at + 1)];
 }
 
-const queryRegexp: Reader = ({ args: [name = "", pattern = ""] }, found) => addQuery(name, "regex", pattern, found);
+const queryRegexp: Reader = ({ args }, found) => {
+  const [name = "", pattern = ""] = args;
+  return args.length === 2 ? addQuery(name, "regex", pattern, found) : "it has a name and a pattern";
+};
 
 function addQuery(name: string, operator: "equals" | "regex", value: string, found: Found): string | undefined {
   return accepts(queryName, name) ? addTest(found.query, name, operator, value) : `${name} is not a parameter`;

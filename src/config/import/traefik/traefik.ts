@@ -40,6 +40,7 @@ export function importIngressRoutes(manifests: readonly Manifest[], all: readonl
 
 const advice: Readonly<Record<string, Advice>> = {
   clientAuth: { text: "clients needed a certificate; no equivalent", protects: true },
+  middlewares: { text: "not imported: middlewares of a single service may protect it", protects: true },
   minVersion: { text: "not imported: set `minVersion` of the listener https" },
   options: { text: "not imported: the TLSOption may require certificates of clients", protects: true },
   certificatesSecrets: { text: "not imported: set `tls.cert` and `tls.key` of the service" },

@@ -320,6 +320,18 @@ describe("middlewares", () => {
     expect(result.ok && result.defects).toEqual([]);
   });
 
+  test("those of a single service of a TraefikService are lost protection", () => {
+    const yaml =
+      ingressRoute([rule("PathPrefix(`/`)", "services: [{ kind: TraefikService, name: split }]")]) +
+      object(
+        "TraefikService",
+        "split",
+        "{ weighted: { services: [{ name: shop, port: 80, middlewares: [{ name: it }] }] } }",
+      );
+    const result = importManifests([{ file: "x", text: yaml }]);
+    expect(result.notes[0]).toMatchObject({ where: "TraefikService shop/split", lostProtection: true });
+  });
+
   test("one that is not in the input may protect", () => {
     const result = importManifests([
       { file: "x", text: ingressRoute([rule("PathPrefix(`/`)", through("gone@file"))]) },
