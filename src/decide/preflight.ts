@@ -33,7 +33,11 @@ export function decidePreflight(
   const announced = new AnnouncedFacts(facts);
   for (const { name, check, draw, drawnBy, isDecidedBy } of rules) {
     if (!isDecidedBy(announced)) {
-      trail?.push({ stage: "rule", outcome: "skipped", detail: `${name}: reads something that a preflight does not send` });
+      trail?.push({
+        stage: "rule",
+        outcome: "skipped",
+        detail: `${name}: reads something that a preflight does not send`,
+      });
       continue;
     }
     const matches = check.holds(announced, nowMs, nobody);

@@ -39,7 +39,9 @@ const warnings: readonly (readonly [string, string, readonly string[]])[] = [
       ["{ stable: 100, canary: 0 }", "{ other: 1 }"],
       ["      canary: {", '      other: { endpoints: ["http://o"] }\n      canary: {'],
     ),
-    ["33:5: warning: the split has no weight for stable or canary, so the rollout has no users to draw; give stable a weight"],
+    [
+      "33:5: warning: the split has no weight for stable or canary, so the rollout has no users to draw; give stable a weight",
+    ],
   ],
   [
     "a ring whose users a rule takes first",

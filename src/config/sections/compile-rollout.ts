@@ -151,7 +151,12 @@ function compileRing(
   const place = parsing.keySpanOf(step, "when");
   const truth = truthOf(when, attributes.specs, key);
   if (truth === "always") {
-    parsing.warn(place, "risky", "every request is in this ring", "leave out when: the weight then applies to all users");
+    parsing.warn(
+      place,
+      "risky",
+      "every request is in this ring",
+      "leave out when: the weight then applies to all users",
+    );
   } else if (truth !== "depends") {
     const message = `no request is in this ring: ${truth.never}`;
     if (step.atLeast === undefined) parsing.warn(place, "unreachable", message);
