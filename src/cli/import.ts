@@ -15,10 +15,11 @@ export const importCommand: Command = {
               as printed by \`kubectl get ingress,service -A -o yaml\`. All files are one input
       --json  print the configuration text, the notes and the summary as one JSON object
 
-Reads Ingresses of ingress-nginx with their canaries, HTTPRoutes of Gateway API, VirtualServices and DestinationRules of
-Istio, Rollouts of Argo, and Canaries of Flagger. Prints a configuration. Differences from the original are listed at its top and on standard error, lost
-protection first, and then how many routes were imported and left out. The exit code is 2 if there is nothing to import,
-and 1 if the configuration is not valid, which is a defect of this command.`,
+Reads Ingresses of ingress-nginx with their canaries, HTTPRoutes and GRPCRoutes of Gateway API with their Gateways,
+VirtualServices and DestinationRules of Istio, IngressRoutes of Traefik, Rollouts of Argo, and Canaries of Flagger. Prints
+a configuration. Differences from the original are listed at its top and on standard error, lost protection first, and
+then how many routes were imported and left out. The exit code is 2 if there is nothing to import, and 1 if the
+configuration is not valid, which is a defect of this command.`,
   options: { json: { type: "boolean" } },
   async run({ options, positionals }, terminal) {
     if (positionals.length === 0) throw new UsageError("no file to import");

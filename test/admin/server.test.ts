@@ -215,7 +215,7 @@ describe("/api/explain", () => {
     { search: "url=http://a/&cookie=a%00", problem: '"cookie" contains a control character.' },
     {
       search: "url=http://a/&__proto__=x",
-      problem: 'Unknown parameter "__proto__". Supported: url, method, header, cookie, client.',
+      problem: 'Unknown parameter "__proto__". Supported: url, method, header, cookie, client, listener.',
     },
   ])("rejects ?$search", async ({ search, problem }) => {
     const response = await get(`/api/explain?${search}`);

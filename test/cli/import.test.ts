@@ -16,9 +16,12 @@ describe("perch import", () => {
   test("prints a configuration that perch validate accepts, and what is different on standard error", async () => {
     const source = write("shop.yaml", httpRoute([`{ filters: [{ type: ExtensionRef }], ${to} }`]));
     const { code, out, err } = await perch(["import", source]);
-    const [first, ...others] = err.trimEnd().split("\n");
-    expect([code, first]).toEqual([0, "HTTPRoute shop/shop: the filter ExtensionRef: no equivalent"]);
-    expect(others.at(-1)).toBe("1 route imported, 0 left out, 1 protection lost");
+    const note = "HTTPRoute shop/shop: the filter ExtensionRef: no equivalent\n";
+    expect([code, err.startsWith(note), err.split("\n").at(-2)]).toEqual([
+      0,
+      true,
+      "1 route imported, 0 left out, 1 protection lost",
+    ]);
     expect((await perch(["validate", write("result.yaml", out)])).code).toBe(0);
   });
 
@@ -27,15 +30,16 @@ describe("perch import", () => {
     const { out } = await perch(["import", "--json", source]);
     const { notes, defects, summary } = JSON.parse(out);
     expect(summary).toEqual({ routes: 1, leftOut: 0, lostProtections: 1 });
-    expect(notes.map((note: { lostProtection: boolean }) => note.lostProtection)).toEqual([true, false, false, false]);
+    const lost = notes.map((note: { lostProtection: boolean }) => note.lostProtection);
+    expect([lost[0], lost.slice(1).includes(true)]).toEqual([true, false]);
     expect(defects).toEqual([]);
   });
 
   test("says what was left out when nothing is left to import", async () => {
-    const source = write("none.yaml", httpRoute([]).replace("HTTPRoute", "TLSRoute"));
+    const source = write("none.yaml", httpRoute([`{ matches: [{ path: { type: Exact, value: shop } }], ${to} }`]));
     const { code, out, err } = await perch(["import", source]);
     expect([code, out]).toEqual([2, ""]);
-    expect(err).toContain("TLSRoute shop/shop: left out");
+    expect(err).toContain("HTTPRoute shop/shop: shop is not a path, so rules[0].matches[0] is left out");
     expect(err).toContain("nothing to import");
   });
 

@@ -88,7 +88,7 @@ describe("a changed file is reloaded, each time", () => {
 describe("a bad file", () => {
   it.each([
     { what: "an unknown key", bad: (good: string) => `${good}nonsense: 1\n`, line: 6, column: 1 },
-    { what: "broken YAML", bad: (good: string) => `${good}services: {\n`, line: 6, column: 1 },
+    { what: "broken YAML", bad: (good: string) => `${good}services: {\n`, line: 7, column: 1 },
     { what: "an invalid value", bad: (good: string) => `workers: many\n${good}`, line: 1, column: 10 },
   ])("with $what keeps the last good one, has its position, and can be corrected", async ({ bad, line, column }) => {
     const one = await upstream("one");

@@ -2,6 +2,7 @@ import { loadConfigText, maxConfigBytes } from "../load.ts";
 import { UnfitFileError } from "../named-files.ts";
 import type { Diagnostic } from "../schema-kit/diagnostics.ts";
 import { Draft, type DraftParts, type Note } from "./draft.ts";
+import { isErrorRoute } from "./gateway-api/error-routes.ts";
 import { importGatewayApi } from "./gateway-api/gateway-api.ts";
 import { importIngresses } from "./ingress/ingress-nginx.ts";
 import { importVirtualServices } from "./istio/istio.ts";
@@ -9,12 +10,12 @@ import { isRead, noteUnreadKinds, nothingToImport } from "./kinds.ts";
 import { loadableParts } from "./loadable-parts.ts";
 import { type Manifest, parseManifests } from "./manifests.ts";
 import { withoutUpstreamCertificates } from "./mounted-files.ts";
-import { noteGateways } from "./notes.ts";
-import { importRollouts } from "./rollouts/import-rollouts.ts";
+import { ImportedRollouts } from "./rollouts/import-rollouts.ts";
 import { type Summary, summaryOf, summaryText } from "./summary.ts";
 import { importIngressRoutes } from "./traefik/traefik.ts";
 import { usableParts } from "./usable-parts.ts";
 import { stickySecretFile, writeDraft } from "./write-draft.ts";
+import { withoutCertificates } from "./written-listeners.ts";
 
 /** A file of Kubernetes manifests: Ingresses, HTTPRoutes, VirtualServices, … */
 export interface ImportSource {
@@ -44,24 +45,22 @@ export function importManifests(sources: readonly ImportSource[]): Imported {
     for (const manifest of parsed.manifests) manifests.push(manifest);
   }
   const draft = new Draft();
-  const read = manifests.filter(isRead);
+  const given = manifests.filter(isRead);
+  const rollouts = new ImportedRollouts(given, draft);
+  const read = [...given, ...rollouts.ownRoutes];
   importIngresses(read, draft);
   importGatewayApi(read, draft);
   importVirtualServices(read, draft);
-  importIngressRoutes(read, draft);
-  importRollouts(read, draft);
-  noteGateways(
-    read.filter(({ group }) => group === "networking.istio.io"),
-    draft,
-  );
+  importIngressRoutes(read, manifests, draft);
+  rollouts.place();
   noteUnreadKinds(manifests, draft);
   const files = sources.map(({ file }) => file);
   const first = written(usableParts(draft), draft, files);
   const isTooLarge = Buffer.byteLength(first.config) > maxConfigBytes;
   if (first.defects.length === 0 || isTooLarge)
-    return first.parts.routes.length === 0 ? nothing(manifests, draft) : imported(first);
+    return servesNothing(first.parts) ? nothing(manifests, draft) : imported(first);
   const second = written(loadableParts(first.parts, draft, problemIn), draft, files);
-  return second.parts.routes.length === 0 ? nothing(manifests, draft) : imported(second);
+  return servesNothing(second.parts) ? nothing(manifests, draft) : imported(second);
 }
 
 interface Written {
@@ -75,8 +74,10 @@ interface Written {
 function written(parts: DraftParts, { notes }: Draft, files: readonly string[]): Written {
   const summary = summaryOf(parts, notes);
   const config = writeDraft(parts, notes, summaryText(summary), files);
-  return { parts, config, notes, summary, defects: defectsIn(parts, config) };
+  return { parts, config, notes, summary, defects: defectsOf(config) };
 }
+
+const servesNothing = ({ routes }: DraftParts): boolean => routes.every(isErrorRoute);
 
 const imported = ({ parts: _, ...result }: Written): Imported => ({ ok: true, ...result });
 
@@ -84,14 +85,11 @@ function nothing(manifests: readonly Manifest[], { notes }: Draft): Imported {
   return { ok: false, problem: nothingToImport(manifests), notes };
 }
 
-const problemIn = (parts: DraftParts): string | undefined => defectsIn(parts)[0]?.message;
+const problemIn = (parts: DraftParts): string | undefined => defectsOf(writeDraft(parts, [], "", []))[0]?.message;
 
-/** What the loader finds. Certificates are left out: their files exist where the result will run, and not here. */
-function defectsIn(parts: DraftParts, config = writeDraft(parts, [], "", [])): readonly Diagnostic[] {
-  const hasTls = parts.listeners.some(({ certificates }) => certificates !== undefined);
-  const plain = parts.listeners.map((listener) => ({ ...listener, certificates: undefined }));
-  const text = hasTls ? writeDraft({ ...parts, listeners: plain }, [], "", []) : config;
-  const loaded = loadConfigText(withoutUpstreamCertificates(text), {
+function defectsOf(config: string): readonly Diagnostic[] {
+  // The certificates exist where the configuration will run, and are read there.
+  const loaded = loadConfigText(withoutUpstreamCertificates(withoutCertificates(config)), {
     file: "perch.yaml",
     env: {},
     randomSecret: () => new Uint8Array(32),

@@ -3,5 +3,9 @@
  * they are mounted where it will run. Its lines stay where they are.
  */
 export function withoutUpstreamCertificates(config: string): string {
-  return config.replace(/^ +(?:ca|cert|key): \/etc\/perch\/tls\/\S+$/gm, "#$&");
+  return config.replace(/^( +)tls:\n(?:\1 +\S.*\n)+/gm, (tls) => {
+    const rest = tls.replace(/^ +(?:ca|cert|key): \/etc\/perch\/tls\/\S+$/gm, "#$&");
+    // Without any key the section would be null, which is not valid.
+    return /\n[^#\n]/.test(rest) ? rest : `#${rest}`;
+  });
 }

@@ -22,23 +22,3 @@ export function noteUnread(manifest: Manifest, advice: Readonly<Record<string, A
 
 export const perRequestWeights =
   "the weights applied to each request separately; Perch keeps each user on one version with a signed cookie";
-
-/** Gateways are not imported: their ports, addresses and certificates are the listeners'. What they protect is noted. */
-export function noteGateways(manifests: readonly Manifest[], draft: Draft): void {
-  for (const gateway of manifests.filter(isOfGatewayApi)) {
-    const where = titleOf(gateway);
-    const listeners = gateway.spec.objects("listeners");
-    for (const listener of listeners) {
-      const tls = listener.object("tls");
-      if (tls.has("frontendValidation")) {
-        draft.noteLostProtection(where, `${tls.path}: clients needed a certificate; no equivalent`);
-      }
-    }
-    draft.note(where, "not imported: set `listeners` with its ports, hosts and certificates", hasTls(listeners));
-  }
-}
-
-const isOfGatewayApi = ({ kind, group }: Manifest): boolean =>
-  kind === "Gateway" && group === "gateway.networking.k8s.io";
-
-const hasTls = (listeners: readonly Manifest["spec"][]): boolean => listeners.some((listener) => listener.has("tls"));

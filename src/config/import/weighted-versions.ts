@@ -127,6 +127,14 @@ export class ServicePorts {
     return ports.find((one) => one.number("port") === number)?.text("name") ?? "";
   }
 
+  /** Whether the port of a Service takes HTTP/2; `number` may be missing if it has one port. */
+  speaksHttp2(namespace: string, name: string, number: number | undefined): boolean {
+    const ports = this.#find(namespace, name)?.spec.objects("ports") ?? [];
+    return speaksHttp2(
+      ports.find((one) => (number === undefined ? ports.length === 1 : one.number("port") === number)),
+    );
+  }
+
   #lookUp(namespace: string, name: string, port: SourceObject | undefined, where: string): number {
     const wanted = port?.text("name") ?? "";
     const ports = this.#find(namespace, name)?.spec.objects("ports") ?? [];
@@ -146,4 +154,11 @@ export class ServicePorts {
     const unplaced = this.#services.get(`default/${name}`);
     return unplaced?.hasNamespace === false ? unplaced : undefined;
   }
+}
+
+/** Names of protocols for `appProtocol` (KEP-3726) and, as Istio and others read them, for the name of a port. */
+export function speaksHttp2(port: SourceObject | undefined): boolean {
+  const protocol = port?.text("appProtocol") ?? "";
+  if (protocol !== "") return /^(?:kubernetes\.io\/h2c|h2c|http2|grpc)$/i.test(protocol);
+  return /^(?:grpc|http2|h2c)(?:-|$)/.test(port?.text("name") ?? "");
 }

@@ -1,7 +1,7 @@
 import { Document, isMap, isSeq, type Node, type Scalar } from "yaml";
-import type { DraftAttribute, DraftListener, DraftService, Note, YamlMap, YamlValue } from "./draft.ts";
-import { certificateOf, type DraftParts, type DraftRelease, type DraftRoute, isYamlMap } from "./draft.ts";
-import { listenerPorts } from "./listener-ports.ts";
+import type { DraftAttribute, DraftService, Note, YamlMap, YamlValue } from "./draft.ts";
+import { type DraftParts, type DraftRelease, type DraftRoute, isYamlMap } from "./draft.ts";
+import { writtenListeners } from "./written-listeners.ts";
 
 const schemaLine = " yaml-language-server: $schema=./perch.schema.json";
 const wrapAt = 110;
@@ -28,11 +28,12 @@ export function writeDraft(
   summary: string,
   sources: readonly string[],
 ): string {
-  const { listeners, attributes, services, releases, routes } = parts;
-  const ports = listenerPorts(listeners);
+  const { attributes, services, releases, routes } = parts;
   // Maps keep their order, where objects would move names that are numbers to the front.
   const contents = {
-    ...(listeners.length === 0 ? {} : { listeners: listeners.map((one) => listenerContents(one, ports)) }),
+    ...(parts.listeners.length === 0
+      ? {}
+      : { listeners: writtenListeners(parts.listeners).map(({ settings }) => settings) }),
     admin,
     ...(attributes.length === 0 ? {} : { attributes: new Map(attributes.map((one) => [one.name, stringFrom(one)])) }),
     ...(services.length === 0 ? {} : { services: new Map(services.map((one) => [one.name, serviceContents(one)])) }),
@@ -43,18 +44,6 @@ export function writeDraft(
   comment(document, parts);
   document.commentBefore = [schemaLine, ...header(notes, summary, sources)].join("\n");
   return document.toString({ lineWidth: 120, flowCollectionPadding: true });
-}
-
-function listenerContents(
-  { name, port, certificates, tls, h2c }: DraftListener,
-  ports: ReadonlyMap<number, number>,
-): YamlMap {
-  const address = `*:${ports.get(port) ?? port}`;
-  // A listener with TLS stays one, even if the input does not name its certificate.
-  const named = certificates?.length === 0 ? [certificateOf("default", "certificate")] : certificates;
-  const files = named?.map(({ certFile, keyFile }): YamlMap => ({ certFile, keyFile }));
-  if (files !== undefined) return { name, address, tls: { certificates: files, ...tls } };
-  return { name, address, ...(h2c === true ? { h2c } : {}) };
 }
 
 const stringFrom = ({ source }: DraftAttribute): YamlMap => ({ type: "string", from: [source] });
@@ -133,8 +122,8 @@ function comment(document: Document, parts: DraftParts): void {
   }
   const listeners = document.get("listeners", true);
   if (isSeq(listeners)) {
-    for (const [index, item] of listeners.items.entries()) {
-      (item as Node).commentBefore = commentText(`port ${parts.listeners[index]?.port} of the original`);
+    for (const [index, { comment }] of writtenListeners(parts.listeners).entries()) {
+      (listeners.items[index] as Node).commentBefore = commentText(comment);
     }
   }
   const releases = document.get("releases", true);

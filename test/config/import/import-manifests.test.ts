@@ -47,18 +47,18 @@ describe("the summary", () => {
   const source = httpRoute([
     `{ ${path("/a")}, filters: [{ type: ExtensionRef }], ${shop} }`,
     `{ matches: [{ path: { type: RegularExpression, value: "(?=x)" } }], ${shop} }`,
-    `{ ${path("/c")}, backendRefs: [] }`,
+    `{ ${path("no-slash", "Exact")}, ${shop} }`,
   ]);
 
   test("counts routes, what was left out, and lost protections", () => {
     const result = importManifests([{ file: "x.yaml", text: source }]);
-    expect(result.ok && result.summary).toEqual({ routes: 2, leftOut: 1, lostProtections: 1 });
+    expect(result.ok && result.summary).toEqual({ routes: 1, leftOut: 2, lostProtections: 1 });
   });
 
   test("stands behind the notes at the top of the file", () => {
     const { config } = imported(source);
     const [header = ""] = config.split("\n\n");
-    expect(header.split("\n").at(-1)).toBe("# 2 routes imported, 1 left out, 1 protection lost.");
+    expect(header.split("\n").at(-1)).toBe("# 1 route imported, 2 left out, 1 protection lost.");
   });
 });
 

@@ -1,8 +1,9 @@
 import { upstreamTlsSchema } from "../../sections/upstream-tls.ts";
 import { problemWith } from "../accepts.ts";
-import type { Draft, YamlMap } from "../draft.ts";
+import { certificateOf, type Draft, type YamlMap } from "../draft.ts";
 import { byAge, type Manifest, titleOf } from "../manifests.ts";
 import { type Advice, noteUnread } from "../notes.ts";
+import type { SourceObject } from "../source-object.ts";
 
 const advice: Readonly<Record<string, Advice>> = {
   subjectAltNames: { text: "not imported: Perch verifies `tls.serverName`", protects: true },
@@ -49,13 +50,22 @@ export class BackendTls {
     const authorities = validation.objects("caCertificateRefs");
     const [authority] = authorities;
     validation.dismiss("caCertificateRefs", "wellKnownCACertificates");
-    if (authority !== undefined) {
-      const named = authorities.map((one) => `${one.text("kind") || "ConfigMap"} ${one.text("name")}`).join(", ");
-      this.#draft.note(
-        titleOf(policy),
-        `the certificates of the backends are verified by the system's CAs: mount ${named} (ca.crt), and set \`tls.ca\` of the service`,
-      );
-    }
-    return hostname === undefined ? {} : { serverName: hostname };
+    const [file] = authorities.map((one) => authoritiesOf(policy.namespace, one.text("name")));
+    if (authority !== undefined) this.#noteMounts(policy, authorities, file);
+    return {
+      ...(file === undefined ? {} : { ca: file }),
+      ...(hostname === undefined ? {} : { serverName: hostname }),
+    };
   }
+
+  #noteMounts(policy: Manifest, authorities: readonly SourceObject[], file: string | undefined): void {
+    const [first = "", ...others] = authorities.map((one) => `${one.text("kind") || "ConfigMap"} ${one.text("name")}`);
+    const more = others.length === 0 ? "" : `; add the CAs of ${others.join(", ")} to that file`;
+    this.#draft.note(titleOf(policy), `mount the CAs of ${first} (ca.crt) as ${file}${more}`);
+  }
+}
+
+/** The CAs in a ConfigMap, where certificates are mounted. */
+function authoritiesOf(namespace: string, configMap: string): string {
+  return certificateOf(namespace, configMap).certFile.replace(/tls\.crt$/, "ca.crt");
 }

@@ -1,7 +1,7 @@
 import type { Draft, YamlMap } from "../draft.ts";
 import { type Manifest, titleOf } from "../manifests.ts";
 import type { SourceObject } from "../source-object.ts";
-import { ServicePorts, type WeightedBackend } from "../weighted-versions.ts";
+import { ServicePorts, speaksHttp2, type WeightedBackend } from "../weighted-versions.ts";
 import { BackendTls } from "./backend-tls.ts";
 import { headerModifiers } from "./http-route-filters.ts";
 import { ReferenceGrants } from "./reference-grants.ts";
@@ -118,11 +118,4 @@ export function routeFilters(refs: readonly SourceObject[]): readonly SourceObje
   const [ref, ...others] = refs;
   if (ref === undefined || others.length > 0) return [];
   return ref.objects("filters").filter((filter) => !/^Re(?:quest|sponse)HeaderModifier$/.test(filter.text("type")));
-}
-
-/** Names of protocols for `appProtocol` (KEP-3726) and, as Istio and others read them, for the name of a port. */
-function speaksHttp2(port: SourceObject | undefined): boolean {
-  const protocol = port?.text("appProtocol") ?? "";
-  if (protocol !== "") return /^(?:kubernetes\.io\/h2c|h2c|http2|grpc)$/i.test(protocol);
-  return /^(?:grpc|http2|h2c)(?:-|$)/.test(port?.text("name") ?? "");
 }

@@ -8,3 +8,8 @@ export function errorRoute(name: string, match: YamlMap, status: number, comment
   const service = draft.service("no-backend", [{ name: "none", endpoints: [nowhere] }], {});
   return { name, match, service, release: undefined, settings: { fault: { abort: { status } } }, comment };
 }
+
+/** Whether it is such a route. A result of these alone serves nobody. */
+export function isErrorRoute({ service = "", settings }: DraftRoute): boolean {
+  return service.startsWith("no-backend") && settings["fault"] !== undefined;
+}

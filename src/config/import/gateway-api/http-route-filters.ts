@@ -101,7 +101,7 @@ function modifierEdits(filter: SourceObject, type: Modifier, where: string, draf
 
 function redirectParts(redirect: SourceObject, path: YamlValue | undefined, matchesPrefix: boolean) {
   const change = pathChange(redirect.object("path"), matchesPrefix);
-  const isSame = !["scheme", "hostname", "port"].some((key) => redirect.has(key)) && Object.keys(change).length === 0;
+  const isSame = !["scheme", "hostname", "port", "path"].some((key) => redirect.has(key));
   return {
     scheme: redirect.text("scheme"),
     host: redirect.text("hostname"),

@@ -39,8 +39,14 @@ export function addRoute(matched: MatchedRule, reader: BackendReader, draft: Dra
   const total = backends.valid.reduce((sum, { weight }) => sum + weight, backends.invalidWeight);
   if (backends.valid.every(({ weight }) => weight <= 0)) {
     draft.note(where, `${rule.path} has no usable backend with a weight: its requests get ${status}`);
+    const abort = { fault: { abort: { status } } };
+    const unserved = unservedBy(backends, matched, reader, draft);
     rule.dismiss();
-    draft.routes.push(errorRoute(name, match, status, where, draft));
+    draft.routes.push(
+      unserved === undefined
+        ? errorRoute(name, match, status, where, draft)
+        : { name, match, ...unserved, settings: abort, comment: where },
+    );
     return;
   }
   const percent = Number(((100 * backends.invalidWeight) / total).toFixed(3));
@@ -52,6 +58,18 @@ export function addRoute(matched: MatchedRule, reader: BackendReader, draft: Dra
   const served = serviceOf(rule, manifest, backends, filters.mirror, reader, draft);
   const settings = { ...filters.settings, ...routeTimeouts(rule), ...fault };
   draft.routes.push({ name, match, ...served, settings, comment: where });
+}
+
+/** The Service of a backend without weight is named all the same: with one it serves the route again. */
+function unservedBy(
+  { valid: [backend] }: Backends,
+  { rule, manifest }: MatchedRule,
+  reader: BackendReader,
+  draft: Draft,
+): WeightedService | undefined {
+  if (backend === undefined) return undefined;
+  const alone = { valid: [{ ...backend, weight: 1 }], invalidWeight: 0 };
+  return serviceOf(rule, manifest, alone, undefined, reader, draft);
 }
 
 function addRedirect(

@@ -83,6 +83,13 @@ const imported: ReadonlySet<string> = new Set([
   "allowlist-source-range",
   "app-root",
   "backend-protocol",
+  "canary",
+  "canary-by-cookie",
+  "canary-by-header",
+  "canary-by-header-pattern",
+  "canary-by-header-value",
+  "canary-weight",
+  "canary-weight-total",
   "cors-allow-credentials",
   "cors-allow-headers",
   "cors-allow-methods",
@@ -125,6 +132,7 @@ const imported: ReadonlySet<string> = new Set([
 ]);
 
 const ofAffinity = "has no effect without affinity: cookie, or its value is not understood";
+const ofCanary = "has no effect without canary: true";
 const ofCors = "has no effect without enable-cors";
 const ofUpstreamTls =
   "has no effect without backend-protocol HTTPS or GRPCS and proxy-ssl-secret, in ingress-nginx either";
@@ -136,6 +144,12 @@ const streams = "no equivalent: bodies stream, with backpressure";
 const advice: Readonly<Record<string, string>> = {
   "affinity-canary-behavior": "has no effect on the main Ingress, in ingress-nginx either: it is read from the canary",
   "affinity-mode": "no equivalent: it decides when users move to other Pods",
+  "canary-by-cookie": ofCanary,
+  "canary-by-header": ofCanary,
+  "canary-by-header-pattern": ofCanary,
+  "canary-by-header-value": ofCanary,
+  "canary-weight": ofCanary,
+  "canary-weight-total": ofCanary,
   "cors-allow-credentials": ofCors,
   "cors-allow-headers": ofCors,
   "cors-allow-methods": ofCors,

@@ -194,15 +194,27 @@ function isUsable({ ingress, host, path, kind }: IngressLocation, draft: Draft):
   const problem =
     compiled !== undefined && "problem" in compiled
       ? `is not valid RE2 syntax (${compiled.problem})`
-      : kind !== "regex" && !accepts(urlPath, path)
-        ? "is not a path"
-        : undefined;
+      : kind === "regex"
+        ? undefined
+        : problemOfPath(path);
   if (problem === undefined) return true;
   draft.leftOut(
     titleOf(ingress),
     `the path ${path} of ${host} ${problem}: left out, so other routes match its requests`,
   );
   return false;
+}
+
+/** Perch compares paths in normal form as well, but would take a path of the file for its normal form. */
+function problemOfPath(path: string): string | undefined {
+  if (!accepts(urlPath, encodedPath(path))) return "is not a path";
+  if (!/\/\/|\/\.{1,2}(?:\/|$)|%/.test(path)) return undefined;
+  return "has no request, as nginx compares it with the decoded path without empty and dot segments";
+}
+
+/** nginx compares paths decoded, Perch as clients write them. */
+export function encodedPath(path: string): string {
+  return encodeURI(path.toWellFormed());
 }
 
 /** Other hosts that nginx serves with the same locations. One that has an Ingress of its own is not among them. */
@@ -251,8 +263,16 @@ export function hostsMatch({ host, aliases }: IngressServer): YamlMap {
 export function matchOf(server: IngressServer, { path, kind }: Pick<IngressLocation, "path" | "kind">): YamlMap {
   const hosts = hostsMatch(server);
   if (kind !== "exact" && path === "/") return hosts;
-  if (kind === "prefix") return { ...hosts, path: { prefix: path.replace(/\/+$/, "") || "/" } };
-  return { ...hosts, path: kind === "exact" ? { exact: path } : { regex: `(?i)^${path}` } };
+  if (kind === "prefix") return { ...hosts, path: prefixMatch(server, path) };
+  return { ...hosts, path: kind === "exact" ? { exact: encodedPath(path) } : { regex: `(?i)^${path}` } };
+}
+
+/** Perch ignores a slash at the end of a prefix, which tells `/a/` from `/a` where a server has both. */
+function prefixMatch({ locations }: IngressServer, path: string): YamlMap {
+  const encoded = encodedPath(path);
+  const without = encoded.replace(/\/+$/, "");
+  const isTwofold = without !== encoded && locations.some((other) => encodedPath(other.path) === without);
+  return isTwofold ? { regex: `^${encoded.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")}` } : { prefix: without || "/" };
 }
 
 /** The servers that serve hosts which other servers name more exactly. */

@@ -24,7 +24,7 @@ const groups: ReadonlySet<string> = new Set(["networking.k8s.io", "extensions"])
 /** Imports Ingresses and their canary Ingresses with the semantics of ingress-nginx. */
 export function importIngresses(manifests: readonly Manifest[], draft: Draft): void {
   const all = manifests.filter(({ kind, group }) => kind === "Ingress" && groups.has(group));
-  const ingresses = nginxIngresses(all, manifests, draft);
+  const ingresses = nginxIngresses(all, manifests, draft).toSorted(olderFirst);
   if (ingresses.length === 0) return;
   const mains = ingresses.filter((ingress) => !isCanary(ingress)).map((ingress) => rulesOf(ingress, draft));
   const servers = serversOf(mains, draft);
@@ -59,6 +59,12 @@ export function importIngresses(manifests: readonly Manifest[], draft: Draft): v
   controller.noteTheRest(draft);
 }
 
+/** The older Ingress wins. Those without a time come last, in the order of the input. */
+function olderFirst(a: Manifest, b: Manifest): number {
+  const [one, other] = [a.createdAt || "9999", b.createdAt || "9999"];
+  return one < other ? -1 : one > other ? 1 : 0;
+}
+
 function noteDeeperHosts(server: IngressServer, wider: WiderServers, draft: Draft): void {
   const [first] = server.locations;
   if (!server.host.startsWith("*.") || first === undefined || !wider.coversAnyHost) return;
@@ -74,6 +80,8 @@ class Canaries {
   constructor(ingresses: readonly Manifest[], draft: Draft) {
     this.#draft = draft;
     for (const ingress of ingresses) {
+      // The certificates are those of the main Ingress.
+      ingress.spec.dismiss("tls");
       const { locations, defaultBackend } = rulesOf(ingress, draft);
       for (const location of defaultBackend === undefined ? locations : [...locations, defaultBackend]) {
         const same = this.#places.get(location.place);
@@ -91,7 +99,12 @@ class Canaries {
         `${main.host}${main.path} already has a canary, and ingress-nginx supports only one: left out. In Perch it can be a third version`,
       );
     }
-    return first;
+    if (first === undefined || backendOf(first) !== backendOf(main)) return first;
+    this.#draft.leftOut(
+      titleOf(first.ingress),
+      `its Service is that of ${main.host}${main.path}, so it had no effect: left out`,
+    );
+    return undefined;
   }
 
   /** Names canaries without a main Ingress, and those that got requests of other paths as well. */

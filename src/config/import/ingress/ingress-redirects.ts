@@ -5,7 +5,7 @@ import { type Manifest, titleOf } from "../manifests.ts";
 import { redirectOf, statusIn } from "../redirects.ts";
 import type { ControllerConfig } from "./controller-config.ts";
 import { annotation, booleanIn, onlyRedirects, takeAnnotation } from "./ingress-annotations.ts";
-import { hostsMatch, type IngressLocation, type IngressServer } from "./ingress-locations.ts";
+import { encodedPath, hostsMatch, type IngressLocation, type IngressServer } from "./ingress-locations.ts";
 import type { CertifiedHosts } from "./ingress-tls.ts";
 
 /** A route that only redirects. */
@@ -126,5 +126,6 @@ function slashRedirect(location: IngressLocation, server: IngressServer): Redire
   if (kind === "regex" || without === "" || !path.endsWith("/") || without.endsWith("/")) return [];
   const first = server.locations.find((other) => other.path === path && !onlyRedirects(other.ingress));
   if (first !== location || server.locations.some((other) => other.path === without)) return [];
-  return [{ match: { ...hostsMatch(server), path: { exact: without } }, redirect: { path, status: 301 } }];
+  const match = { ...hostsMatch(server), path: { exact: encodedPath(without) } };
+  return [{ match, redirect: { path: encodedPath(path), status: 301 } }];
 }

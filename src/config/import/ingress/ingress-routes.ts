@@ -1,4 +1,5 @@
 import type { Draft, DraftRoute, DraftVersion, YamlMap, YamlValue } from "../draft.ts";
+import { errorRoute } from "../gateway-api/error-routes.ts";
 import { type Manifest, titleOf } from "../manifests.ts";
 import { mirrorOf, ServicePorts } from "../weighted-versions.ts";
 import type { ControllerConfig } from "./controller-config.ts";
@@ -44,16 +45,8 @@ export class IngressRoutes {
 
   /** A route that answers 404, for requests that would otherwise get to a later one. */
   addNotFound(match: YamlMap, comment: string): void {
-    // A route needs a service. Nothing is sent to this one: port 9 discards.
-    const nowhere = [{ name: "none", endpoints: ["http://127.0.0.1:9"] }];
-    this.#draft.routes.push({
-      name: this.#draft.name("route", "not-found"),
-      match,
-      service: this.#draft.service("not-found", nowhere, {}),
-      release: undefined,
-      settings: { fault: { abort: { status: 404 } } },
-      comment: `${comment}: every other path is not found`,
-    });
+    const name = this.#draft.name("route", "not-found");
+    this.#draft.routes.push(errorRoute(name, match, 404, `${comment}: not found`, this.#draft));
   }
 
   add(main: IngressLocation, server: IngressServer, canary: IngressLocation | undefined, isCertified: boolean): void {

@@ -70,10 +70,14 @@ function protocolOf(text: string): { readonly scheme: "http" | "https"; readonly
 }
 
 /** In seconds, as in nginx. */
+const longestTimeout = 24 * 86_400;
 const defaultTimeouts = { connect: 5, read: 60, send: 60 };
 
 function timeouts(ingress: Manifest, controller: ControllerConfig): YamlMap {
-  const seconds = (name: string) => controller.of(ingress, name, (text) => positive(text.replace(/s$/, "")));
+  const seconds = (name: string) => {
+    const found = controller.of(ingress, name, (text) => positive(text.replace(/s$/, "")));
+    return found === undefined ? undefined : Math.min(found, longestTimeout);
+  };
   const connect = seconds("proxy-connect-timeout") ?? defaultTimeouts.connect;
   const read = seconds("proxy-read-timeout") ?? defaultTimeouts.read;
   const send = seconds("proxy-send-timeout") ?? defaultTimeouts.send;

@@ -1,5 +1,6 @@
-import { certificateOf, type Draft, type DraftCertificate } from "../draft.ts";
+import { certificateOf, type Draft, type DraftCertificate, type YamlMap } from "../draft.ts";
 import { type Manifest, titleOf } from "../manifests.ts";
+import { dismissAnnotations, peekAnnotation } from "./ingress-annotations.ts";
 
 /** Hosts with a certificate. */
 export interface CertifiedHosts {
@@ -41,11 +42,27 @@ export function importListeners(mains: readonly Manifest[], draft: Draft): void 
     for (const ingress of withTls) draft.noteLostProtection(titleOf(ingress), `tls: the input names no Secret: ${how}`);
     return;
   }
-  draft.listener(443, [...certificates.values()]);
+  draft.listener(443, [...certificates.values()], clientAuthority(mains));
   const [first] = certificates;
   const example = first === undefined ? "" : `, such as ${first[0]} at ${first[1].certFile.replace(/\/[^/]*$/, "")}`;
   draft.note(
     "listeners",
     `mount the Secrets of tls (${certificates.size}) where the listener https expects them${example}. Behind a load balancer that ends TLS, list it in \`trustedProxies\`, or redirects to https loop`,
   );
+}
+
+/**
+ * `clientCa`, where every Ingress asks clients for a certificate of the same Secret: it is a listener's, and would
+ * refuse the clients of other hosts.
+ */
+function clientAuthority(mains: readonly Manifest[]): YamlMap {
+  const needs = (ingress: Manifest) => {
+    const isOptional = !/^(?:on|)$/.test(peekAnnotation(ingress, "auth-tls-verify-client"));
+    return isOptional ? "" : peekAnnotation(ingress, "auth-tls-secret");
+  };
+  const [secret = "", ...others] = new Set(mains.map(needs));
+  const [, namespace, name] = /^([\w.-]+)\/([\w.-]+)$/.exec(secret) ?? [];
+  if (namespace === undefined || name === undefined || others.length > 0) return {};
+  for (const ingress of mains) dismissAnnotations(ingress, "auth-tls-secret", "auth-tls-verify-client");
+  return { clientCa: certificateOf(namespace, name).certFile.replace(/tls\.crt$/, "ca.crt") };
 }

@@ -61,7 +61,8 @@ export class IstioDestinations {
     const found = destinations.map((destination) => {
       const rule = this.#rulesOf(destination, namespace)[0];
       const where = rule === undefined ? "" : titleOf(rule);
-      return { where, settings: policySettings(this.#sections(destination, namespace), where, this.#draft) };
+      const policy = policySettings(this.#sections(destination, namespace), where, this.#draft);
+      return { where, settings: { ...this.#protocol(destination, namespace), ...policy } };
     });
     const [first] = found;
     if (first === undefined) return { timeouts: noTimeouts };
@@ -75,6 +76,14 @@ export class IstioDestinations {
     }
     const { timeouts = {}, ...others } = shared;
     return { ...others, timeouts: { ...noTimeouts, ...(isYamlMap(timeouts) ? timeouts : {}) } };
+  }
+
+  /** Istio takes the protocol from the Service's port. */
+  #protocol(destination: SourceObject, namespace: string): YamlMap {
+    const service = serviceOf(destination.text("host"), namespace);
+    const port = destination.object("port").number("number");
+    const isHttp2 = service !== undefined && this.#ports.speaksHttp2(service.namespace, service.name, port);
+    return isHttp2 ? { protocol: "http2" } : {};
   }
 
   /** The settings of a release for a service with `balance: hash`. */

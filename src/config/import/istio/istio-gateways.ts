@@ -22,7 +22,6 @@ interface Server {
   readonly listener: string;
   readonly hosts: readonly { readonly namespace: string; readonly host: string }[];
   readonly redirects: boolean;
-  readonly isPlain: boolean;
 }
 
 const mesh = "mesh";
@@ -66,8 +65,8 @@ export class IstioGateways {
       const bound = isMixed ? this.#bound.filter(({ names }) => names.includes(key)) : [];
       const ofServices = bound.flatMap(({ service, hosts }) => sharedHosts(server, service, hosts));
       const hosts = [...new Set([...server.hosts.map(({ host }) => host), ...ofServices])];
-      // Where all plain listeners redirect, the scheme says enough.
-      const isPart = this.#servers.some((one) => one.isPlain && !one.redirects);
+      // If it is the only plain listener, the scheme says enough.
+      const isPart = draft.listeners.some(({ name, certificates }) => name !== listener && certificates === undefined);
       const sites = bySpecificity(new Map(hosts.map((host) => [host, isPart ? [listener] : undefined])));
       for (const site of sites)
         virtualHosts.addRedirect(isMixed ? site : { ...site, specificity: first }, gateway, draft);
@@ -158,13 +157,12 @@ export class IstioGateways {
         return leaveOut(`${why}; a listener of Perch asks all or none`, true);
       }
       const redirects = tls.flag("httpsRedirect") === true;
-      const isPlain = protocol !== "HTTPS";
-      const listenerTls = isPlain ? undefined : listenerTlsOf(tls, gateway, this.#draft);
+      const listenerTls = protocol === "HTTPS" ? listenerTlsOf(tls, gateway, this.#draft) : undefined;
       tls.dismiss("mode");
       const { certificates, ...others } = listenerTls ?? {};
       const listener = this.#draft.listener(port, certificates, others);
       const hosts = (server.has("hosts") ? written : [anyHost]).map((host) => serverHost(host, gateway.namespace));
-      return [{ gateway, key, port, listener, hosts, redirects, isPlain }];
+      return [{ gateway, key, port, listener, hosts, redirects }];
     });
   }
 

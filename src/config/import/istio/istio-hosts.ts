@@ -27,14 +27,14 @@ export function hostsOf(manifest: Manifest, draft: Draft): readonly string[] {
 
 /**
  * In the namespace shop, `reviews`, `reviews.shop`, `reviews.shop.svc` and `reviews.shop.svc.cluster.local` are one
- * Service. The short name is that of the own namespace only.
+ * Service. The short name is that of the own namespace only. A cluster can have another domain than `cluster.local`.
  */
 function formsOf(host: string, namespace: string): readonly string[] {
   const service = serviceIn(host, namespace);
   if (service === undefined) return [host];
   const { name, namespace: own } = service;
   const long = `${name}.${own}`;
-  return [...(own === namespace ? [name] : []), long, `${long}.svc`, `${long}.svc.cluster.local`];
+  return [...(own === namespace ? [name] : []), long, `${long}.svc`, `${long}.svc.cluster.local`, host];
 }
 
 interface ServiceName {
@@ -44,7 +44,7 @@ interface ServiceName {
 
 /** The Service that a host names; undefined for other hosts, such as shop.example.com. */
 export function serviceIn(host: string, namespace: string): ServiceName | undefined {
-  const [, name = "", own = ""] = /^([^.*]+)(?:\.([^.]+)\.svc(?:\.cluster\.local)?)?$/.exec(host) ?? [];
+  const [, name = "", own = ""] = /^([^.*]+)(?:\.([^.]+)\.svc(?:\.[^*]+)?)?$/.exec(host) ?? [];
   if (name !== "") return { name, namespace: own || namespace };
   return host.endsWith(`.${namespace}`) && host.split(".").length === 2
     ? { name: host.slice(0, -namespace.length - 1), namespace }

@@ -69,7 +69,7 @@ export class IstioVirtualHosts {
   }
 
   #hasWider(host: string, { listeners, specificity }: Site): boolean {
-    return this.#routes.some(({ site }) => {
+    return [...this.#routes, ...this.#redirects].some(({ site }) => {
       if (site.specificity >= specificity || !overlap(site.listeners, listeners)) return false;
       return (site.hosts.length === 0 ? [anyHost] : site.hosts).some((wider) => covers(wider, host));
     });

@@ -6,7 +6,7 @@ import { type Manifest, titleOf } from "../manifests.ts";
 import { type Advice, noteUnread } from "../notes.ts";
 import type { SourceObject } from "../source-object.ts";
 import { ArgoAnalyses } from "./argo-analysis.ts";
-import { argoRouters, subsetsOf } from "./argo-routers.ts";
+import { argoRouters, isOfTraefik, subsetsOf } from "./argo-routers.ts";
 import { readSteps } from "./argo-steps.ts";
 import { type ImportedPlan, type KeptRule, PlanChecks } from "./plan.ts";
 import { PlanSteps } from "./plan-steps.ts";
@@ -140,6 +140,7 @@ function canaryPlan(canary: SourceObject, scope: CanaryScope): ImportedPlan {
     baseline: root === "" ? [baseline] : [baseline, `${root}.${namespace}`],
     candidate: hostOf(candidate, subsets?.candidate),
     routers: argoRouters(routing, rollout, draft),
+    isWeighted: isOfTraefik(routing),
     steps: steps.written(checks.judgesUsers ? 1 : 0),
     checks: checks.written(),
     kept,
@@ -263,6 +264,7 @@ function blueGreenPlan(
     baseline: [`${active}.${namespace}`],
     candidate: `${preview}.${namespace}`,
     routers: [],
+    isWeighted: false,
     steps: steps.written(0),
     checks: checks.written(),
     kept: [],

@@ -42,6 +42,11 @@ function gatewayApi(plugins: SourceObject, namespace: string): readonly Router[]
   return names.filter((name) => name !== "").map((name) => ({ title: `HTTPRoute ${own}/${name}`, routes: [] }));
 }
 
+/** Whether a TraefikService has the weights, which IngressRoutes refer to. */
+export function isOfTraefik(routing: SourceObject): boolean {
+  return routing.object("traefik").text("weightedTraefikServiceName") !== "";
+}
+
 /** Objects that no importer reads: the plan gets routes of its own. */
 function others(routing: SourceObject, rollout: Manifest, draft: Draft): readonly Router[] {
   const found: Router[] = [];
@@ -52,7 +57,6 @@ function others(routing: SourceObject, rollout: Manifest, draft: Draft): readonl
     found.push({ title: `${kind} ${rollout.namespace}/${of}`, routes: [] });
     draft.note(titleOf(rollout), `${kind} ${of}: not imported, so set the hosts and paths of its route by hand`);
   };
-  name("TraefikService", routing.object("traefik").text("weightedTraefikServiceName"));
   name("ApisixRoute", routing.object("apisix").object("route").text("name"));
   routing.object("apisix").dismiss();
   for (const mapping of routing.object("ambassador").texts("mappings")) name("Mapping", mapping);

@@ -84,6 +84,7 @@ function planOf(canary: Manifest, templates: readonly Manifest[], draft: Draft):
     baseline: [`${names.primary}.${namespace}`, `${names.apex}.${namespace}`],
     candidate: `${names.candidate}.${namespace}`,
     routers: ingress === "" ? [] : [{ title: `Ingress ${namespace}/${ingress}`, routes: [] }],
+    isWeighted: false,
     steps: steps.written(checks.judgesUsers ? 1 : 0),
     checks: checks.written(),
     kept: [],
@@ -124,13 +125,15 @@ function readStrategy(analysis: SourceObject, scope: StrategyScope): PlanSteps {
     else blueGreen(iterations, steps, scope);
     return steps;
   }
-  for (const weight of weightsOf(analysis)) {
+  const weights = weightsOf(analysis);
+  for (const weight of weights) {
     steps.setWeight(weight);
     steps.hold(everyMs);
   }
-  if (steps.count > 0) {
+  if ((weights.at(-1) ?? 100) < 100) {
     draft.note(where, "after the last step everyone gets the candidate at once; Flagger replaced the primary's Pods");
-  } else {
+  }
+  if (steps.count === 0) {
     draft.note(where, "it has neither stepWeight, stepWeights nor iterations: the plan waits for a person");
     steps.setWeight(0);
     steps.pause();

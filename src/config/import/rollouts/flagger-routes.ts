@@ -107,7 +107,22 @@ function httpRoute(canary: Manifest, service: SourceObject): object {
     apiVersion: "gateway.networking.k8s.io/v1",
     kind: "HTTPRoute",
     metadata: metadataOf(canary, apex),
-    spec: { parentRefs: service.peek("gatewayRefs"), hostnames: service.texts("hosts"), rules: [rule] },
+    spec: {
+      parentRefs: service.objects("gatewayRefs").map((parent) => parentRef(parent, port)),
+      hostnames: service.texts("hosts"),
+      rules: [rule],
+    },
+  };
+}
+
+/** A parent, which may be the Canary's own Service in a mesh. The one port that the Service has says nothing more. */
+function parentRef(parent: SourceObject, port: number): Loose {
+  const keys = parent.keys().filter((key) => key !== "group");
+  const group = parent.text("group");
+  const isOwnPort = parent.text("kind") === "Service" && parent.number("port") === port;
+  return {
+    ...taken(parent, isOwnPort ? keys.filter((key) => key !== "port") : keys),
+    ...(parent.has("group") ? { group: group === "core" ? "" : group } : {}),
   };
 }
 

@@ -1,40 +1,65 @@
 import type { Draft } from "../draft.ts";
-import { importGatewayApi } from "../gateway-api/gateway-api.ts";
 import { importVirtualServices } from "../istio/istio.ts";
 import { type Manifest, parseManifests, titleOf } from "../manifests.ts";
 import { argoPlans } from "./argo-rollout.ts";
 import { flaggerPlans } from "./flagger-canary.ts";
 import { placePlan } from "./place-plan.ts";
 import type { ImportedPlan } from "./plan.ts";
+import { isRouted } from "./routed-services.ts";
 
 /**
- * Imports Rollouts of Argo and Canaries of Flagger: each becomes the rollout plan of a release. To be called after all
- * other importers, since the plan belongs to the release of the routes that they found. Without any, the routes that
- * the original would have created are imported.
+ * The Rollouts of Argo and Canaries of Flagger in the input: each becomes the rollout plan of a release. They are read
+ * before the routes and placed after them, since a plan belongs to the release of the routes to its Services.
  */
-export function importRollouts(manifests: readonly Manifest[], draft: Draft): void {
-  for (const plan of [...argoPlans(manifests, draft), ...flaggerPlans(manifests, draft)]) {
-    if (placePlan(plan, draft)) continue;
-    const routers = importOwnRoutes(plan, manifests, draft).map((title) => ({ title, routes: [] }));
-    if (placePlan({ ...plan, routers }, draft)) continue;
-    draft.leftOut(titleOf(plan.manifest), "no route leads to its Services, so its plan is left out", true);
+export class ImportedRollouts {
+  /** Objects with the routes that the originals create, for those that have none in the input. */
+  readonly ownRoutes: readonly Manifest[];
+  readonly #plans: readonly { readonly plan: ImportedPlan; readonly own: readonly Manifest[] }[];
+  readonly #services: readonly Manifest[];
+  readonly #draft: Draft;
+
+  constructor(manifests: readonly Manifest[], draft: Draft) {
+    this.#draft = draft;
+    this.#services = manifests.filter(({ kind, group }) => kind === "Service" && group === "");
+    this.#plans = [...argoPlans(manifests, draft), ...flaggerPlans(manifests, draft)].map((plan) => {
+      const own = isRouted(plan, manifests) ? [] : parsed(plan);
+      if (own.length > 0) noteOwnRoutes(plan, own, draft);
+      return { plan, own };
+    });
+    this.ownRoutes = this.#plans.flatMap(({ own }) => own);
+  }
+
+  /** To be called once all routes are in the draft. */
+  place(): void {
+    const draft = this.#draft;
+    for (const { plan, own } of this.#plans) {
+      const isPlaced = placePlan(own.length === 0 ? plan : { ...plan, routers: routersOf(own) }, draft);
+      if (isPlaced || this.#placeAtService(plan, own)) continue;
+      draft.leftOut(titleOf(plan.manifest), "no route leads to its Services, so its plan is left out", true);
+    }
+  }
+
+  /** Where the objects with its routes could not be imported, the plan is for those who name its Service. */
+  #placeAtService(plan: ImportedPlan, tried: readonly Manifest[]): boolean {
+    const own = tried.length > 0 ? [] : parsed(plan).filter(({ spec }) => spec.has("http") && !spec.has("gateways"));
+    if (own.length === 0) return false;
+    noteOwnRoutes(plan, own, this.#draft);
+    importVirtualServices([...this.#services, ...own], this.#draft);
+    return placePlan({ ...plan, routers: routersOf(own) }, this.#draft);
   }
 }
 
-const routeKinds: ReadonlySet<string> = new Set(["HTTPRoute", "VirtualService", "Ingress"]);
+function parsed({ ownRoutes }: ImportedPlan): readonly Manifest[] {
+  const own = parseManifests(JSON.stringify({ kind: "List", items: ownRoutes }), "");
+  return own.ok ? own.manifests : [];
+}
 
-/** Returns the titles of the objects that stand for the missing ones. */
-function importOwnRoutes(plan: ImportedPlan, manifests: readonly Manifest[], draft: Draft): readonly string[] {
-  const where = titleOf(plan.manifest);
-  const missing = plan.routers.map(({ title }) => title).join(", ");
-  const own = parseManifests(JSON.stringify({ items: plan.ownRoutes }), "");
-  if (!own.ok) return [];
-  const made = own.manifests.filter(({ kind }) => routeKinds.has(kind)).map(titleOf);
-  const why = missing === "" ? "no route of the input leads to its Services" : `the input has no route of ${missing}`;
+const routersOf = (own: readonly Manifest[]) => own.map((manifest) => ({ title: titleOf(manifest), routes: [] }));
+
+function noteOwnRoutes({ manifest, routers }: ImportedPlan, own: readonly Manifest[], draft: Draft): void {
+  const missing = routers.map(({ title }) => title).join(", ");
+  const why = missing === "" ? "no route of the input leads to its Services" : `no route of ${missing} is imported`;
+  const made = own.filter(({ kind }) => kind !== "DestinationRule").map(titleOf);
   const hosts = "for the hosts that it names, or for the names of its Service";
-  draft.note(where, `${why}: its routes are ${hosts}, as those of a ${made.join(", ")} would be`);
-  const others = manifests.filter(({ kind }) => !routeKinds.has(kind));
-  importVirtualServices([...others, ...own.manifests], draft);
-  importGatewayApi([...others, ...own.manifests], draft);
-  return own.manifests.map(titleOf);
+  draft.note(titleOf(manifest), `${why}: its routes are ${hosts}, as those of ${made.join(", ")} would be`);
 }

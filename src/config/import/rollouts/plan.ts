@@ -23,6 +23,8 @@ export interface ImportedPlan {
   readonly candidate: string;
   /** What the original names; empty: every route to these Services is its own. */
   readonly routers: readonly Router[];
+  /** Whether only routes that lead to both versions already are its own. */
+  readonly isWeighted: boolean;
   readonly steps: readonly YamlValue[];
   readonly checks: readonly YamlMap[];
   readonly kept: readonly KeptRule[];

@@ -27,6 +27,7 @@ export function plannedRoutes(plan: ImportedPlan, draft: Draft): readonly Planne
       service.versions.find((version) => hostsOf(version).some((own) => isHost(own, host)))?.name;
     const baseline = plan.baseline.map(versionOf).find((name) => name !== undefined);
     const candidate = versionOf(plan.candidate);
+    if (candidate === undefined && plan.isWeighted) return [];
     return baseline === undefined || baseline === candidate ? [] : [{ route, service, baseline, candidate }];
   });
 }

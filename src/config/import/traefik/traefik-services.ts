@@ -1,4 +1,4 @@
-import { type Draft, pinName, type YamlMap, type YamlValue } from "../draft.ts";
+import { certificateOf, type Draft, pinName, type YamlMap, type YamlValue } from "../draft.ts";
 import { durationIn } from "../durations.ts";
 import { type Manifest, titleOf } from "../manifests.ts";
 import { perRequestWeights } from "../notes.ts";
@@ -26,6 +26,8 @@ interface Leaf {
   readonly scheme: string;
   readonly skipsVerification: boolean;
   readonly serverName: string;
+  /** A file of certificates that are trusted instead of the system's; empty if there is none. */
+  readonly ca: string;
   readonly ownHost: boolean;
   readonly settings: YamlMap;
 }
@@ -39,15 +41,19 @@ interface Resolved {
 const maxDepth = 10;
 
 /** Traefik waits for an answer as long as the client does. */
-const timeouts: YamlMap = { connect: "30s", responseHeaders: "24h", idle: "24h" };
+const timeouts: YamlMap = { connect: "30s", responseHeaders: "24d", idle: "24d" };
 
 export class TraefikServices {
   readonly #objects: ReadonlyMap<string, Manifest>;
+  /** ServersTransports as other namespaces name them: namespace-name. */
+  readonly #transports: ReadonlyMap<string, Manifest>;
   readonly #ports: ServicePorts;
   readonly #draft: Draft;
 
   constructor(manifests: readonly Manifest[], ports: ServicePorts, draft: Draft) {
     this.#objects = new Map(manifests.map((one) => [`${one.kind} ${one.namespace}/${one.name}`, one]));
+    const transports = manifests.filter(({ kind }) => kind === "ServersTransport");
+    this.#transports = new Map(transports.map((one) => [`${one.namespace}-${one.name}`, one]));
     this.#ports = ports;
     this.#draft = draft;
   }
@@ -58,6 +64,7 @@ export class TraefikServices {
     if ("problem" in found) return found;
     const { leaves, sticky } = found;
     const backends = leaves.map(({ backend }) => backend);
+    if (backends.length === 0) return { problem: "it has no services" };
     if (backends.every(({ weight }) => weight <= 0)) return { problem: "it has no service with a weight" };
     const served = backends.filter(({ weight }) => weight > 0);
     if (served.length > 1 && sticky === undefined) this.#draft.note(where, perRequestWeights);
@@ -115,11 +122,14 @@ export class TraefikServices {
     const where = titleOf(object);
     const main = this.#resolve(mirroring, namespace, where, depth + 1);
     if ("problem" in main) return main;
-    const [mirror, ...others] = mirroring.objects("mirrors");
-    if (others.length > 0) this.#draft.note(where, "mirroring: a release mirrors to one version only");
-    for (const other of others) other.dismiss();
-    const mirrorPercent = mirror?.number("percent") ?? 0;
-    if (mirror === undefined || mirrorPercent <= 0) return main;
+    const all = mirroring.objects("mirrors");
+    // Without a percentage a mirror gets nothing.
+    const active = all.filter((one) => (one.number("percent") ?? 0) > 0);
+    const [mirror] = active;
+    for (const other of all.filter((one) => one !== mirror)) other.dismiss();
+    if (active.length > 1) this.#draft.note(where, "mirroring: a release mirrors to one version only");
+    if (mirror === undefined) return main;
+    const mirrorPercent = mirror.number("percent") ?? 0;
     const copy = this.#resolve(mirror, namespace, where, depth + 1);
     const [leaf] = "problem" in copy ? [] : copy.leaves;
     if (leaf === undefined || ("leaves" in copy && copy.leaves.length > 1)) {
@@ -150,6 +160,7 @@ export class TraefikServices {
       scheme: written,
       skipsVerification: transport.flag("insecureSkipVerify") === true,
       serverName: transport.text("serverName"),
+      ca: this.#ca(transport, namespace, where),
       ownHost: ref.flag("passHostHeader") === false,
       settings: { ...balanceOf(ref), ...healthOf(ref), timeouts: { ...timeouts, ...timeoutsOf(transport) } },
     };
@@ -159,9 +170,23 @@ export class TraefikServices {
   /** The spec of a ServersTransport; empty if none is named, or it is not in the input, which is noted. */
   #transport(name: string, namespace: string, where: string): SourceObject {
     if (name === "") return new SourceObject({});
-    const found = this.#objects.get(`ServersTransport ${namespace}/${name.replace(/@.*$/, "")}`);
+    const bare = name.replace(/@kubernetescrd$/, "");
+    const found = this.#objects.get(`ServersTransport ${namespace}/${bare}`) ?? this.#transports.get(bare);
     if (found === undefined) this.#draft.note(where, `the ServersTransport ${namespace}/${name} is not in the input`);
     return found?.spec ?? new SourceObject({});
+  }
+
+  /** The file of a Secret or ConfigMap with root certificates; empty if there is none. */
+  #ca(transport: SourceObject, namespace: string, where: string): string {
+    const named = transport.objects("rootCAs").map((one) => one.text("secret") || one.text("configMap"));
+    const [secret, ...others] = [...transport.texts("rootCAsSecrets"), ...named];
+    if (secret === undefined) return "";
+    if (others.length > 0) {
+      const what = `the root certificates of ${[secret, ...others].join(", ")}: put all into one file`;
+      this.#draft.note(where, `${what}, and set \`tls.ca\` of the service`);
+      return "";
+    }
+    return certificateOf(namespace, secret).certFile.replace(/tls\.crt$/, "ca.crt");
   }
 
   /** A service of Perch has one setting for all its versions. */
@@ -175,7 +200,10 @@ export class TraefikServices {
       this.#draft.note(where, `the certificate of ${names} was not verified; here it is, as those of the others are`);
     }
     if (otherNames.length > 0) this.#draft.note(where, "serverName of one of several services: left out");
+    const [ca = "", ...otherCas] = new Set(secure.map((leaf) => leaf.ca));
+    if (otherCas.length > 0) this.#draft.note(where, "certificates that one of several services trusted: left out");
     const tls = {
+      ...(ca === "" || otherCas.length > 0 ? {} : { ca }),
       ...(secure.length > 0 && skipping.length === secure.length ? { insecureSkipVerify: true } : {}),
       ...(serverName === "" || otherNames.length > 0 ? {} : { serverName }),
     };

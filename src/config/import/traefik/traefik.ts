@@ -4,6 +4,7 @@ import { byAge, type Manifest, titleOf } from "../manifests.ts";
 import { type Advice, noteUnread } from "../notes.ts";
 import type { SourceObject } from "../source-object.ts";
 import { ServicePorts, weightedService } from "../weighted-versions.ts";
+import { type EntryPoints, entryPointsOf } from "./entry-points.ts";
 import { type MiddlewareEffects, Middlewares } from "./middlewares.ts";
 import { rewriteOf } from "./path-changes.ts";
 import { matchesOfRule, type RuleMatch, type RuleSyntax } from "./rule-matches.ts";
@@ -18,12 +19,16 @@ interface PlacedRoute {
   readonly priority: number;
 }
 
-/** Imports IngressRoutes, with the Middlewares, TraefikServices and ServersTransports that they refer to. */
-export function importIngressRoutes(manifests: readonly Manifest[], draft: Draft): void {
+/**
+ * Imports IngressRoutes, with the Middlewares, TraefikServices and ServersTransports that they refer to. `all` may have
+ * Traefik's own Deployment, which names its entry points.
+ */
+export function importIngressRoutes(manifests: readonly Manifest[], all: readonly Manifest[], draft: Draft): void {
   const ofTraefik = manifests.filter(({ group }) => traefikGroups.includes(group));
   const routes = ofTraefik.filter(({ kind }) => kind === "IngressRoute").toSorted(byAge);
   if (routes.length === 0) return;
-  const importer = new TraefikImporter(manifests, ofTraefik, draft);
+  const importer = new TraefikImporter(manifests, ofTraefik, entryPointsOf(all), draft);
+  importer.addGlobalRedirects();
   // Traefik tries the longer rule first, unless a priority says otherwise.
   const placed = routes.flatMap(placedRoutes).toSorted((a, b) => b.priority - a.priority);
   for (const route of placed) importer.add(route);
@@ -35,9 +40,8 @@ export function importIngressRoutes(manifests: readonly Manifest[], draft: Draft
 
 const advice: Readonly<Record<string, Advice>> = {
   clientAuth: { text: "clients needed a certificate; no equivalent", protects: true },
+  minVersion: { text: "not imported: set `minVersion` of the listener https" },
   options: { text: "not imported: the TLSOption may require certificates of clients", protects: true },
-  rootCAs: { text: "not imported: set `tls.ca` of the service" },
-  rootCAsSecrets: { text: "not imported: set `tls.ca` of the service" },
   certificatesSecrets: { text: "not imported: set `tls.cert` and `tls.key` of the service" },
 };
 
@@ -54,13 +58,31 @@ class TraefikImporter {
   readonly #services: TraefikServices;
   readonly #middlewares: Middlewares;
   readonly #options: ReadonlySet<string>;
+  readonly #entryPoints: EntryPoints;
 
-  constructor(manifests: readonly Manifest[], ofTraefik: readonly Manifest[], draft: Draft) {
+  constructor(manifests: readonly Manifest[], ofTraefik: readonly Manifest[], entryPoints: EntryPoints, draft: Draft) {
+    this.#entryPoints = entryPoints;
     this.#draft = draft;
     const options = ofTraefik.filter(({ kind }) => kind === "TLSOption");
     this.#options = new Set(options.map(({ namespace, name }) => `${namespace}/${name}`));
     this.#services = new TraefikServices(ofTraefik, new ServicePorts(manifests, draft), draft);
     this.#middlewares = new Middlewares(ofTraefik, draft);
+  }
+
+  /** Entry points that redirect to https do so before every route. */
+  addGlobalRedirects(): void {
+    for (const entryPoint of this.#entryPoints.redirecting) {
+      const port = this.#entryPoints.ports.get(entryPoint);
+      if (port === undefined) continue;
+      this.#draft.routes.push({
+        name: this.#draft.name("route", `${entryPoint}-to-https`),
+        match: { listeners: [this.#draft.listener(port)], scheme: "http" },
+        service: undefined,
+        release: undefined,
+        settings: { redirect: { scheme: "https", status: 308 } },
+        comment: `the entry point ${entryPoint} of Traefik`,
+      });
+    }
   }
 
   add({ manifest, route }: PlacedRoute): void {
@@ -150,10 +172,10 @@ class TraefikImporter {
     if (names.length === 0) {
       return { match: hasTls ? { listeners: [this.#draft.listener(443, certificates)] } : {} };
     }
-    const found = names.map((name) => entryPoints.get(name));
-    const unknown = names.filter((name) => !entryPoints.has(name));
+    const found = names.map((name) => this.#entryPoints.ports.get(name.toLowerCase()));
+    const unknown = names.filter((name) => !this.#entryPoints.ports.has(name.toLowerCase()));
     if (unknown.length === names.length) {
-      const known = [...entryPoints.keys()].join(", ");
+      const known = [...this.#entryPoints.ports.keys()].join(", ");
       return { problem: `the port of its entry point ${unknown.join(", ")} is not known, only those of ${known}` };
     }
     if (unknown.length > 0) {
@@ -177,21 +199,13 @@ class TraefikImporter {
     const secret = tls.text("secretName");
     const options = tls.object("options");
     // The notes of a TLSOption say what it does.
-    const isKnown = this.#options.has(`${options.text("namespace") || namespace}/${options.text("name")}`);
+    const isKnown = this.#options.has(`${options.peek("namespace") ?? namespace}/${options.peek("name")}`);
     if (isKnown) tls.dismiss("options");
     // Hints for those who issue certificates.
     tls.dismiss("domains", "store", "certResolver");
     return secret === "" ? [] : [certificateOf(namespace, secret)];
   }
 }
-
-/** The entry points of Traefik's own charts and examples. Their ports are in its start-up configuration. */
-const entryPoints: ReadonlyMap<string, number> = new Map([
-  ["web", 80],
-  ["http", 80],
-  ["websecure", 443],
-  ["https", 443],
-]);
 
 /** Version 2 is that of the older API group. In the newer one it shows by what only it has. */
 function syntaxOf({ group }: Manifest, route: SourceObject, rule: string): RuleSyntax {

@@ -9,8 +9,17 @@ const one = (refs: string, more = "") => route("app", [`{ ${more}backendRefs: [$
 describe("a backend that is not valid gets an error for its share of the requests", () => {
   test("a single backend of weight 0: 500", () => {
     const { config } = importedRoutes(one(to("shop", "weight: 0")));
-    expect(config).toMatch(/fault:\s+abort:\s+status: 500/);
-    expect(config).not.toContain("http://shop.shop");
+    expect(config).toMatch(/service: shop\n {4}fault:\s+abort:\s+status: 500/);
+    expect(config).not.toContain("releases:");
+  });
+
+  test("several, all of weight 0: 500", () => {
+    const { config } = importedRoutes(one(`${to("shop", "weight: 0")}, ${to("shop-canary", "weight: 0")}`));
+    expect(config).toMatch(/service: shop\n {4}fault:\s+abort:\s+status: 500/);
+  });
+
+  test("where nothing is left but errors, there is nothing to import", () => {
+    expect(importedRoutes(one("{ kind: Bucket, name: files }")).config).toBe("");
   });
 
   test("no backend, also where a later route would match: 500", () => {
@@ -44,7 +53,10 @@ spec:
 `;
     const app = one(to("shop", "namespace: other"));
     expect(importedRoutes(grant("shop"), app).config).toContain("http://shop.other:80");
-    expect(importedRoutes(grant("third"), app).config).toMatch(/status: 500/);
+    const other = route("z", [`{ matches: [{ path: { value: /z } }], backendRefs: [${to("z")}] }`]);
+    expect(importedRoutes(grant("third"), app, other).config).toMatch(
+      /service: no-backend\n {4}fault:\s+abort:\s+status: 500/,
+    );
     const { config, notes } = importedRoutes(app);
     expect(config).toContain("http://shop.other:80");
     expect(notes.join("\n")).toContain("needs a ReferenceGrant there");
@@ -98,13 +110,14 @@ spec:
   });
 
   test("CAs of a ConfigMap, and other names, are named", () => {
-    const { notes, lost } = importedRoutes(
+    const { config, notes, lost } = importedRoutes(
       policy(
         "{ hostname: s.internal, caCertificateRefs: [{ kind: ConfigMap, name: ca }], subjectAltNames: [{ type: URI }] }",
       ),
       one(to("shop")),
     );
-    expect(notes.join("\n")).toContain("mount ConfigMap ca (ca.crt), and set `tls.ca`");
+    expect(config).toMatch(/tls:\s+ca: \/etc\/perch\/tls\/shop-ca\/ca\.crt\s+serverName: s\.internal/);
+    expect(notes.join("\n")).toContain("mount the CAs of ConfigMap ca (ca.crt) as /etc/perch/tls/shop-ca/ca.crt");
     expect(lost.join("\n")).toContain("validation.subjectAltNames");
   });
 });

@@ -160,6 +160,13 @@ describe("hostnames of listeners", () => {
   });
 });
 
+test("a route is not written again for a listener that its host never reaches", () => {
+  const narrow = "{ name: narrow, port: 80, protocol: HTTP, hostname: shop.example.com }";
+  const app = route("app", [`{ backendRefs: [${to("shop")}] }`], { hostnames: "[shop.example.com]" });
+  const { config } = importedRoutes(gateway([narrow, http]), app);
+  expect(config.match(/name: app/g)).toHaveLength(1);
+});
+
 describe("allowedRoutes", () => {
   const listener = (allowed: string) =>
     gateway([`{ name: http, port: 80, protocol: HTTP, allowedRoutes: ${allowed} }`], { namespace: "infra" });
@@ -174,6 +181,9 @@ describe("allowedRoutes", () => {
     ["those with another label", selector("{ matchLabels: { team: red } }"), false],
     ["by name", selector("{ matchLabels: { kubernetes.io/metadata.name: shop } }"), true],
     ["by an expression", selector("{ matchExpressions: [{ key: team, operator: NotIn, values: [red] }] }"), true],
+    ["not by another", selector("{ matchExpressions: [{ key: team, operator: NotIn, values: [blue] }] }"), false],
+    ["with any value", selector("{ matchExpressions: [{ key: team, operator: Exists }] }"), true],
+    ["without the label", selector("{ matchExpressions: [{ key: team, operator: DoesNotExist }] }"), false],
     ["another kind only", "{ namespaces: { from: All }, kinds: [{ kind: GRPCRoute }] }", false],
   ])("%s", (_what, allowed, attached) => {
     const { routeOf, notes } = importedRoutes(listener(allowed), namespace, app);

@@ -1,5 +1,6 @@
 import { expect } from "vitest";
 import { importManifests } from "../../../../src/config/import/import-manifests.ts";
+import { withoutUpstreamCertificates } from "../../../../src/config/import/mounted-files.ts";
 import { stickySecretFile } from "../../../../src/config/import/write-draft.ts";
 import { createEngine, type EngineRequest } from "../../../../src/index.ts";
 
@@ -72,7 +73,8 @@ export function importedRoutes(...documents: readonly string[]) {
   if (!result.ok) return { config: "", notes, lost, routeOf: () => null };
   expect(result.defects).toEqual([]);
   // The certificates and the secret are files of the machine that serves.
-  const loadable = withoutCertificates(result.config).replaceAll(`secretFile: ${stickySecretFile}`, "path: /");
+  const served = withoutUpstreamCertificates(withoutCertificates(result.config));
+  const loadable = served.replaceAll(`secretFile: ${stickySecretFile}`, "path: /");
   const engine = createEngine(loadable, { env: {} });
   return {
     config: result.config,

@@ -59,9 +59,8 @@ describe("GRPCRoutes", () => {
   });
 
   test("without a valid backend are unavailable", () => {
-    const { config } = importedRoutes(
-      route("calls", ["{ matches: [{ method: { service: a } }] }"], { kind: "GRPCRoute" }),
-    );
+    const rules = ["{ matches: [{ method: { service: a } }] }", `{ backendRefs: [${to("calls")}] }`];
+    const { config } = importedRoutes(route("calls", rules, { kind: "GRPCRoute" }));
     expect(config).toMatch(/abort:\s+status: 503/);
   });
 
@@ -125,6 +124,11 @@ describe("redirects", () => {
     ["matches: [{ path: { type: Exact, value: /old } }], ", /redirect:\s+path: \/old\s+status: 301/],
   ])("of the status alone go to the same URL (%s)", (match, wanted) => {
     expect(redirected(match, "{ statusCode: 301 }").config).toMatch(wanted);
+  });
+
+  test("to a path that Perch cannot write are left out, and do not go to the same URL", () => {
+    const path = '{ path: { type: ReplaceFullPath, replaceFullPath: "/new?q=1" } }';
+    expect(redirected("", path).config).toBe("");
   });
 
   test("whose scheme Perch does not have are left out, and named", () => {

@@ -82,6 +82,56 @@ describe("TLS", () => {
     expect(config).toMatch(toHttps);
   });
 
+  test("there is a listener for http, and one for https with the certificates of the Secrets", () => {
+    const { config, notes } = imported(secure({}));
+    expect(config).toMatch(
+      /name: http\s+address: "\*:8080"\s+(?:#.*\s+)?- name: https\s+address: "\*:8443"\s+tls:\s+certificates:\s+- certFile: \/etc\/perch\/tls\/shop-s\/tls\.crt/,
+    );
+    expect(notes.join("\n")).toContain("such as shop/s at /etc/perch/tls/shop-s");
+  });
+
+  test("what requests get, by scheme, and for a path of its own", () => {
+    const answer = answers(secure({}));
+    expect(answer({ url: "/x?y=1" })).toBe("308 https://shop.example.com/x?y=1");
+    expect(answer({ url: "https://shop.example.com/x" })).toBe("shop/stable");
+    expect(answers(secure({ "ssl-redirect": "false" }))({ url: "/x" })).toBe("shop/stable");
+    expect(answers(secure({ "force-ssl-redirect": "true" }, "[]"))({ url: "/x" })).toBe(
+      "308 https://shop.example.com/x",
+    );
+  });
+
+  test("a host with a certificate has HSTS, as by default", () => {
+    expect(imported(secure({})).config).toContain("strict-transport-security: max-age=31536000; includeSubDomains");
+    expect(web({}).config).not.toContain("strict-transport-security");
+    const off = `
+apiVersion: v1
+kind: ConfigMap
+metadata: { name: ingress-nginx-controller, namespace: ingress-nginx }
+data: { hsts: "false" }
+`;
+    expect(imported(`${secure({})}---${off}`).config).not.toContain("strict-transport-security");
+  });
+
+  test("client certificates are the listener's, if every Ingress asks for them; else they are lost, and named first", () => {
+    const mutual = secure({ "auth-tls-secret": "shop/client-ca" });
+    const { config, notes } = imported(mutual);
+    expect(config).toMatch(/tls\.key\s+clientCa: \/etc\/perch\/tls\/shop-client-ca\/ca\.crt/);
+    expect(notes.join("\n")).not.toContain("auth-tls");
+    const mixed = imported(`${mutual}---${ingress("open", {}, [{ path: "/", service: "open" }], "open.example.com")}`);
+    expect(mixed.config).not.toContain("clientCa:");
+    expect(mixed.notes[0]).toBe(
+      "Ingress shop/web: auth-tls-secret: set `tls.clientCa` on the listener, which then applies to all its hosts",
+    );
+    expect(
+      imported(secure({ "auth-tls-secret": "shop/ca", "auth-tls-verify-client": "optional" })).config,
+    ).not.toContain("clientCa:");
+  });
+
+  test("without a Secret the lost certificate stands first", () => {
+    const { notes } = imported(secure({}, "[{ hosts: [shop.example.com] }]"));
+    expect(notes[0]).toContain("Ingress shop/web: tls: the input names no Secret");
+  });
+
   test("with ssl-redirect: false they are served, and a note says so", () => {
     const { config, notes } = imported(secure({ "ssl-redirect": "false" }));
     expect(config).not.toContain("scheme");

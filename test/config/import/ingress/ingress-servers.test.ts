@@ -96,6 +96,13 @@ describe("the path type counts", () => {
     expect(answers(`${main}---${canary.replace("pathType: ImplementationSpecific, ", "")}`)({})).toBe("shop/canary");
   });
 
+  test("a canary of the main Ingress's own Service has no effect, as in ingress-nginx", () => {
+    const own = ingress("canary", { canary: "true", "canary-weight": "9" }, [{ path: "/", service: "shop" }]);
+    const { config, notes } = imported(`${main}---${own}`);
+    expect(config).not.toContain("releases:");
+    expect(notes.join("\n")).toContain("Ingress shop/canary: its Service is that of shop.example.com/");
+  });
+
   test("a note says that a canary applied to other paths of its Service", () => {
     const web = ingress("web", {}, [
       { path: "/", service: "shop" },
@@ -126,6 +133,40 @@ describe("a pattern or rewrite of one Ingress, for the others of its host", () =
   });
 });
 
+describe("a path that Perch would read differently", () => {
+  test.each([
+    ["with an empty segment", "/a//b", "/a/b"],
+    ["with a dot segment", "/a/../b", "/b"],
+    ["with an escape", "/%7Eb", "/~b"],
+  ])("%s is left out, instead of matching another one", (_what, path, url) => {
+    const yaml = ingress("web", {}, [
+      { path, service: "odd" },
+      { path: "/even", service: "even" },
+    ]);
+    expect(answers(yaml)({ url })).toBe("404");
+    expect(imported(yaml).notes.join("\n")).toContain(`the path ${path} of shop.example.com has no request`);
+  });
+
+  test.each([
+    ["a space", "/b ar", "/b%20ar/x"],
+    ["letters beyond ASCII", "/äpfel", "/%C3%A4pfel/x"],
+  ])("%s is what clients write as an escape", (_what, path, url) => {
+    expect(answers(ingress("web", {}, [{ path, service: "odd" }]))({ url })).toBe("odd/stable");
+  });
+});
+
+test("two prefixes that differ by the slash at their end", () => {
+  const answer = answers(
+    ingress("web", {}, [
+      { path: "/a.b", service: "without" },
+      { path: "/a.b/", service: "with" },
+    ]),
+  );
+  expect(answer({ url: "/a.b" })).toBe("without/stable");
+  expect(answer({ url: "/a.b/x" })).toBe("with/stable");
+  expect(answer({ url: "/a-b/x" })).toBe("404");
+});
+
 describe("a wildcard host stands for one label", () => {
   const wild = ingress("wild", {}, [{ path: "/", service: "wild" }], "*.example.com");
   test.each([
@@ -153,6 +194,23 @@ describe("a wildcard host stands for one label", () => {
     const answer = answers(`${aliased}---${main}`);
     expect(answer({})).toBe("shop/stable");
     expect(answer({ host: "a.b.example.com" })).toBe("one/stable");
+  });
+});
+
+describe("of two Ingresses with the same path", () => {
+  const named = (name: string, created = "") =>
+    ingress(name, {}, [{ path: "/", service: name }]).replace(
+      "metadata: { ",
+      created === "" ? "metadata: { " : `metadata: { creationTimestamp: "${created}", `,
+    );
+  test.each([
+    ["the older one wins", named("a", "2026-01-02T00:00:00Z"), named("b", "2026-01-01T00:00:00Z"), "b", "a"],
+    ["without times the first one wins", named("a"), named("b"), "a", "b"],
+  ])("%s", (_what, first, second, winner, loser) => {
+    expect(imported(`${first}---${second}`).served({})).toBe(`${winner}/stable`);
+    expect(imported(`${first}---${second}`).notes.join("\n")).toContain(
+      `Ingress shop/${loser}: shop.example.com/ is already served by another Ingress: left out`,
+    );
   });
 });
 

@@ -2,6 +2,9 @@ import { describe, expect, test } from "vitest";
 import { imported } from "../asked.ts";
 import { answers, ingress, pair, web } from "./ingresses.ts";
 
+/** With a route that is served: a configuration of errors alone is none. */
+const other = ingress("other", {}, [{ path: "/", service: "other" }], "other.example.com");
+
 describe("annotations with an equivalent", () => {
   const pattern = "ImplementationSpecific";
   test.each([
@@ -107,7 +110,7 @@ describe("annotations with an equivalent", () => {
 
   test("a rewrite that has no equivalent gets 404, as the path could reach what it hides", () => {
     const yaml = ingress("web", { "rewrite-target": "/public$request_uri" }, [{ path: "/x", service: "shop" }]);
-    expect(answers(yaml)({ url: "/x" })).toBe("404");
+    expect(answers(`${yaml}---${other}`)({ url: "/x" })).toBe("404");
   });
 
   test("a rewritten route keeps responses, and sends no prefix, as ingress-nginx does", () => {
@@ -137,7 +140,8 @@ describe("annotations with an equivalent", () => {
       "upstream-hash-by: not imported: `balance: hash`",
     ],
   ])("a note names %s", (_what, values: Record<string, string>, note) => {
-    expect(web(values).notes.join("\n")).toContain(note);
+    const yaml = ingress("web", values, [{ path: "/", service: "shop" }]);
+    expect(imported(`${yaml}---${other}`).notes.join("\n")).toContain(note);
   });
 
   test("every annotation of a canary but those of the canary is named", () => {
@@ -164,6 +168,10 @@ describe("defaults of ingress-nginx are written out", () => {
     expect(config).toMatch(/retries:\s+attempts: 2\s+on:\s+- connect-failure\s+- reset-before-response\s+routes/);
     expect(config).toMatch(/maxBodySize: 1MiB/);
     expect(notes).toEqual([]);
+  });
+
+  test("a timeout over the maximum is the maximum, and not the default", () => {
+    expect(web({ "proxy-read-timeout": "999999999" }).config).toMatch(/responseHeaders: 2073600s\s+idle: 2073600s/);
   });
 
   test("no note of 1 MiB stands beside another size, and 0 is no limit", () => {

@@ -151,3 +151,19 @@ describe("a DestinationRule", () => {
     expect(config).toContain("balance: round-robin");
   });
 });
+
+test.each([
+  ["{ name: grpc-web, port: 80 }", true],
+  ["{ name: http2, port: 80 }", true],
+  ["{ name: web, port: 80, appProtocol: kubernetes.io/h2c }", true],
+  ["{ name: http, port: 80 }", false],
+  ["{ name: grpc, port: 81 }", false],
+])("a Service with the port %s: HTTP/2 is %s", (port, isHttp2) => {
+  const service = `---
+apiVersion: v1
+kind: Service
+metadata: { name: shop, namespace: shop }
+spec: { ports: [${port}] }
+`;
+  expect(converted(shop + service).config.includes("protocol: http2")).toBe(isHttp2);
+});

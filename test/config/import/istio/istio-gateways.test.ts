@@ -105,6 +105,20 @@ describe("httpsRedirect", () => {
     expect(served({ headers: { host: "other.example" } })).toBeUndefined();
   });
 
+  test("not of a host whose own server does not redirect, even where none of its routes matches", () => {
+    const { config, served } = imported(
+      gateway("secure", [redirecting]) +
+        gateway("open", ["{ port: { number: 80, protocol: HTTP }, hosts: [open.example] }"]) +
+        virtualService({
+          hosts: "[open.example]",
+          gateways: "[open]",
+          routes: [`{ match: [{ uri: { exact: /a } }], route: [${to("a")}] }`],
+        }),
+    );
+    expect(served({ url: "/a", headers: { host: "open.example" } })).toBe("a/stable");
+    expect(config).toMatch(/hosts: \[ open\.example \] }\s+service: a\s+fault:\s+abort:\s+status: 404/);
+  });
+
   test("of the hosts that want it, on their port only", () => {
     const some = "{ port: { number: 80, protocol: HTTP }, hosts: [shop/a.example], tls: { httpsRedirect: true } }";
     const other = "{ port: { number: 8000, protocol: HTTP }, hosts: ['*'] }";
@@ -272,6 +286,7 @@ describe("a Service in every form of its name", () => {
       ["shop"],
     ],
     ["reviews.shop.svc", ["reviews", "reviews.shop"], []],
+    ["reviews.shop.svc.my.domain", ["reviews", "reviews.shop.svc", "reviews.shop.svc.my.domain"], ["my.domain"]],
     ["reviews.other.svc.cluster.local", ["reviews.other", "reviews.other.svc"], ["reviews", "reviews.shop"]],
     ["reviews.example", ["reviews.example"], ["reviews", "reviews.shop"]],
   ])("%s", (host, answered, others) => {

@@ -245,6 +245,32 @@ spec:
     expect(config).toMatch(/- http:\/\/web-old\.shop:80\s+canary:\s+endpoints:\s+- http:\/\/web-new\.shop:80/);
   });
 
+  test("Traefik: the routes to both Services have it", () => {
+    const ingressRoute = (name: string, path: string, to: string) => `
+apiVersion: traefik.io/v1alpha1
+kind: IngressRoute
+metadata: { name: ${name}, namespace: shop }
+spec: { entryPoints: [web], routes: [{ kind: Rule, match: "Host(\`shop.example.com\`) && PathPrefix(\`${path}\`)", services: [${to}] }] }
+`;
+    const traefikService = `
+apiVersion: traefik.io/v1alpha1
+kind: TraefikService
+metadata: { name: shop, namespace: shop }
+spec: { weighted: { services: [{ name: shop-stable, port: 80 }, { name: shop-canary, port: 80 }] } }
+`;
+    const { config, name } = importedPlan(
+      documents(
+        routing("traefik: { weightedTraefikServiceName: shop }"),
+        traefikService,
+        ingressRoute("shop", "/", "{ kind: TraefikService, name: shop }"),
+        ingressRoute("fixed", "/fixed", "{ name: shop-stable, port: 80 }"),
+      ),
+    );
+    expect(config.match(new RegExp(`release: ${name}\\n?`, "g"))).toHaveLength(1);
+    expect(config.match(/- http:\/\/shop-canary\.shop/g)).toHaveLength(1);
+    expect(config.match(/- name: /g)?.length).toBeGreaterThan(1);
+  });
+
   test("without any route it is for the names of the Service", () => {
     const { served, config, notes } = importedPlan(
       documents(canary("{ setWeight: 20 }"), service("shop-stable"), service("shop-canary")),
@@ -253,6 +279,16 @@ spec:
     expect(served({ headers: { host: "shop-stable.shop" } })).toBe("shop-stable/stable");
     expect(served({ headers: { host: "shop.example.com" } })).toBeUndefined();
     expect(notes.join("\n")).toContain("no route of the input leads to its Services");
+  });
+
+  test("with an Ingress of another controller it is for the names of the root Service", () => {
+    const alb = ingress("shop", "shop-root").replace("ingressClassName: nginx", "ingressClassName: alb");
+    const { served, notes } = importedPlan(
+      documents(routing("alb: { ingress: shop, servicePort: 80, rootService: shop-root }"), alb),
+    );
+    expect(served({ headers: { host: "shop-root.shop" } })).toBe("shop-stable/stable");
+    expect(served({ headers: { host: "shop.example.com" } })).toBeUndefined();
+    expect(notes.join("\n")).toContain("no route of Ingress shop/shop is imported");
   });
 
   test("a split by the number of Pods needs a second Service beside the one that selects them", () => {

@@ -86,6 +86,14 @@ describe("strategies", () => {
     expect(stepsOf(analysis)).toEqual(steps);
   });
 
+  test.each([
+    ["{ stepWeight: 10, maxWeight: 50 }", true],
+    ["{ stepWeight: 50 }", false],
+  ])("that the last step is followed by everyone is named: %s", (analysis, isNamed) => {
+    const { notes } = importedPlan(canary(analysis));
+    expect(notes.some((note) => note.includes("after the last step everyone"))).toBe(isNamed);
+  });
+
   test("without an analysis everyone gets the candidate in one step", () => {
     expect(stepsOf("{ interval: 1m, stepWeight: 5 }", "skipAnalysis: true")).toEqual([{ weight: 100, hold: "0s" }]);
   });
@@ -275,6 +283,28 @@ describe("routes", () => {
     expect(served({ url: "/api/x", headers: { "x-v": "a.b" } })).toBe("shop-primary/primary");
     expect(served({ url: "/api/x", headers: { "x-v": "ab" } })).toBeUndefined();
     expect(served({ url: "/x", headers: { "x-v": "a.b" } })).toBeUndefined();
+  });
+
+  test("they are on the listeners of their Gateway", () => {
+    const gateway = `
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: { name: gateway, namespace: shop }
+spec:
+  gatewayClassName: x
+  listeners: [{ name: web, port: 443, protocol: HTTPS, tls: { certificateRefs: [{ name: cert }] } }]
+`;
+    const service = "{ port: 80, gatewayRefs: [{ name: gateway }], hosts: [shop.example.com] }";
+    const { config } = importedPlan(documents(gateway, canary(analysis, service)));
+    expect(config).toMatch(/match: \{ listeners: \[ https \], hosts: \[ shop\.example\.com \] \}/);
+  });
+
+  test("in a mesh of Gateway API they are for the names of the Service", () => {
+    const service =
+      "{ port: 80, gatewayRefs: [{ group: core, kind: Service, name: shop, namespace: shop, port: 80 }] }";
+    const { served } = importedPlan(canary(analysis, service));
+    expect(served({ headers: { host: "shop.shop" } })).toBe("shop-primary/primary");
+    expect(served({ headers: { host: "shop.example.com" } })).toBeUndefined();
   });
 
   test("a match with a part that Perch cannot express is left out of them", () => {
