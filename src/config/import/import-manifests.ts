@@ -2,7 +2,7 @@ import { loadConfigText, maxConfigBytes } from "../load.ts";
 import { UnfitFileError } from "../named-files.ts";
 import type { Diagnostic } from "../schema-kit/diagnostics.ts";
 import { Draft, type DraftParts, type Note } from "./draft.ts";
-import { isErrorRoute } from "./gateway-api/error-routes.ts";
+import { isErrorRoute } from "./error-routes.ts";
 import { importGatewayApi } from "./gateway-api/gateway-api.ts";
 import { importIngresses } from "./ingress/ingress-nginx.ts";
 import { importVirtualServices } from "./istio/istio.ts";

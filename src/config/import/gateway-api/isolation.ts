@@ -1,7 +1,7 @@
 import type { Draft } from "../draft.ts";
+import { errorRoute } from "../error-routes.ts";
 import { titleOf } from "../manifests.ts";
 import { type Place, placeMatch, type Site } from "./attachments.ts";
-import { errorRoute } from "./error-routes.ts";
 import type { GatewayListener, Gateways } from "./gateways.ts";
 import { bySpecificity, covers, type Hostname, intersection } from "./hostnames.ts";
 

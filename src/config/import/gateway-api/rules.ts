@@ -1,10 +1,10 @@
 import type { Draft, YamlMap, YamlValue } from "../draft.ts";
+import { errorRoute } from "../error-routes.ts";
 import { type Manifest, titleOf } from "../manifests.ts";
 import { redirectedMatch } from "../redirects.ts";
 import type { SourceObject } from "../source-object.ts";
 import { type WeightedService, weightedService } from "../weighted-versions.ts";
 import { type Backend, type BackendReader, type Backends, routeFilters } from "./backends.ts";
-import { errorRoute } from "./error-routes.ts";
 import { filterSettings } from "./http-route-filters.ts";
 import { retries, routeTimeouts, serviceTimeouts, sessionCookie, sticky } from "./rule-settings.ts";
 

@@ -1,5 +1,5 @@
 import type { Draft, DraftRoute, DraftVersion, YamlMap, YamlValue } from "../draft.ts";
-import { errorRoute } from "../gateway-api/error-routes.ts";
+import { errorRoute } from "../error-routes.ts";
 import { type Manifest, titleOf } from "../manifests.ts";
 import { mirrorOf, ServicePorts } from "../weighted-versions.ts";
 import type { ControllerConfig } from "./controller-config.ts";

@@ -1,4 +1,4 @@
-import type { Draft, DraftRoute, YamlMap } from "../draft.ts";
+import type { Draft, DraftRoute, YamlMap } from "./draft.ts";
 
 /** The name never resolves (RFC 6761), and no request gets there: the fault replies first. */
 const nowhere = "http://no-backend.invalid:80";
