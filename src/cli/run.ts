@@ -94,7 +94,7 @@ export const commands: readonly CommandEntry[] = [
   },
   {
     name: "import",
-    summary: "Convert Ingresses with canaries, HTTPRoutes and VirtualServices to a configuration.",
+    summary: "Convert configurations of ingress-nginx, Gateway API, Istio, Traefik, Argo or Flagger.",
     load: async () => (await import("./import.ts")).importCommand,
   },
 ];

@@ -44,7 +44,7 @@ export class Screen {
    * block stays: it says what the reader must know of all the others, such as that the connection is lost.
    */
   #fitting(lines: readonly string[]): readonly string[] {
-    const most = Math.max(2, (this.#terminal.rows?.() ?? Number.POSITIVE_INFINITY) - 1);
+    const most = Math.max(2, (this.#terminal.rows?.() || Number.POSITIVE_INFINITY) - 1);
     if (lines.length <= most) return lines;
     const kept = Math.max(most - 2, 0);
     const more = `… ${lines.length - kept - 1} more lines; make the window higher`;

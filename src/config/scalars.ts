@@ -152,7 +152,7 @@ const hostAndPort = /^(?:\[([0-9A-Fa-f:.]+)\]|([^:[\]]*)):(\d{1,5})$/;
 
 /** `host:port` to listen on; the host is `*` or an IP address, IPv6 in brackets. */
 export const bindAddress: Schema<BindAddress> = scalar({
-  what: "an address such as 0.0.0.0:8080",
+  what: 'an address such as "*:8080"',
   parse: parseBindAddress,
   json: { type: "string", pattern: "^(?:\\*|\\[[0-9A-Fa-f:.]+\\]|[0-9.]+):[0-9]{1,5}$" },
 });
@@ -165,7 +165,7 @@ function parseBindAddress(written: string): BindAddress | ParseError {
   const every = everyHost.exec(written);
   if (every !== null) return withValidPort("*", Number(every[1]));
   const parts = hostAndPort.exec(written);
-  if (parts === null) return new ParseError(`${quote(written)} is not an address such as 0.0.0.0:8080 or [::]:8080`);
+  if (parts === null) return new ParseError(`${quote(written)} is not an address such as "*:8080" or [::]:8080`);
   const [, inBrackets, outside = "", portText] = parts;
   const address = parseAddress(inBrackets ?? outside);
   const port = Number(portText);
@@ -185,7 +185,7 @@ const maxSocketPath = 107;
 
 /** Where a listener listens: `host:port`, or `unix:` and an absolute path. */
 export const listenAddress: Schema<BindAddress | { readonly path: string }> = scalar({
-  what: "an address such as 0.0.0.0:8080 or unix:/run/perch.sock",
+  what: 'an address such as "*:8080" or unix:/run/perch.sock',
   parse: (written) => (written.startsWith("unix:") ? parseSocketPath(written) : parseBindAddress(written)),
   json: { type: "string", pattern: "^(?:(?:\\*|\\[[0-9A-Fa-f:.]+\\]|[0-9.]+):[0-9]{1,5}|unix:/.+)$" },
 });

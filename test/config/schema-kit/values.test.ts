@@ -163,7 +163,7 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
     "a listener on IPv6 without brackets",
     "0.0.0.0:8080",
     "::1:8080",
-    ['3:14: error: "::1:8080" is not an address such as 0.0.0.0:8080 or [::]:8080'],
+    ['3:14: error: "::1:8080" is not an address such as "*:8080" or [::]:8080'],
   ],
   [
     "a trusted proxy that is not an address",
