@@ -58,8 +58,13 @@ const routersOf = (own: readonly Manifest[]) => own.map((manifest) => ({ title: 
 
 function noteOwnRoutes({ manifest, routers }: ImportedPlan, own: readonly Manifest[], draft: Draft): void {
   const missing = routers.map(({ title }) => title).join(", ");
-  const why = missing === "" ? "no route of the input leads to its Services" : `no route of ${missing} is imported`;
-  const made = own.filter(({ kind }) => kind !== "DestinationRule").map(titleOf);
-  const hosts = "for the hosts that it names, or for the names of its Service";
-  draft.note(titleOf(manifest), `${why}: its routes are ${hosts}, as those of ${made.join(", ")} would be`);
+  const why =
+    missing === ""
+      ? "no route of the input leads to its Services"
+      : `${missing} is not in the input, or has no route that was imported`;
+  const hosts = own.flatMap(({ spec }) => spec.texts("hosts")).join(", ");
+  draft.note(
+    titleOf(manifest),
+    `${why}: its route is for requests to ${hosts}; add the object to the input, or set the route's match.hosts`,
+  );
 }

@@ -288,7 +288,7 @@ spec: { weighted: { services: [{ name: shop-stable, port: 80 }, { name: shop-can
     );
     expect(served({ headers: { host: "shop-root.shop" } })).toBe("shop-stable/stable");
     expect(served({ headers: { host: "shop.example.com" } })).toBeUndefined();
-    expect(notes.join("\n")).toContain("no route of Ingress shop/shop is imported");
+    expect(notes.join("\n")).toContain("Ingress shop/shop is not in the input, or has no route that was imported");
   });
 
   test("a split by the number of Pods needs a second Service beside the one that selects them", () => {
