@@ -43,6 +43,8 @@ export interface DraftCertificate {
 
 export interface DraftListener {
   readonly name: string;
+  /** Whose it is: each gateway of the input had addresses of its own. */
+  readonly source: string;
   /** The port of the original, where clients connect to. */
   readonly port: number;
   /** Undefined: plain HTTP. */
@@ -87,6 +89,10 @@ export class Draft {
   readonly releases: DraftRelease[] = [];
   readonly routes: DraftRoute[] = [];
   /** By place and text, so that each is listed once. */
+  /** The gateway whose routes are imported now. */
+  #source = "";
+  /** Which routes are of which gateway, by index. */
+  readonly #sources: { readonly source: string; readonly first: number; readonly end: number }[] = [];
   readonly #notes = new Map<string, Note>();
   readonly #names = new Map<string, Set<string>>();
   /** The next number by kind and name: many routes of one object have its name. */
@@ -131,11 +137,12 @@ export class Draft {
    * parts of the input for one port are collected; where some speak TLS and others do not, the listener speaks TLS.
    */
   listener(port: number, certificates?: readonly DraftCertificate[], tls: YamlMap = {}): string {
-    const at = this.listeners.findIndex((one) => one.port === port);
+    const source = this.#source;
+    const at = this.listeners.findIndex((one) => one.port === port && one.source === source);
     const known = this.listeners[at];
     if (known === undefined) {
-      const name = port === 80 ? "http" : port === 443 ? "https" : `port-${port}`;
-      this.listeners.push({ name, port, certificates, tls });
+      const name = this.name("listener", port === 80 ? "http" : port === 443 ? "https" : `port-${port}`);
+      this.listeners.push({ name, source, port, certificates, tls });
       return name;
     }
     const added = (certificates ?? []).filter(
@@ -151,6 +158,36 @@ export class Draft {
     return known.name;
   }
 
+  /**
+   * Runs what imports the routes of one gateway. Its listeners are not shared with other gateways, whose clients came to
+   * other addresses.
+   */
+  from(source: string, run: () => void): void {
+    const first = this.routes.length;
+    this.#source = source;
+    run();
+    if (this.routes.length > first) this.#sources.push({ source, first, end: this.routes.length });
+  }
+
+  /**
+   * Binds the routes to the listeners of their gateways if there are several of these: a route would else take requests
+   * that never came to its gateway. Returns the gateways.
+   */
+  separateSources(): readonly string[] {
+    const sources = [...new Set(this.#sources.map(({ source }) => source))];
+    if (sources.length < 2) return sources;
+    for (const { source, first, end } of this.#sources) {
+      this.#source = source;
+      const own = this.listeners.filter((one) => one.source === source).map(({ name }) => name);
+      const listeners = own.length === 0 ? [this.listener(80)] : own;
+      for (let index = first; index < end; index++) {
+        const route = this.routes[index];
+        if (route !== undefined) this.routes[index] = { ...route, match: { listeners, ...route.match } };
+      }
+    }
+    return sources;
+  }
+
   /** Lets clients of this listener speak HTTP/2 without TLS. With TLS they choose HTTP/2 by ALPN. */
   serveH2c(listener: string): void {
     const at = this.listeners.findIndex(({ name }) => name === listener);
@@ -159,7 +196,7 @@ export class Draft {
   }
 
   /** A valid name that is unique within its kind. */
-  name(kind: "attribute" | "service" | "release" | "route", wanted: string): string {
+  name(kind: "attribute" | "listener" | "service" | "release" | "route", wanted: string): string {
     const taken = this.#names.get(kind) ?? new Set<string>();
     this.#names.set(kind, taken);
     const base = resourceNameOf(wanted);

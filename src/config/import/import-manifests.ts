@@ -48,11 +48,12 @@ export function importManifests(sources: readonly ImportSource[]): Imported {
   const given = manifests.filter(isRead);
   const rollouts = new ImportedRollouts(given, draft);
   const read = [...given, ...rollouts.ownRoutes];
-  importIngresses(read, draft);
-  importGatewayApi(read, draft);
-  importVirtualServices(read, draft);
-  importIngressRoutes(read, manifests, draft);
-  rollouts.place();
+  draft.from("ingress-nginx", () => importIngresses(read, draft));
+  draft.from("Gateway API", () => importGatewayApi(read, draft));
+  draft.from("Istio", () => importVirtualServices(read, draft));
+  draft.from("Traefik", () => importIngressRoutes(read, manifests, draft));
+  draft.from("plans", () => rollouts.place());
+  noteSources(draft.separateSources(), draft);
   noteUnreadKinds(manifests, draft);
   const files = sources.map(({ file }) => file);
   const first = written(usableParts(draft), draft, files);
@@ -61,6 +62,16 @@ export function importManifests(sources: readonly ImportSource[]): Imported {
     return servesNothing(first.parts) ? nothing(manifests, draft) : imported(first);
   const second = written(loadableParts(first.parts, draft, problemIn), draft, files);
   return servesNothing(second.parts) ? nothing(manifests, draft) : imported(second);
+}
+
+function noteSources(sources: readonly string[], draft: Draft): void {
+  if (sources.length < 2) return;
+  const places = sources.map((source) => {
+    const names = draft.listeners.filter((one) => one.source === source).map(({ name }) => name);
+    return `${source}: ${names.join(", ")}`;
+  });
+  const what = `has routes of several gateways, which had addresses of their own, so each has listeners of its own (${places.join("; ")})`;
+  draft.note("the input", `${what}: lead the clients of each to these, or import them one by one`);
 }
 
 interface Written {

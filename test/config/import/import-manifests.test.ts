@@ -2,6 +2,8 @@ import { describe, expect, test } from "vitest";
 import { importManifests } from "../../../src/config/import/import-manifests.ts";
 import { parseManifests } from "../../../src/config/import/manifests.ts";
 import { imported } from "./asked.ts";
+import { importedRoutes, route } from "./gateway-api/manifests.ts";
+import { ingress } from "./ingress/ingresses.ts";
 
 const httpRoute = (rules: readonly string[], name = "shop") => `
 ---
@@ -165,4 +167,25 @@ test("a manifest knows its API version, its age, and whether it names its namesp
   const [manifest] = parsed.ok ? parsed.manifests : [];
   expect(manifest).toMatchObject({ group: "apps", version: "v1", createdAt: "2026-01-01T00:00:00Z" });
   expect(manifest?.hasNamespace).toBe(false);
+});
+
+describe("routes of several gateways", () => {
+  const hostless = route("any", ["{ backendRefs: [{ name: any, port: 80 }] }"], { parents: "[{ name: missing }]" });
+  const ofIngress = ingress("shop", {}, [{ path: "/api", service: "shop" }]);
+  const { notes, routeOf } = importedRoutes(ofIngress, hostless);
+
+  test("have listeners of their own, so that none takes requests of another gateway", () => {
+    const [note = "", ...others] = notes.filter((one) => one.includes("several gateways"));
+    const [, ofNginx = "", ofGateway = ""] = /ingress-nginx: (\S+); Gateway API: (\S+)\)/.exec(note) ?? [];
+    expect([others, ofNginx === ofGateway]).toEqual([[], false]);
+    expect(routeOf({ listener: ofNginx, url: "/api" })).toBe("shop");
+    expect(routeOf({ listener: ofNginx, url: "/secret" })).toBeNull();
+    expect(routeOf({ listener: ofGateway, url: "/api" })).toBe("any");
+  });
+
+  test("of one gateway have none", () => {
+    const alone = importedRoutes(ofIngress);
+    expect(alone.routeOf({ url: "/api" })).toBe("shop");
+    expect(alone.config).not.toContain("listeners");
+  });
 });
