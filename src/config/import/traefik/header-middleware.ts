@@ -40,7 +40,9 @@ export function headerSettings(headers: SourceObject, where: string, draft: Draf
 
 const fieldsOf = (map: SourceObject): Fields => map.keys().map((name) => [name, map.text(name)] as const);
 
-function edited(fields: Fields, message: "request" | "response", where: string, draft: Draft) {
+/** The later of two fields counts: names are the same in upper and lower case. */
+function edited(written: Fields, message: "request" | "response", where: string, draft: Draft) {
+  const fields = [...new Map(written.map(([name, value]) => [name.toLowerCase(), [name, value] as const])).values()];
   const set = fields.filter(([, value]) => value !== "");
   const remove = fields.filter(([, value]) => value === "").map(([name]) => name);
   return headerEdits({ set, add: [], remove }, message, where, draft);

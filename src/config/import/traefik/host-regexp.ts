@@ -8,14 +8,15 @@ const severalLabels = /^(?:\.[+*]|\((?:\?:)?\.[+*]\))\\\./;
 
 /**
  * The hosts that a pattern matches, as Perch's own patterns: names, and `*.` for one label or more. Empty: any host.
- * Undefined if others would match too, such as `a.b.example.com` for `[a-z]+\.example\.com`.
+ * Undefined if others would match too, such as `a.b.example.com` for `[a-z]+\.example\.com`, or if the pattern matches
+ * more, as `example\.com$` matches every name that ends so.
  */
 export function hostsOfPattern(pattern: string): readonly string[] | undefined {
-  const text = pattern
-    .replace(/^\(\?i\)/, "")
-    .replace(/^\^/, "")
-    .replace(/\$$/, "");
+  const whole = pattern.replace(/^\(\?i\)/, "");
+  const text = whole.replace(/^\^/, "").replace(/\$$/, "");
   if (/^\.[*+]$/.test(text)) return [];
+  const isAnchored = (whole.startsWith("^") || severalLabels.test(whole)) && whole.endsWith("$");
+  if (!isAnchored) return undefined;
   const hosts = alternatives(text)?.flatMap((one) => hostOf(one) ?? "");
   if (hosts === undefined || hosts.length > maxHosts) return undefined;
   return hosts.every((host) => accepts(hostPattern, host)) ? hosts : undefined;

@@ -24,10 +24,18 @@ export interface MiddlewareEffects {
   readonly redirects: readonly PartialRedirect[];
   /** `retries` of the service. */
   readonly retries: YamlMap;
+  /** The rate limit in `settings`, and the middleware that it is of. */
+  readonly limit: { readonly limit: RateLimit; readonly title: string } | undefined;
   /** The Host header for the upstream; empty if it stays. */
   readonly host: string;
   /** Why the route cannot be imported: its requests would go where they did not. */
   readonly problem: string | undefined;
+}
+
+interface RateLimit {
+  readonly requests: number;
+  readonly per: string;
+  readonly burst: number;
 }
 
 type Writable = { -readonly [key in keyof MiddlewareEffects]: MiddlewareEffects[key] };
@@ -81,6 +89,7 @@ export class Middlewares {
       prefixes: [],
       redirects: [],
       retries: {},
+      limit: undefined,
       host: "",
       problem: undefined,
     };
@@ -134,7 +143,7 @@ export class Middlewares {
       effects.settings = mergedSettings(effects.settings, settings);
       if (host !== "") effects.host = host;
     } else if (type === "rateLimit") {
-      effects.settings = { ...effects.settings, ...rateLimit(middleware, title, this.#draft) };
+      this.#limit(rateLimit(middleware, title, this.#draft), title, where, effects);
     } else if (type === "retry") {
       effects.retries = retry(middleware, title, this.#draft);
     } else if (type === "buffering") {
@@ -146,6 +155,23 @@ export class Middlewares {
       this.#draft.noteLostProtection(where, `${type} of ${title}: no equivalent; it may protect the route`);
       spec.dismiss(type);
     }
+  }
+
+  /** A route has one limit: the lower rate. */
+  #limit(limit: RateLimit | undefined, title: string, where: string, effects: Writable): void {
+    if (limit === undefined) return;
+    const known = effects.limit;
+    const [kept, other] =
+      known === undefined || isStricter(limit, known.limit) ? [{ limit, title }, known] : [known, { limit, title }];
+    effects.limit = kept;
+    effects.settings = { ...effects.settings, rateLimit: { ...kept.limit } };
+    if (other === undefined) return;
+    const { requests, per, burst } = other.limit;
+    this.#draft.note(
+      where,
+      `rateLimit of ${other.title}: a route has one limit, the stricter, which is that of ${kept.title}; this one is left out: ${requests} per ${per}, burst ${burst}`,
+      burst < kept.limit.burst,
+    );
   }
 
   /** The change of the path; undefined if the middleware is of another type. */
@@ -168,32 +194,38 @@ export class Middlewares {
   }
 }
 
-/** Edits of headers by several middlewares: the later one wins. */
+/** Edits of headers by several middlewares: the later one wins, and of responses the first, which sees them last. */
 function mergedSettings(a: YamlMap, b: YamlMap): YamlMap {
   const merged: Record<string, YamlValue> = { ...a };
   for (const [key, value] of Object.entries(b)) {
     const known = merged[key];
-    merged[key] = isYamlMap(known) && isYamlMap(value) && key !== "cors" ? mergedEdits(known, value) : value;
+    const isEdits = isYamlMap(known) && isYamlMap(value) && key !== "cors";
+    if (!isEdits) merged[key] = value;
+    else merged[key] = key === "responseHeaders" ? mergedEdits(value, known) : mergedEdits(known, value);
   }
   return merged;
 }
 
+/** `b` wins. Names are in lower case. */
 function mergedEdits(a: YamlMap, b: YamlMap): YamlMap {
-  const [setA, setB] = [a["set"], b["set"]];
-  const [removeA, removeB] = [a["remove"], b["remove"]];
-  const set = { ...(isYamlMap(setA) ? setA : {}), ...(isYamlMap(setB) ? setB : {}) };
-  const remove = [...(Array.isArray(removeA) ? removeA : []), ...(Array.isArray(removeB) ? removeB : [])];
+  const actions = new Map<string, YamlValue | undefined>();
+  for (const { set, remove } of [a, b]) {
+    for (const name of Array.isArray(remove) ? remove : []) actions.set(name, undefined);
+    for (const [name, value] of isYamlMap(set) ? Object.entries(set) : []) actions.set(name, value);
+  }
+  const set = [...actions].flatMap(([name, value]) => (value === undefined ? [] : [[name, value] as const]));
+  const remove = [...actions].filter(([, value]) => value === undefined).map(([name]) => name);
   return {
-    ...(Object.keys(set).length === 0 ? {} : { set }),
-    ...(remove.length === 0 ? {} : { remove: [...new Set(remove)] }),
+    ...(set.length === 0 ? {} : { set: Object.fromEntries(set) }),
+    ...(remove.length === 0 ? {} : { remove }),
   };
 }
 
-function rateLimit(middleware: SourceObject, where: string, draft: Draft): YamlMap {
+function rateLimit(middleware: SourceObject, where: string, draft: Draft): RateLimit | undefined {
   const requests = middleware.number("average") ?? 0;
   if (requests <= 0) {
     middleware.dismiss();
-    return {};
+    return undefined;
   }
   const per = middleware.take("period", (text) => (/^\d+$/.test(text) ? `${text}s` : durationIn(text) || undefined));
   const burst = middleware.number("burst") ?? 1;
@@ -203,7 +235,20 @@ function rateLimit(middleware: SourceObject, where: string, draft: Draft): YamlM
     middleware.dismiss("sourceCriterion");
   }
   middleware.dismiss("redis");
-  return { rateLimit: { requests, per: per ?? "1s", burst: Math.max(1, burst) } };
+  return { requests, per: per ?? "1s", burst: Math.max(1, burst) };
+}
+
+const unitMs: ReadonlyMap<string, number> = new Map([
+  ["h", 3_600_000],
+  ["m", 60_000],
+  ["s", 1_000],
+]);
+
+/** Whether a limit allows fewer requests in the long run; at the same rate, fewer at once. */
+function isStricter(a: RateLimit, b: RateLimit): boolean {
+  const rate = ({ requests, per }: RateLimit) =>
+    requests / (Number.parseFloat(per) * (unitMs.get(per.replace(/^[\d.]+/, "")) ?? 1));
+  return rate(a) < rate(b) || (rate(a) === rate(b) && a.burst < b.burst);
 }
 
 const maxAttempts = 10;

@@ -97,7 +97,7 @@ function hostRegexp({ args }: RuleTest, found: Found, syntax: RuleSyntax): strin
   for (const arg of args) {
     const known = hostsOfPattern(syntax === "v2" ? `^${patternOfTemplate(arg, ".+")}$` : arg);
     if (known === undefined) {
-      return "Perch has no patterns for hosts. Write *.example.com, if it may match any host below example.com";
+      return "Perch has no patterns for hosts, and without ^ and $ others match too. Write *.example.com, if it may match any host below example.com";
     }
     // Any host: the test excludes nothing.
     if (known.length === 0) return undefined;

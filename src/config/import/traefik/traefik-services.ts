@@ -62,7 +62,8 @@ export class TraefikServices {
   target(services: readonly SourceObject[], namespace: string, where: string): TraefikTarget | Problem {
     const found = this.#weighted(services, namespace, where, 0);
     if ("problem" in found) return found;
-    const { leaves, sticky } = found;
+    const { sticky } = found;
+    const leaves = this.#withOneMirror(found.leaves, where);
     const backends = leaves.map(({ backend }) => backend);
     if (backends.length === 0) return { problem: "it has no services" };
     if (backends.every(({ weight }) => weight <= 0)) return { problem: "it has no service with a weight" };
@@ -76,9 +77,18 @@ export class TraefikServices {
     };
   }
 
+  #withOneMirror(leaves: readonly Leaf[], where: string): readonly Leaf[] {
+    const [first, ...others] = leaves.filter(({ backend }) => backend.mirrorPercent !== undefined);
+    if (first === undefined || others.length === 0) return leaves;
+    const names = others.map(({ backend }) => backend.name).join(", ");
+    this.#draft.note(where, `mirroring: a release mirrors to one version only; not to ${names}`);
+    return leaves.filter((leaf) => !others.includes(leaf));
+  }
+
   #weighted(refs: readonly SourceObject[], namespace: string, where: string, depth: number): Resolved | Problem {
     const leaves: Leaf[] = [];
     let sticky: SourceObject | undefined;
+    const whole = refs.reduce((sum, ref) => sum + Math.max(0, ref.number("weight") ?? 1), 0);
     for (const ref of refs) {
       const weight = ref.number("weight") ?? 1;
       const found = this.#resolve(ref, namespace, where, depth);
@@ -87,10 +97,24 @@ export class TraefikServices {
       const total = found.leaves.reduce((sum, { backend }) => sum + backend.weight, 0);
       for (const leaf of found.leaves) {
         const share = total === 0 || refs.length === 1 ? leaf.backend.weight : (weight * leaf.backend.weight) / total;
-        leaves.push({ ...leaf, backend: { ...leaf.backend, weight: Math.round(share * 1e6) / 1e6 } });
+        const part = refs.length === 1 || whole === 0 ? 1 : Math.max(0, weight) / whole;
+        const backend = this.#mirrorOfPart(leaf.backend, part, where);
+        if (backend !== undefined)
+          leaves.push({ ...leaf, backend: { ...backend, weight: Math.round(share * 1e6) / 1e6 } });
       }
     }
     return { leaves, sticky };
+  }
+
+  /** A release mirrors a share of all its requests: one of a part of them is smaller. Undefined if nothing is left. */
+  #mirrorOfPart(backend: WeightedBackend, part: number, where: string): WeightedBackend | undefined {
+    const { mirrorPercent, name } = backend;
+    if (mirrorPercent === undefined || part === 1) return backend;
+    const scaled = Math.round(mirrorPercent * part * 1e4) / 1e4;
+    if (scaled === 0) return undefined;
+    const what = `${mirrorPercent} % of the requests of one of several services were mirrored to ${name}`;
+    this.#draft.note(where, `mirroring: ${what}; here ${scaled} % of all requests are, as many, but of all services`);
+    return { ...backend, mirrorPercent: scaled };
   }
 
   #resolve(ref: SourceObject, namespace: string, where: string, depth: number): Resolved | Problem {

@@ -1,8 +1,8 @@
 import type { Draft, DraftCertificate, YamlMap } from "../draft.ts";
-import { certificateOf } from "../draft.ts";
+import { certificateOf, isYamlMap } from "../draft.ts";
 import { byAge, type Manifest, titleOf } from "../manifests.ts";
 import { type Advice, noteUnread } from "../notes.ts";
-import type { SourceObject } from "../source-object.ts";
+import { SourceObject } from "../source-object.ts";
 import { ServicePorts, weightedService } from "../weighted-versions.ts";
 import { type EntryPoints, entryPointsOf } from "./entry-points.ts";
 import { type MiddlewareEffects, Middlewares } from "./middlewares.ts";
@@ -12,6 +12,12 @@ import { TraefikServices, type TraefikTarget } from "./traefik-services.ts";
 
 /** The API groups of Traefik 3 and of Traefik 2. */
 export const traefikGroups: readonly string[] = ["traefik.io", "traefik.containo.us"];
+
+/** The listener of an entry point, and the middlewares of all its routes. */
+interface Place {
+  readonly listeners: readonly string[];
+  readonly middlewares: readonly string[];
+}
 
 interface PlacedRoute {
   readonly manifest: Manifest;
@@ -28,6 +34,7 @@ export function importIngressRoutes(manifests: readonly Manifest[], all: readonl
   const routes = ofTraefik.filter(({ kind }) => kind === "IngressRoute").toSorted(byAge);
   if (routes.length === 0) return;
   const importer = new TraefikImporter(manifests, ofTraefik, entryPointsOf(all), draft);
+  importer.findSecurePorts(routes.filter(({ spec }) => spec.has("tls")));
   importer.addGlobalRedirects();
   // Traefik tries the longer rule first, unless a priority says otherwise.
   const placed = routes.flatMap(placedRoutes).toSorted((a, b) => b.priority - a.priority);
@@ -60,14 +67,28 @@ class TraefikImporter {
   readonly #middlewares: Middlewares;
   readonly #options: ReadonlySet<string>;
   readonly #entryPoints: EntryPoints;
+  /** Those where a route has TLS. */
+  readonly #securePorts: Set<number>;
 
   constructor(manifests: readonly Manifest[], ofTraefik: readonly Manifest[], entryPoints: EntryPoints, draft: Draft) {
     this.#entryPoints = entryPoints;
+    this.#securePorts = new Set([...entryPoints.secure].flatMap((name) => entryPoints.ports.get(name) ?? []));
     this.#draft = draft;
     const options = ofTraefik.filter(({ kind }) => kind === "TLSOption");
     this.#options = new Set(options.map(({ namespace, name }) => `${namespace}/${name}`));
     this.#services = new TraefikServices(ofTraefik, new ServicePorts(manifests, draft), draft);
     this.#middlewares = new Middlewares(ofTraefik, draft);
+  }
+
+  /** Finds the ports where objects with `tls` are served. A listener cannot serve plain HTTP beside TLS. */
+  findSecurePorts(withTls: readonly Manifest[]): void {
+    const add = (name: string) => {
+      const port = this.#entryPoints.ports.get(name);
+      if (port !== undefined && !this.#isPlain(name)) this.#securePorts.add(port);
+    };
+    const named = withTls.map(({ spec }) => entryPointNames(spec));
+    for (const name of named.flat()) add(name);
+    if (named.some((names) => names.length === 0)) for (const name of this.#defaults(true)) add(name);
   }
 
   /** Entry points that redirect to https do so before every route. */
@@ -100,24 +121,31 @@ class TraefikImporter {
     const { namespace } = manifest;
     const where = titleOf(manifest);
     if (manifest.spec.has("parentRefs")) return "it has parents, whose rules narrow its own";
-    const listeners = this.#listeners(manifest);
-    if ("problem" in listeners) return listeners.problem;
+    const places = this.#places(manifest);
+    if ("problem" in places) return places.problem;
     const { matches, problems } = matchesOfRule(rule, syntaxOf(manifest, route, rule));
     if (matches.length === 0) return problems.join("; ");
-    const effects = this.#middlewares.effects(route.objects("middlewares"), namespace, where);
-    if (effects.problem !== undefined) return effects.problem;
+    const own = route.objects("middlewares");
+    const placed = places.map(({ listeners, middlewares }) => {
+      const all = [...middlewares.map((name) => new SourceObject({ name })), ...own];
+      return { listeners, effects: this.#middlewares.effects(all, namespace, where) };
+    });
+    const failed = placed.find(({ effects }) => effects.problem !== undefined);
+    if (failed !== undefined) return failed.effects.problem;
     const target = this.#services.target(route.objects("services"), namespace, where);
-    if ("problem" in target && effects.redirects.length === 0) return target.problem;
+    if ("problem" in target && placed.some(({ effects }) => effects.redirects.length === 0)) return target.problem;
     for (const one of problems) {
       this.#draft.leftOut(
         where,
         `a part of the route ${rule} is left out: ${one}; other routes may match its requests`,
       );
     }
-    for (const match of matches) {
-      const placed = { ...match, match: { ...listeners.match, ...match.match } };
-      this.#addRedirects(placed, effects, manifest);
-      if (!("problem" in target)) this.#addForwarding(placed, effects, target, manifest);
+    for (const { listeners, effects } of mergedPlaces(placed)) {
+      for (const match of matches) {
+        const here = { ...match, match: { listeners, ...match.match } };
+        this.#addRedirects(here, effects, manifest);
+        if (!("problem" in target)) this.#addForwarding(here, effects, target, manifest);
+      }
     }
     return undefined;
   }
@@ -164,36 +192,64 @@ class TraefikImporter {
     });
   }
 
-  /** The listeners of the entry points, or why the object's routes have none. */
-  #listeners({ spec, namespace }: Manifest): { readonly match: YamlMap } | { readonly problem: string } {
-    const names = spec.texts("entryPoints");
+  /** Where the object's routes are served, or why they are not. */
+  #places(manifest: Manifest): readonly Place[] | { readonly problem: string } {
+    const { spec, namespace } = manifest;
+    const { ports, secure } = this.#entryPoints;
     const hasTls = spec.has("tls");
     const certificates = this.#certificates(spec.object("tls"), namespace);
-    if (hasTls && names.length === 0 && certificates.length === 0) this.#noteCertificate();
-    if (names.length === 0) {
-      return { match: hasTls ? { listeners: [this.#draft.listener(443, certificates)] } : {} };
-    }
-    const found = names.map((name) => this.#entryPoints.ports.get(name.toLowerCase()));
-    const unknown = names.filter((name) => !this.#entryPoints.ports.has(name.toLowerCase()));
-    if (unknown.length === names.length) {
-      const known = [...this.#entryPoints.ports.keys()].join(", ");
+    const written = entryPointNames(spec);
+    const names = written.length > 0 ? written : this.#defaults(hasTls);
+    const unknown = names.filter((name) => !ports.has(name));
+    if (unknown.length > 0 && unknown.length === names.length) {
+      const known = [...ports.keys()].join(", ");
       return { problem: `the port of its entry point ${unknown.join(", ")} is not known, only those of ${known}` };
     }
     if (unknown.length > 0) {
       this.#draft.leftOut(`the entry point ${unknown.join(", ")}`, "left out for all routes: its port is not known");
     }
+    const known = names.filter((name) => ports.has(name));
     // With `tls` a route takes requests over TLS only, on every entry point.
-    const ports = new Set(found.filter((port) => port !== undefined));
-    if (hasTls) ports.delete(80);
-    if (ports.size === 0) return { problem: "it has `tls`, and its entry points are those of plain HTTP" };
-    if (ports.has(443) && certificates.length === 0) this.#noteCertificate();
-    const listeners = [...ports].map((port) => this.#draft.listener(port, port === 443 ? certificates : undefined));
-    return { match: { listeners } };
+    const isServed = (name: string) =>
+      hasTls ? !this.#isPlain(name) : secure.has(name) || !this.#securePorts.has(ports.get(name) ?? 0);
+    const served = known.filter(isServed);
+    if (served.length === 0 && hasTls) return { problem: "it has `tls`, and its entry points are those of plain HTTP" };
+    const mixed = known.filter((name) => !hasTls && !isServed(name)).join(", ");
+    const why = `without \`tls\` it was served over plain HTTP on ${mixed || "the default entry points"}, beside routes with TLS, and a listener cannot do both`;
+    if (served.length === 0) return { problem: why };
+    if (mixed !== "") this.#draft.leftOut(titleOf(manifest), `left out on the entry point ${mixed}: ${why}`);
+    return served.map((name) => {
+      const isSecure = hasTls || secure.has(name);
+      const port = ports.get(name) ?? 0;
+      const listener = this.#draft.listener(port, isSecure ? certificates : undefined);
+      if (isSecure && certificates.length === 0) this.#noteCertificate(name, listener);
+      if (!isSecure && port === 443) {
+        this.#draft.note(`the entry point ${name}`, "neither it nor a route has `tls`: its listener is for plain HTTP");
+      }
+      return { listeners: [listener], middlewares: this.#entryPoints.middlewares.get(name) ?? [] };
+    });
   }
 
-  #noteCertificate(): void {
+  /** Whether all that an entry point serves is plain HTTP. */
+  #isPlain(name: string): boolean {
+    const { ports, redirecting, secure } = this.#entryPoints;
+    return !secure.has(name) && (ports.get(name) === 80 || redirecting.includes(name));
+  }
+
+  /** The entry points of objects that name none. */
+  #defaults(hasTls: boolean): readonly string[] {
+    const { defaults, ports, secure } = this.#entryPoints;
+    const isSecure = (name: string) => secure.has(name) || this.#securePorts.has(ports.get(name) ?? 0);
+    if (!hasTls) {
+      return defaults.length === 0 ? ["web"] : defaults.filter((name) => secure.has(name) || !isSecure(name));
+    }
+    const found = defaults.filter((name) => isSecure(name) || (!this.#isPlain(name) && /secure|https|tls/.test(name)));
+    return found.length === 0 ? ["websecure"] : found;
+  }
+
+  #noteCertificate(name: string, listener: string): void {
     const source = "where no Secret is named, Traefik uses a certificate of its resolver or its default";
-    this.#draft.note("the entry point websecure", `${source}: add those to the listener https`);
+    this.#draft.note(`the entry point ${name}`, `${source}: add those to the listener ${listener}`);
   }
 
   #certificates(tls: SourceObject, namespace: string): readonly DraftCertificate[] {
@@ -207,6 +263,24 @@ class TraefikImporter {
     return secret === "" ? [] : [certificateOf(namespace, secret)];
   }
 }
+
+interface PlacedEffects {
+  readonly listeners: readonly string[];
+  readonly effects: MiddlewareEffects;
+}
+
+/** Listeners with the same effects share a route. */
+function mergedPlaces(placed: readonly PlacedEffects[]): readonly PlacedEffects[] {
+  const merged = new Map<string, PlacedEffects>();
+  for (const { listeners, effects } of placed) {
+    const key = JSON.stringify(effects);
+    merged.set(key, { listeners: [...new Set([...(merged.get(key)?.listeners ?? []), ...listeners])], effects });
+  }
+  return [...merged.values()];
+}
+
+const entryPointNames = (spec: SourceObject): readonly string[] =>
+  spec.texts("entryPoints").map((name) => name.toLowerCase());
 
 /** Version 2 is that of the older API group. In the newer one it shows by what only it has. */
 function syntaxOf({ group }: Manifest, route: SourceObject, rule: string): RuleSyntax {
@@ -226,6 +300,8 @@ function withForwardedPrefix({ settings, prefixes }: MiddlewareEffects, pathPref
   const [prefix] = prefixes;
   if (prefixes.length !== 1 || prefix === undefined || pathPrefix?.startsWith(prefix) !== true) return settings;
   const { requestHeaders } = settings;
+  const removed = isYamlMap(requestHeaders) ? requestHeaders["remove"] : undefined;
+  if (Array.isArray(removed) && removed.includes("x-forwarded-prefix")) return settings;
   const edits = typeof requestHeaders === "object" && !Array.isArray(requestHeaders) ? (requestHeaders as YamlMap) : {};
   const set = typeof edits["set"] === "object" && !Array.isArray(edits["set"]) ? (edits["set"] as YamlMap) : {};
   return { ...settings, requestHeaders: { ...edits, set: { "x-forwarded-prefix": prefix, ...set } } };

@@ -18,6 +18,7 @@ describe("rules that routes can express", () => {
     ["an absent header", "!HeaderRegexp(`x-app`, `.*`)", [{ headers: { "x-app": { exists: false } } }]],
     ["a parameter", "Query(`debug`, `1`)", [{ query: { debug: { equals: "1" } } }]],
     ["a parameter without a value", "Query(`debug`)", [{ query: { debug: { equals: "" } } }]],
+    ["any host below, without a start", "HostRegexp(`.+\\.example\\.com$`)", [{ hosts: ["*.example.com"] }]],
     ["any host below", "HostRegexp(`^.+\\.example\\.com$`)", [{ hosts: ["*.example.com"] }]],
     [
       "a host and any host below",
@@ -74,6 +75,8 @@ describe("what a route cannot express is left out, instead of matching more", ()
   test.each([
     ["the opposite of a path", "Host(`a.example`) && !PathPrefix(`/api`)", "!PathPrefix(`/api`)"],
     ["an address", "ClientIP(`10.0.0.0/8`)", "ClientIP(`10.0.0.0/8`)"],
+    ["hosts that end so", "HostRegexp(`example\\.com$`)", "without ^ and $ others match too"],
+    ["hosts that begin so", "HostRegexp(`^.+\\.example\\.com`)", "without ^ and $ others match too"],
     ["one label of a host", "HostRegexp(`^[a-z]+\\.example\\.com$`)", "Perch has no patterns for hosts"],
     ["an unknown test", "Weather(`sunny`)", "Weather(`sunny`): no equivalent"],
     ["a wildcard in Host", "Host(`*.example.com`)", "*.example.com is not a host"],

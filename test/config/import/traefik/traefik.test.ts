@@ -123,6 +123,102 @@ spec: { template: { spec: { containers: [{ name: traefik, args: ["--entrypoints.
     expect(config).toMatch(/routes:\n[^-]*- name: web-to-https\n\s+match: \{ listeners: \[ http \], scheme: http \}/);
   });
 
+  const traefikWith = (...args: readonly string[]) => `
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: { name: traefik }
+spec: { template: { spec: { containers: [{ name: traefik, args: ${JSON.stringify(args)} }] } } }
+`;
+  const secure = "--entryPoints.secure.address=:8443";
+
+  test("tls of the object makes a listener of any port one for TLS, with its certificate", () => {
+    const spec = "entryPoints: [secure]\n  tls: { secretName: shop-tls }";
+    const { config } = imported(ingressRoute(route, { spec }) + traefikWith(secure));
+    expect(config).toMatch(/"\*:8443"\s+tls:\s+certificates:\s+- certFile: \/etc\/perch\/tls\/shop-shop-tls/);
+  });
+
+  test("so does tls of the entry point", () => {
+    const { config, notes } = imported(
+      ingressRoute(route, { spec: "entryPoints: [secure]" }) +
+        traefikWith(secure, "--entryPoints.secure.http.tls.certResolver=le"),
+    );
+    expect(config).toMatch(/"\*:8443"\s+tls:/);
+    expect(notes.join("\n")).toContain("the entry point secure: where no Secret is named");
+  });
+
+  test("routes without tls on the port of routes with it are left out and named", () => {
+    const spec = "entryPoints: [secure]\n  tls: { secretName: shop-tls }";
+    const { config, notes, served } = imported(
+      ingressRoute([rule("Path(`/plain`)", to("plain"))], { spec: "entryPoints: [secure]", name: "plain" }) +
+        ingressRoute([rule("Path(`/both`)", to("both"))], { spec: "entryPoints: [web, secure]", name: "both" }) +
+        ingressRoute([rule("Path(`/tls`)", to("shop"))], { spec }) +
+        traefikWith(secure),
+    );
+    expect(config).not.toContain("service: plain");
+    expect(notes.join("\n")).toMatch(/plain: the route Path\(`\/plain`\) is left out: without `tls`/);
+    expect(notes.join("\n")).toContain("both: left out on the entry point secure: without `tls`");
+    expect(served({ url: "/both" })).toBe("both/stable");
+    expect(config).toMatch(/listeners: \[ http \], path: \{ exact: \/both \}/);
+  });
+
+  test("an object without entry points and tls is served on plain ones, beside one with tls", () => {
+    const { config } = imported(
+      ingressRoute([rule("Path(`/plain`)", to("plain"))], { name: "plain" }) +
+        ingressRoute(route, { spec: "tls: { secretName: shop-tls }" }),
+    );
+    expect(config).toMatch(/listeners: \[ http \], path: \{ exact: \/plain \}/);
+    expect(config).toMatch(/listeners: \[ https \] \}\s+service: shop/);
+  });
+
+  test("the default entry points are those of Traefik's configuration", () => {
+    const { config } = imported(
+      ingressRoute([rule("Path(`/plain`)", to("plain"))], { name: "plain" }) +
+        ingressRoute(route, { spec: "tls: { secretName: shop-tls }" }) +
+        traefikWith("--entryPoints.open.address=:8081", "--entryPoints.traefik.address=:9000", secure),
+    );
+    expect(config).toMatch(/listeners: \[ port-8081 \], path: \{ exact: \/plain \}/);
+    expect(config).toMatch(/listeners: \[ port-8443 \] \}\s+service: shop/);
+  });
+
+  const file = (entryPoints: string) => `
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: { name: traefik }
+data: { traefik.yml: "entryPoints: ${entryPoints}" }
+`;
+  const values = `
+---
+apiVersion: helm.cattle.io/v1
+kind: HelmChartConfig
+metadata: { name: traefik }
+spec: { valuesContent: "additionalArguments: [--entryPoints.web.http.middlewares=shop-it@kubernetescrd]" }
+`;
+
+  test.each([
+    ["arguments", traefikWith("--entryPoints.web.http.middlewares=shop-it@kubernetescrd")],
+    ["a file", file("{ web: { address: ':80', http: { middlewares: [shop-it@kubernetescrd] } } }")],
+    ["values of Helm", values],
+  ])("middlewares of an entry point are those of its routes, from %s", (_what, configuration) => {
+    const spec = "entryPoints: [web, websecure]";
+    const add = object("Middleware", "it", "{ addPrefix: { prefix: /x } }");
+    const { config } = imported(ingressRoute(route, { spec }) + add + configuration);
+    expect(config).toMatch(/listeners: \[ http \] \}\s+service: shop\s+rewrite:/);
+    expect(config).toMatch(/listeners: \[ https \] \}\s+service: shop\n$/);
+    const auth = object("Middleware", "it", "{ basicAuth: { secret: users } }");
+    const result = importManifests([{ file: "x", text: ingressRoute(route, { spec }) + auth + configuration }]);
+    expect(result.ok && result.summary).toMatchObject({ routes: 1, lostProtections: 1 });
+  });
+
+  test("a file may name entry points that redirect", () => {
+    const redirections = "{ redirections: { entryPoint: { to: websecure } } }";
+    const { config } = imported(
+      ingressRoute(route, { spec: "entryPoints: [web]" }) + file(`{ web: { address: ':80', http: ${redirections} } }`),
+    );
+    expect(config).toContain("web-to-https");
+  });
+
   test("a TLSOption that asks for clients' certificates is lost protection", () => {
     const spec = "entryPoints: [websecure]\n  tls: { options: { name: mutual } }";
     const mutual = object("TLSOption", "mutual", "{ clientAuth: { clientAuthType: RequireAndVerifyClientCert } }");
@@ -183,6 +279,24 @@ describe("services", () => {
         ),
     );
     expect(config).toMatch(/split:\s+v1: 1\s+v2: 0\s+mirror:\s+version: v2\s+percent: 20/);
+  });
+
+  test("mirroring of one of several services is a smaller share of all", () => {
+    const { config, notes } = imported(
+      ingressRoute([rule("PathPrefix(`/`)", "services: [{ kind: TraefikService, name: split }]")]) +
+        object(
+          "TraefikService",
+          "split",
+          "{ weighted: { services: [{ name: a, port: 80, weight: 3 }, { kind: TraefikService, name: copy, weight: 1 }] } }",
+        ) +
+        object(
+          "TraefikService",
+          "copy",
+          "{ mirroring: { name: b, port: 80, mirrors: [{ name: c, port: 80, percent: 10 }] } }",
+        ),
+    );
+    expect(config).toMatch(/split:\s+a: 3\s+b: 1\s+c: 0\s+mirror:\s+version: c\s+percent: 2\.5\n/);
+    expect(notes.join("\n")).toContain("10 % of the requests of one of several services were mirrored to c");
   });
 
   test.each([
@@ -291,6 +405,36 @@ describe("middlewares", () => {
     const { config, notes } = imported(withMiddleware(spec));
     expect(config).toMatch(wanted);
     expect(notes).toEqual([]);
+  });
+
+  test("of two rate limits the stricter is written, in either order, and the other named", () => {
+    for (const order of ["{ name: low }, { name: high }", "{ name: high }, { name: low }"]) {
+      const { config, notes } = imported(
+        ingressRoute([rule("PathPrefix(`/`)", `middlewares: [${order}], ${to("shop")}`)]) +
+          object("Middleware", "low", "{ rateLimit: { average: 100, period: 1m, burst: 5 } }") +
+          object("Middleware", "high", "{ rateLimit: { average: 50, burst: 50 } }"),
+      );
+      expect(config).toMatch(/rateLimit:\s+requests: 100\s+per: 1m\s+burst: 5\n/);
+      expect(notes.join("\n")).toContain("rateLimit of Middleware shop/high: a route has one limit");
+    }
+  });
+
+  const twoHeaders = (key: string) =>
+    ingressRoute([rule("PathPrefix(`/`)", `middlewares: [{ name: h1 }, { name: h2 }], ${to("shop")}`)]) +
+    object("Middleware", "h1", `{ headers: { ${key}: { X-User: '', Authorization: a } } }`) +
+    object("Middleware", "h2", `{ headers: { ${key}: { X-User: b, authorization: '' } } }`);
+
+  test.each([
+    ["request", "the later", /requestHeaders:\s+set:\s+x-user: b\s+remove:\s+- authorization\n$/],
+    ["response", "the first", /responseHeaders:\s+set:\s+authorization: a\s+remove:\s+- x-user\n$/],
+  ])("of two edits of a header of a %s %s wins", (message, _which, wanted) => {
+    const key = message === "request" ? "customRequestHeaders" : "customResponseHeaders";
+    expect(imported(twoHeaders(key)).config).toMatch(wanted);
+  });
+
+  test("of two spellings of a header in one middleware the later wins", () => {
+    const { config } = imported(withMiddleware("{ headers: { customRequestHeaders: { X-A: '', x-a: '1' } } }"));
+    expect(config).toMatch(/requestHeaders:\s+set:\s+x-a: "1"\n$/);
   });
 
   test("a chain applies its middlewares in order", () => {
