@@ -1,6 +1,7 @@
 import type { Draft } from "../draft.ts";
 import { type Manifest, titleOf } from "../manifests.ts";
 import { isMap, type Loose, SourceObject } from "../source-object.ts";
+import { isVisibleIn } from "./istio-visibility.ts";
 
 /** An HTTP route of a VirtualService, or of the delegate that it names. */
 export interface IstioRoute {
@@ -26,10 +27,13 @@ export class IstioDelegates {
       if (!route.has("delegate")) return [{ route, owner: root }];
       const target = route.object("delegate");
       const key = `${target.text("namespace") || root.namespace}/${target.text("name")}`;
-      const delegate = this.#delegates.get(key);
+      const found = this.#delegates.get(key);
+      if (found !== undefined) this.#used.add(found);
+      const delegate = found !== undefined && isVisibleIn(root.namespace, found) ? found : undefined;
       const merged = delegate === undefined ? [] : this.#merged(route, delegate, root);
       if (delegate === undefined) {
-        const why = `the delegate ${key} is not in the input, so ${route.path} is left out`;
+        const lack = found === undefined ? "is not in the input" : `is not exported to ${root.namespace}`;
+        const why = `the delegate ${key} ${lack}, so ${route.path} is left out`;
         this.#draft.leftOut(titleOf(root), `${why}; later routes match its requests`);
       }
       route.dismiss();
@@ -48,7 +52,6 @@ export class IstioDelegates {
   }
 
   #merged(route: SourceObject, delegate: Manifest, root: Manifest): readonly IstioRoute[] {
-    this.#used.add(delegate);
     return delegate.spec.objects("http").flatMap((own) => {
       const title = `${route.path} → ${titleOf(delegate)} ${own.path}`;
       const matches = mergedMatches(matchesIn(route), matchesIn(own));

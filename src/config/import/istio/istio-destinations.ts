@@ -4,12 +4,24 @@ import type { SourceObject } from "../source-object.ts";
 import type { ServicePorts } from "../weighted-versions.ts";
 import { serviceIn } from "./istio-hosts.ts";
 import { hashedRelease, type PolicySections, policySettings, schemeOf, sectionsOf } from "./istio-traffic-policy.ts";
+import { isVisibleIn } from "./istio-visibility.ts";
 
 /**
  * Without a DestinationRule Istio waits ten seconds for a connection, and for everything else as long as it takes. A day
  * and more is the longest that a configuration can say.
  */
 const noTimeouts: YamlMap = { connect: "10s", responseHeaders: "24d", idle: "24d" };
+
+/** Where Istio itself is installed by default: rules of that namespace are for every client. */
+const rootNamespace = "istio-system";
+
+/** Who sends requests to a destination. */
+export interface Caller {
+  /** Of the route: short names of destinations are of it. */
+  readonly namespace: string;
+  /** The namespaces of the proxies that send the requests. */
+  readonly proxies: readonly string[];
+}
 
 /** Resolves destinations of VirtualServices, with the DestinationRules of their hosts. */
 export class IstioDestinations {
@@ -31,11 +43,11 @@ export class IstioDestinations {
   }
 
   /** The origin of a destination. Perch does not select Pods by label, so a subset needs its own Service. */
-  origin(destination: SourceObject, namespace: string, where: string): string {
+  origin(destination: SourceObject, caller: Caller, where: string): string {
     const host = destination.text("host");
     const subset = destination.text("subset");
-    const service = serviceOf(host, namespace);
-    const scheme = schemeOf(this.#sections(destination, namespace).tls);
+    const service = serviceOf(host, caller.namespace);
+    const scheme = schemeOf(this.#sections(destination, caller).tls);
     const port = destination.object("port").number("number");
     if (service === undefined && port === undefined) {
       this.#draft.note(where, `the destination ${host} has no port, so ${scheme === "https" ? 443 : 80} is used`);
@@ -44,7 +56,7 @@ export class IstioDestinations {
     const ofService = this.#ports.origin(scheme, service.namespace, service.name, port, where);
     if (subset === "") return ofService;
     const name = `${service.name}-${subset}`;
-    const labels = this.#labels(host, namespace, subset);
+    const labels = this.#labels(destination, caller, subset);
     const selector =
       labels.length === 0
         ? "its Pods (the input has no DestinationRule with this subset)"
@@ -57,12 +69,12 @@ export class IstioDestinations {
   }
 
   /** The settings of the service whose versions these destinations are. What they do not share is noted. */
-  settings(destinations: readonly SourceObject[], namespace: string): YamlMap {
+  settings(destinations: readonly SourceObject[], caller: Caller): YamlMap {
     const found = destinations.map((destination) => {
-      const rule = this.#rulesOf(destination, namespace)[0];
+      const rule = this.#rulesOf(destination, caller)[0];
       const where = rule === undefined ? "" : titleOf(rule);
-      const policy = policySettings(this.#sections(destination, namespace), where, this.#draft);
-      return { where, settings: { ...this.#protocol(destination, namespace), ...policy } };
+      const policy = policySettings(this.#sections(destination, caller), where, this.#draft);
+      return { where, settings: { ...this.#protocol(destination, caller.namespace), ...policy } };
     });
     const [first] = found;
     if (first === undefined) return { timeouts: noTimeouts };
@@ -87,9 +99,9 @@ export class IstioDestinations {
   }
 
   /** The settings of a release for a service with `balance: hash`. */
-  hashedRelease(destination: SourceObject | undefined, namespace: string): YamlMap {
+  hashedRelease(destination: SourceObject | undefined, caller: Caller): YamlMap {
     if (destination === undefined) return {};
-    return hashedRelease(this.#sections(destination, namespace).loadBalancer, this.#draft);
+    return hashedRelease(this.#sections(destination, caller).loadBalancer, this.#draft);
   }
 
   #noteDifference(
@@ -107,21 +119,34 @@ export class IstioDestinations {
     this.#draft.note(where, what, key === "tls");
   }
 
-  #sections(destination: SourceObject, namespace: string): PolicySections {
-    const rules = this.#rulesOf(destination, namespace);
+  #sections(destination: SourceObject, caller: Caller): PolicySections {
+    const rules = this.#rulesOf(destination, caller);
     const port = destination.object("port").number("number");
     return sectionsOf(rules, destination.text("subset"), port);
   }
 
-  #labels(host: string, namespace: string, subset: string): readonly string[] {
-    const rules = this.#rules.get(hostKey(host, namespace)) ?? [];
-    const subsets = rules.flatMap(({ spec }) => spec.objects("subsets"));
+  #labels(destination: SourceObject, caller: Caller, subset: string): readonly string[] {
+    const subsets = this.#rulesOf(destination, caller).flatMap(({ spec }) => spec.objects("subsets"));
     const labels = subsets.find((one) => one.peek("name") === subset)?.object("labels");
     return labels?.keys().map((key) => `${key}: ${labels.peek(key)}`) ?? [];
   }
 
-  #rulesOf(destination: SourceObject, namespace: string): readonly Manifest[] {
-    return this.#rules.get(hostKey(destination.text("host"), namespace)) ?? [];
+  /** Those that Istio applies for the caller; others are noted. */
+  #rulesOf(destination: SourceObject, { namespace, proxies }: Caller): readonly Manifest[] {
+    const host = destination.text("host");
+    const ofService = serviceOf(host, namespace)?.namespace;
+    const rules = this.#rules.get(hostKey(host, namespace)) ?? [];
+    return rules.filter((rule) => {
+      // Where a host outside the cluster is declared, only its ServiceEntry says.
+      const isNear = ofService === undefined || [...proxies, ofService, rootNamespace].includes(rule.namespace);
+      const isVisible = proxies.some((proxy) => isVisibleIn(proxy, rule));
+      const of = [...new Set(proxies)].join(", ");
+      const why = isNear
+        ? `its exportTo does not name the namespace of the clients, ${of}`
+        : `its namespace is not that of the clients (${of}), nor the Service's, nor ${rootNamespace}`;
+      if (!isNear || !isVisible) this.#draft.note(titleOf(rule), `not applied to requests for ${host}: ${why}`);
+      return isNear && isVisible;
+    });
   }
 }
 

@@ -3,8 +3,9 @@ import { type Manifest, titleOf } from "../manifests.ts";
 import { type Advice, noteUnread } from "../notes.ts";
 import type { SourceObject } from "../source-object.ts";
 import { anyHost, commonHost, type Site, specificityOf } from "./istio-hosts.ts";
-import { listenerTlsOf, terminatesTls } from "./istio-listener-tls.ts";
+import { clientCaOf, listenerTlsOf, terminatesTls } from "./istio-listener-tls.ts";
 import type { IstioVirtualHosts } from "./istio-virtual-hosts.ts";
+import { isVisibleIn } from "./istio-visibility.ts";
 
 /** What a match says of where a request arrives; undefined if nothing. */
 export interface Arrival {
@@ -22,6 +23,13 @@ interface Server {
   readonly listener: string;
   readonly hosts: readonly { readonly namespace: string; readonly host: string }[];
   readonly redirects: boolean;
+}
+
+/** What the servers of a port ask of clients. */
+interface PortTls {
+  readonly modes: Set<string>;
+  /** That of the first server whose clients need a certificate. */
+  readonly clientCa: string;
 }
 
 const mesh = "mesh";
@@ -83,16 +91,28 @@ export class IstioGateways {
     }
     if (this.#isGateway && bound.every((name) => name === mesh)) {
       const why = "it is for calls within the mesh, and a gateway does not serve its hosts";
-      this.#draft.leftOut(where, `${why}: left out. For a Perch in front of those Services import it by itself`);
+      this.#draft.leftOut(
+        where,
+        `${why}: left out. For a Perch in front of those Services import them without the Gateways`,
+      );
       return [];
     }
-    const unknown = bound.filter((name) => name !== mesh && !this.#known.has(name));
+    const visible = servedBy(service);
+    if (visible.length < bound.length) {
+      const hidden = bound.filter((name) => !visible.includes(name)).join(", ");
+      const why = `its exportTo does not name the namespace of the Gateway ${hidden}`;
+      const isNowhere = visible.every((name) => name === mesh);
+      if (isNowhere) this.#draft.leftOut(where, `${why}: left out`);
+      else this.#draft.note(where, `${why}: its routes do not apply there`);
+      if (isNowhere) return [];
+    }
+    const unknown = visible.filter((name) => name !== mesh && !this.#known.has(name));
     if (unknown.length > 0) {
       const list = unknown.join(", ");
       const result = this.#known.size === 0 ? "its routes apply on every listener" : "its routes do not apply there";
       this.#draft.note(where, `the Gateway ${list} is not in the input: ${result}`);
     }
-    this.#bound.push({ service, hosts, names: bound });
+    this.#bound.push({ service, hosts, names: visible });
     const sites = this.#sites(service, hosts, anywhere);
     if ("problem" in sites) this.#draft.leftOut(where, `${sites.problem}: left out`);
     return "problem" in sites ? [] : sites.sites;
@@ -112,7 +132,7 @@ export class IstioGateways {
     hosts: readonly string[],
     arrival: Arrival,
   ): { readonly sites: readonly Site[] } | { readonly problem: string } {
-    const bound = boundTo(service).filter((name) => !this.#isGateway || name !== mesh);
+    const bound = servedBy(service).filter((name) => !this.#isGateway || name !== mesh);
     const wanted = arrival.gateways?.map((name) => keyOf(name, service.namespace));
     const named = bound.filter((name) => wanted === undefined || wanted.includes(name));
     if (this.#known.size === 0 || !this.#isGateway) {
@@ -134,7 +154,7 @@ export class IstioGateways {
     return { problem: "no server of its Gateways has one of its hosts, or its port" };
   }
 
-  #serversOf(gateway: Manifest, modes: ReadonlyMap<number, ReadonlySet<string>>): readonly Server[] {
+  #serversOf(gateway: Manifest, modes: ReadonlyMap<number, PortTls>): readonly Server[] {
     const where = titleOf(gateway);
     gateway.spec.dismiss("selector");
     const key = `${gateway.namespace}/${gateway.name}`;
@@ -152,9 +172,14 @@ export class IstioGateways {
       if (!httpProtocols.includes(protocol) || (server.has("tls") && !terminatesTls(tls))) {
         return leaveOut(`${protocol} ${tls.text("mode")} is not HTTP that Perch could read`);
       }
-      if (tls.peek("mode") === "MUTUAL" && (modes.get(port)?.size ?? 0) > 1) {
+      if (tls.peek("mode") === "MUTUAL" && (modes.get(port)?.modes.size ?? 0) > 1) {
         const why = `clients needed a certificate, and for other hosts of the port ${port} they did not`;
         return leaveOut(`${why}; a listener of Perch asks all or none`, true);
+      }
+      const [clientCa, firstCa] = [clientCaOf(tls, gateway), modes.get(port)?.clientCa ?? ""];
+      if (clientCa !== "" && firstCa !== "" && clientCa !== firstCa) {
+        const why = `clients needed a certificate of ${clientCa}, and for other hosts of the port ${port} one of ${firstCa}`;
+        return leaveOut(`${why}; a listener of Perch has one CA`, true);
       }
       const redirects = tls.flag("httpsRedirect") === true;
       const listenerTls = protocol === "HTTPS" ? listenerTlsOf(tls, gateway, this.#draft) : undefined;
@@ -213,14 +238,19 @@ function portOf(server: SourceObject): { readonly number: number | undefined; re
 }
 
 /** What the servers of a port want of TLS. */
-function modesByPort(gateways: readonly Manifest[]): ReadonlyMap<number, ReadonlySet<string>> {
-  const modes = new Map<number, Set<string>>();
-  for (const server of gateways.flatMap(({ spec }) => spec.objects("servers"))) {
-    const { number, protocol } = portOf(server);
-    const mode = String(server.object("tls").peek("mode") ?? "SIMPLE");
-    if (number !== undefined && protocol === "HTTPS") modes.set(number, (modes.get(number) ?? new Set()).add(mode));
+function modesByPort(gateways: readonly Manifest[]): ReadonlyMap<number, PortTls> {
+  const ports = new Map<number, PortTls>();
+  for (const gateway of gateways) {
+    for (const server of gateway.spec.objects("servers")) {
+      const { number, protocol } = portOf(server);
+      if (number === undefined || protocol !== "HTTPS") continue;
+      const tls = server.object("tls");
+      const { modes = new Set<string>(), clientCa = "" } = ports.get(number) ?? {};
+      modes.add(String(tls.peek("mode") ?? "SIMPLE"));
+      ports.set(number, { modes, clientCa: clientCa || clientCaOf(tls, gateway) });
+    }
   }
-  return modes;
+  return ports;
 }
 
 /** `namespace/host`: only VirtualServices of that namespace; `.` is the Gateway's own, `*` is any. */
@@ -245,6 +275,18 @@ function boundTo({ spec, namespace }: Manifest): readonly string[] {
   const written = spec.texts("gateways");
   const isDefault = spec.peek("gateways") === undefined || isEmptyList(spec.peek("gateways"));
   return isDefault ? [mesh] : written.map((name) => keyOf(name, namespace));
+}
+
+/** Those of its Gateways that see it; a Gateway's proxies are taken to be in its namespace. */
+function servedBy(service: Manifest): readonly string[] {
+  return boundTo(service).filter((name) => name === mesh || isVisibleIn(namespaceOf(name), service));
+}
+
+const namespaceOf = (key: string): string => key.split("/")[0] ?? "";
+
+/** The namespaces of the proxies that serve a VirtualService. */
+export function proxiesOf(service: Manifest): readonly string[] {
+  return servedBy(service).map((name) => (name === mesh ? service.namespace : namespaceOf(name)));
 }
 
 function keyOf(name: string, namespace: string): string {

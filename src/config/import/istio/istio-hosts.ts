@@ -16,13 +16,34 @@ export interface Site {
 }
 
 /** The hosts of a VirtualService in every form in which clients address them. Others are noted. */
-export function hostsOf(manifest: Manifest, draft: Draft): readonly string[] {
+export function hostsOf(manifest: Manifest, shared: ReadonlyMap<string, string>, draft: Draft): readonly string[] {
   const written = manifest.spec.texts("hosts").map((host) => host.toLowerCase().replace(/\.$/, ""));
   const usable = written.filter((host) => host === anyHost || accepts(hostPattern, host));
   for (const host of written.filter((one) => !usable.includes(one))) {
     draft.note(titleOf(manifest), `the host ${host} has no equivalent: left out`);
   }
-  return [...new Set(usable.flatMap((host) => formsOf(host, manifest.namespace)))];
+  const forms = [...new Set(usable.flatMap((host) => formsOf(host, manifest.namespace)))];
+  return forms.filter((host) => {
+    const namespaces = shared.get(host);
+    if (namespaces === undefined) return true;
+    const why = `it is a Service of each of the namespaces ${namespaces}, and Perch does not know its clients' own`;
+    draft.note(titleOf(manifest), `the host ${host} is left out, the longer forms of its name are not: ${why}`);
+    return false;
+  });
+}
+
+/** The short names that VirtualServices of several namespaces have, with these namespaces. */
+export function sharedNames(services: readonly Manifest[]): ReadonlyMap<string, string> {
+  const namespaces = new Map<string, Set<string>>();
+  for (const { spec, namespace } of services.filter((one) => one.spec.has("http"))) {
+    for (const host of spec.texts("hosts")) {
+      const service = serviceIn(host.toLowerCase().replace(/\.$/, ""), namespace);
+      if (service?.namespace !== namespace) continue;
+      namespaces.set(service.name, (namespaces.get(service.name) ?? new Set()).add(namespace));
+    }
+  }
+  const shared = [...namespaces].filter(([, of]) => of.size > 1);
+  return new Map(shared.map(([name, of]) => [name, [...of].join(", ")]));
 }
 
 /**

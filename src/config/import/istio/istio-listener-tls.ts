@@ -19,15 +19,10 @@ export function terminatesTls(tls: SourceObject): boolean {
 export function listenerTlsOf(tls: SourceObject, gateway: Manifest, draft: Draft): ListenerTls {
   const where = titleOf(gateway);
   const mode = tls.text("mode");
-  const secret = tls.text("credentialName") || firstOf(tls, "credentialNames");
-  const files = { certFile: tls.text("serverCertificate"), keyFile: tls.text("privateKey") };
-  const ownCa = tls.text("caCertificates");
-  if (secret === "" && (files.certFile === "" || files.keyFile === "")) {
-    draft.note(where, `${tls.path} names no certificate: put one where the listener expects it`);
-  }
-  const hasFiles = secret === "" && files.certFile !== "" && files.keyFile !== "";
-  const certificate = hasFiles ? files : certificateOf(gateway.namespace, secret || gateway.name);
-  const clientCa = mode === "MUTUAL" ? ownCa || certificate.certFile.replace(/[^/]+$/, "ca.crt") : "";
+  const { certificate, isNamed } = certificateIn(tls, gateway);
+  tls.text("caCertificates");
+  if (!isNamed) draft.note(where, `${tls.path} names no certificate: put one where the listener expects it`);
+  const clientCa = clientCaOf(tls, gateway);
   if (mode === "MUTUAL") {
     draft.note(where, `${tls.path}: clients need a certificate; put the CA's certificates in ${clientCa}`);
   }
@@ -41,6 +36,26 @@ export function listenerTlsOf(tls: SourceObject, gateway: Manifest, draft: Draft
     ...(clientCa === "" ? {} : { clientCa }),
     ...(oldest === "TLSV1_3" ? { minVersion: "TLSv1.3" } : {}),
   };
+}
+
+/** The file with the CA of the certificates that clients need; empty if they need none. */
+export function clientCaOf(tls: SourceObject, gateway: Manifest): string {
+  if (tls.peek("mode") !== "MUTUAL") return "";
+  const ownSecret = tls.text("caCertCredentialName");
+  const { certFile } =
+    ownSecret === "" ? certificateIn(tls, gateway).certificate : certificateOf(gateway.namespace, ownSecret);
+  return tls.text("caCertificates") || certFile.replace(/[^/]+$/, "ca.crt");
+}
+
+function certificateIn(
+  tls: SourceObject,
+  gateway: Manifest,
+): { readonly certificate: DraftCertificate; readonly isNamed: boolean } {
+  const secret = tls.text("credentialName") || firstOf(tls, "credentialNames");
+  const files = { certFile: tls.text("serverCertificate"), keyFile: tls.text("privateKey") };
+  const hasFiles = secret === "" && files.certFile !== "" && files.keyFile !== "";
+  const certificate = hasFiles ? files : certificateOf(gateway.namespace, secret || gateway.name);
+  return { certificate, isNamed: hasFiles || secret !== "" };
 }
 
 function firstOf(tls: SourceObject, key: string): string {

@@ -159,7 +159,8 @@ function readUri(
   if (regex === "") return { match: {}, uri: { kind: "any" } };
   const compiled = compilePattern(regex);
   if ("problem" in compiled) return { problem: notRe2(regex, compiled.problem) };
-  return { match: { path: { regex: `${flag}^(?:${regex})$` } }, uri: { kind: "whole" } };
+  // Here Istio does not heed ignoreUriCase.
+  return { match: { path: { regex: `^(?:${regex})$` } }, uri: { kind: "whole" } };
 }
 
 function readTests(map: SourceObject, isName: (name: string) => boolean): { readonly tests: Tests } | Problem {

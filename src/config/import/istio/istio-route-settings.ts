@@ -1,7 +1,8 @@
 import { compileReplacement } from "../../pattern.ts";
 import { urlPath } from "../../scalars.ts";
+import { faultSchema } from "../../sections/fault.ts";
 import { hostAndPort } from "../../sections/rewrite.ts";
-import { accepts } from "../accepts.ts";
+import { accepts, problemWith } from "../accepts.ts";
 import { corsOf } from "../cors.ts";
 import type { Draft, YamlMap } from "../draft.ts";
 import { durationIn, secondsIn } from "../durations.ts";
@@ -85,13 +86,13 @@ export function headerSettings(
 function fault(injection: SourceObject, where: string, draft: Draft): YamlMap {
   const delay = injection.object("delay");
   const abort = injection.object("abort");
-  const delayFor = delay.take("fixedDelay", (text) => durationIn(text) || undefined);
-  const status = abort.number("httpStatus") ?? abort.take("grpcStatus", statusOfGrpc);
-  if (status === undefined && abort.has("grpcStatus")) {
-    const status = abort.text("grpcStatus");
-    draft.note(where, `${abort.path}.grpcStatus ${status}: no equivalent, only UNAVAILABLE: the abort is left out`);
-    abort.dismiss();
-  }
+  const delayFor = delay.take("fixedDelay", (text) => {
+    const written = durationIn(text) || undefined;
+    if (written === undefined || isDelay(written)) return written;
+    draft.note(where, `${delay.path}.fixedDelay ${text}: no equivalent; Perch delays for ${longestDelay} at most`);
+    return longestDelay;
+  });
+  const status = abortStatus(abort, where, draft);
   const found: YamlMap = {
     ...(delayFor === undefined ? {} : { delay: { for: delayFor, percent: percentOf(delay, where, draft) } }),
     ...(status === undefined ? {} : { abort: { status, percent: percentOf(abort, where, draft) } }),
@@ -103,15 +104,57 @@ function fault(injection: SourceObject, where: string, draft: Draft): YamlMap {
 function percentOf(part: SourceObject, where: string, draft: Draft): number {
   const percent = part.object("percentage").number("value") ?? part.number("percent");
   if (percent === undefined) draft.note(where, `${part.path} has no percentage, so it applies to no request`);
-  return percent ?? 0;
+  return Math.min(Math.max(percent ?? 0, 0), 100);
 }
 
-/** An abort of Perch is UNAVAILABLE to gRPC clients, whatever its status. */
-function statusOfGrpc(name: string): number | undefined {
-  return name.toUpperCase() === "UNAVAILABLE" || name === "14" ? 503 : undefined;
+const longestDelay = "1m";
+
+const isDelay = (text: string): boolean => problemWith(faultSchema, { delay: { for: text } }) === undefined;
+
+/**
+ * The status of an abort: the nearest one if Perch does not have it, since requests that it kept from the service must
+ * not get there. An abort of Perch is UNAVAILABLE to gRPC clients, whatever its status.
+ */
+function abortStatus(abort: SourceObject, where: string, draft: Draft): number | undefined {
+  const key = ["httpStatus", "grpcStatus", "http2Error"].find((one) => abort.has(one));
+  if (key === undefined) return undefined;
+  const written = abort.text(key);
+  abort.dismiss(key);
+  if (key === "httpStatus" && problemWith(faultSchema, { abort: { status: Number(written) } }) === undefined) {
+    return Number(written);
+  }
+  const ofGrpc = key === "grpcStatus" ? grpcStatuses.get(written.toUpperCase()) : undefined;
+  const { status, isSame } = ofGrpc ?? { status: 503, isSame: false };
+  const toGrpc = key === "grpcStatus" ? ", which is UNAVAILABLE to gRPC clients" : "";
+  if (!isSame)
+    draft.note(where, `${abort.path}.${key} ${written}: no equivalent; the abort answers ${status}${toGrpc}`);
+  return status;
 }
 
-/** The rewrite of the path. Envoy replaces the characters of a matched prefix, and else the whole path. */
+const grpcStatuses: ReadonlyMap<string, { readonly status: number; readonly isSame: boolean }> = new Map(
+  [
+    { names: ["UNAVAILABLE", "14"], status: 503, isSame: true },
+    { names: ["PERMISSION_DENIED", "7"], status: 403, isSame: false },
+    { names: ["UNAUTHENTICATED", "16"], status: 401, isSame: false },
+    { names: ["RESOURCE_EXHAUSTED", "8"], status: 429, isSame: false },
+  ].flatMap(({ names, ...one }) => names.map((name) => [name, one] as const)),
+);
+
+/** Why the path's rewrite has no equivalent; undefined if it has one, or if there is none. */
+export function rewriteProblem(route: SourceObject): string | undefined {
+  const rewrite = route.object("rewrite");
+  if (rewrite.has("uriRegexRewrite")) {
+    const { pattern, replacement, written } = regexIn(rewrite.object("uriRegexRewrite"));
+    if (written === "") return "uriRegexRewrite has no pattern";
+    const compiled = compileReplacement(pattern, replacement);
+    return "problem" in compiled ? compiled.problem : undefined;
+  }
+  const uri = rewrite.peek("uri") ?? "";
+  if (uri === "" || accepts(urlPath, rewrite.text("uri"))) return undefined;
+  return `${JSON.stringify(uri)} is not a path`;
+}
+
+/** The rewrite of the path, which has no `rewriteProblem`. Envoy replaces the characters of a matched prefix, and else the whole path. */
 export function pathRewrite(route: SourceObject, uri: UriTest, where: string, draft: Draft): YamlMap {
   const rewrite = route.object("rewrite");
   if (rewrite.has("uriRegexRewrite")) return regexRewrite(rewrite.object("uriRegexRewrite"), where, draft);
@@ -126,7 +169,7 @@ export function pathRewrite(route: SourceObject, uri: UriTest, where: string, dr
 }
 
 /** Envoy writes groups as `\1` and the whole match as `\0`. */
-function regexRewrite(rewrite: SourceObject, where: string, draft: Draft): YamlMap {
+function regexIn(rewrite: SourceObject): { readonly pattern: string; replacement: string; written: string } {
   const written = rewrite.text("match");
   const target = rewrite.text("rewrite");
   const usesWhole = /\\0/.test(target);
@@ -135,11 +178,11 @@ function regexRewrite(rewrite: SourceObject, where: string, draft: Draft): YamlM
     if (group === undefined) return "$$";
     return group === "\\" ? part : `$${Number(group) + (usesWhole ? 1 : 0)}`;
   });
-  const compiled = compileReplacement(pattern, replacement);
-  if ("problem" in compiled) {
-    draft.note(where, `${rewrite.path}: the path stays unchanged, as ${compiled.problem}`);
-    return {};
-  }
+  return { pattern, replacement, written };
+}
+
+function regexRewrite(rewrite: SourceObject, where: string, draft: Draft): YamlMap {
+  const { pattern, replacement, written } = regexIn(rewrite);
   if (!written.startsWith("^")) {
     draft.note(where, `${rewrite.path} replaced every match of ${written} in the path; Perch replaces the first`);
   }

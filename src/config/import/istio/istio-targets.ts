@@ -4,7 +4,8 @@ import { perRequestWeights } from "../notes.ts";
 import type { SourceObject } from "../source-object.ts";
 import { type WeightedBackend, weightedService } from "../weighted-versions.ts";
 import type { IstioRoute } from "./istio-delegates.ts";
-import type { IstioDestinations } from "./istio-destinations.ts";
+import type { Caller, IstioDestinations } from "./istio-destinations.ts";
+import { proxiesOf } from "./istio-gateways.ts";
 import { retries } from "./istio-retries.ts";
 import { headerSettings, istioRedirect, routeSettings } from "./istio-route-settings.ts";
 
@@ -28,7 +29,8 @@ export function targetOf(
     return redirect && { service: undefined, release: undefined, settings: { redirect }, host: "" };
   }
   if (route.has("directResponse")) return directResponse(route.object("directResponse"), where, draft);
-  const { backends, host: ownHost } = backendsOf(route, owner, where, destinations, draft);
+  const caller = { namespace: owner.namespace, proxies: proxiesOf(root) };
+  const { backends, host: ownHost } = backendsOf(route, caller, where, destinations, draft);
   if (backends.every(({ weight }) => weight <= 0)) {
     const why = route.has("route") ? "the weights of its destinations are 0" : "it has no destination";
     draft.leftOut(where, `the route ${wantedName} is left out: ${why}; later routes match its requests`);
@@ -37,8 +39,8 @@ export function targetOf(
   if (backends.filter(({ weight }) => weight > 0).length > 1) draft.note(where, perRequestWeights);
   const targets = route.objects("route").map((target) => target.object("destination"));
   const host = targets[0]?.text("host") ?? "";
-  const ofService = destinations.settings(targets, owner.namespace);
-  const release = ofService["balance"] === "hash" ? destinations.hashedRelease(targets[0], owner.namespace) : {};
+  const ofService = destinations.settings(targets, caller);
+  const release = ofService["balance"] === "hash" ? destinations.hashedRelease(targets[0], caller) : {};
   const wanted = {
     service: host.split(".")[0] ?? "",
     release: wantedName,
@@ -65,7 +67,7 @@ function directResponse(response: SourceObject, where: string, draft: Draft): Ta
 /** The destinations, and the Host header that a single one sets. */
 function backendsOf(
   route: SourceObject,
-  owner: Manifest,
+  caller: Caller,
   where: string,
   destinations: IstioDestinations,
   draft: Draft,
@@ -73,7 +75,7 @@ function backendsOf(
   const targets = route.objects("route");
   const locate = (destination: SourceObject) => ({
     name: destination.text("subset") || destination.text("host").split(".")[0] || "unnamed",
-    origin: destinations.origin(destination, owner.namespace, where),
+    origin: destinations.origin(destination, caller, where),
   });
   let ownHost = "";
   const backends = targets.map((target): WeightedBackend => {

@@ -7,9 +7,9 @@ import { ServicePorts } from "../weighted-versions.ts";
 import { IstioDelegates, type IstioRoute, isDelegate } from "./istio-delegates.ts";
 import { IstioDestinations } from "./istio-destinations.ts";
 import { IstioGateways } from "./istio-gateways.ts";
-import { commonHost, hostsOf, type Site } from "./istio-hosts.ts";
+import { commonHost, hostsOf, type Site, sharedNames } from "./istio-hosts.ts";
 import { type IstioMatch, leaveOut, matchesOf } from "./istio-match.ts";
-import { pathRewrite } from "./istio-route-settings.ts";
+import { pathRewrite, rewriteProblem } from "./istio-route-settings.ts";
 import { type Target, targetOf } from "./istio-targets.ts";
 import { IstioVirtualHosts, siteMatch } from "./istio-virtual-hosts.ts";
 
@@ -29,6 +29,7 @@ export function importVirtualServices(manifests: readonly Manifest[], draft: Dra
     gateways: new IstioGateways(ofKind("Gateway"), roots, draft),
     delegates: new IstioDelegates(services, draft),
     virtualHosts: new IstioVirtualHosts(),
+    shared: sharedNames(roots),
     draft,
   };
   for (const root of roots) addService(root, scope);
@@ -44,6 +45,8 @@ interface Scope {
   readonly gateways: IstioGateways;
   readonly delegates: IstioDelegates;
   readonly virtualHosts: IstioVirtualHosts;
+  /** Short names of Services that mean another one in each namespace. */
+  readonly shared: ReadonlyMap<string, string>;
   readonly draft: Draft;
 }
 
@@ -70,7 +73,7 @@ function addService(root: Manifest, scope: Scope): void {
   const where = titleOf(root);
   // Who may see it in the mesh.
   root.spec.dismiss("exportTo");
-  const hosts = hostsOf(root, draft);
+  const hosts = hostsOf(root, scope.shared, draft);
   const sites = hosts.length === 0 ? [] : gateways.sitesOf(root, hosts);
   for (const site of sites) virtualHosts.addSite(site, where);
   if (hosts.length === 0) draft.leftOut(where, "it has no host that Perch could serve: its routes are left out");
@@ -101,6 +104,16 @@ function addRoute(one: IstioRoute, served: Served, { destinations, gateways, vir
   const all = matchesOf(route, where, draft);
   const last = all.findIndex(isCatchAll);
   const matches = last < 0 ? all : all.slice(0, last + 1);
+  const isSent = !route.has("redirect") && !route.has("directResponse");
+  const problem = isSent && matches.length > 0 ? rewriteProblem(route) : undefined;
+  if (problem !== undefined) {
+    const why = `${problem}, and without its rewrite the path could be one that clients do not get`;
+    const isOver = matches.some(isCatchAll);
+    const instead = isOver ? "no route of its VirtualService matches its requests" : "later routes match its requests";
+    draft.leftOut(where, `${route.path}.rewrite: ${why}: the route is left out; ${instead}`);
+    route.dismiss();
+    return isOver;
+  }
   const target = matches.length === 0 ? undefined : targetOf(one, wantedName, root, destinations, draft);
   if (target === undefined) {
     const answers = route.has("directResponse");

@@ -39,7 +39,11 @@ export function flaggerRoutes(canary: Manifest, draft: Draft): readonly object[]
   service.dismiss(...ofServices);
   if (service.flag("headless") === true) draft.note(where, "service.headless: use `{ dns: … }` endpoints for its Pods");
   if (service.flag("delegation") === true) {
-    draft.note(where, "service.delegation: the VirtualService that delegates to it is not imported; set hosts by hand");
+    const how = "give Perch both as the cluster has them, or set the hosts by hand";
+    draft.note(
+      where,
+      `service.delegation: Flagger writes a delegate, whose hosts are those of another VirtualService: ${how}`,
+    );
   }
   if (service.has("mirror")) draft.note(where, "service.mirror: not imported; a release mirrors to its candidate only");
   service.dismiss("mirror", "meshName", "backends");

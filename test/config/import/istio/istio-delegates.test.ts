@@ -91,3 +91,22 @@ test.each([["[]"], ["null"]])("a delegate that nobody names serves no host (host
   expect(served({ headers: { host: "other.example" } })).toBeUndefined();
   expect(notes.join("\n")).toContain("VirtualService shop/inner: without a host it is a delegate");
 });
+
+test("a Canary with delegation: its note holds with the delegate in the input and without it", () => {
+  const canary = `
+---
+apiVersion: flagger.app/v1beta1
+kind: Canary
+metadata: { name: api, namespace: shop }
+spec:
+  targetRef: { apiVersion: apps/v1, kind: Deployment, name: api }
+  service: { port: 80, delegation: true }
+  analysis: { interval: 1m, threshold: 5, maxWeight: 50, stepWeight: 10 }
+`;
+  const own = delegate("{ route: [{ destination: { host: api-primary, port: { number: 80 } }, weight: 100 }] }");
+  for (const input of [root("") + canary, root("") + own + canary]) {
+    const notes = imported(input).notes.join("\n");
+    expect(notes).toContain("service.delegation: Flagger writes a delegate");
+    expect(notes).not.toContain("is not imported; set hosts");
+  }
+});

@@ -141,6 +141,7 @@ describe("which VirtualServices a gateway serves", () => {
     );
     expect(served({})).toBe("outer/stable");
     expect(notes.join("\n")).toContain("VirtualService shop/inner: it is for calls within the mesh");
+    expect(notes.join("\n")).toContain("For a Perch in front of those Services import them without the Gateways");
   });
 
   test("those of the mesh and the gateway", () => {
