@@ -2,14 +2,16 @@ import type { Draft } from "../draft.ts";
 import { type Manifest, titleOf } from "../manifests.ts";
 import { noteUnread } from "../notes.ts";
 import { ControllerConfig } from "./controller-config.ts";
-import { noteOtherAnnotations } from "./ingress-annotations.ts";
+import { noteOtherAnnotations, onlyRedirects, peekAnnotation, positive } from "./ingress-annotations.ts";
 import { nginxIngresses } from "./ingress-classes.ts";
 import {
+  byPrecedence,
   hostsMatch,
   type IngressLocation,
   type IngressServer,
   isCanary,
   matchOf,
+  refusedMatch,
   rulesOf,
   serversOf,
   WiderServers,
@@ -39,7 +41,12 @@ export function importIngresses(manifests: readonly Manifest[], draft: Draft): v
     const isWhole = redirected.size > 0 && redirected.size === server.locations.length;
     if (isWhole) routes.addRedirect({ match: { ...hostsMatch(server), scheme: "http" }, redirect: toHttps }, server);
     for (const route of addedRedirects(server, hosts, draft)) routes.addRedirect(route, server);
+    const refused = [...server.refused];
     for (const location of server.locations) {
+      while (refused[0] !== undefined && byPrecedence(refused[0], location) <= 0) {
+        routes.addNotFound(refusedMatch(server, refused[0]), titleOf(refused[0].ingress));
+        refused.shift();
+      }
       const match = { ...matchOf(server, location), scheme: "http" };
       if (!isWhole && redirected.has(location)) routes.addRedirect({ match, redirect: toHttps }, server);
       routes.add(location, server, canaries.of(location), certified.covers(server.host));
@@ -48,6 +55,7 @@ export function importIngresses(manifests: readonly Manifest[], draft: Draft): v
     noteDeeperHosts(server, wider, draft);
   }
   canaries.noteUnused(servers);
+  noteSharedLimits(servers, draft);
   importListeners(mains.map(ingressOf), draft);
   const served = new Set(servers.flatMap(({ locations }) => locations.map(({ ingress }) => ingress)));
   for (const ingress of ingresses) {
@@ -63,6 +71,23 @@ export function importIngresses(manifests: readonly Manifest[], draft: Draft): v
 function olderFirst(a: Manifest, b: Manifest): number {
   const [one, other] = [a.createdAt || "9999", b.createdAt || "9999"];
   return one < other ? -1 : one > other ? 1 : 0;
+}
+
+/** nginx counts the requests of a client to all paths of an Ingress together, Perch those of each route. */
+function noteSharedLimits(servers: readonly IngressServer[], draft: Draft): void {
+  const counts = new Map<Manifest, number>();
+  for (const { ingress } of servers.flatMap(({ locations }) => locations)) {
+    counts.set(ingress, (counts.get(ingress) ?? 0) + 1);
+  }
+  for (const [ingress, count] of counts) {
+    const name = ["limit-rps", "limit-rpm"].find((one) => positive(peekAnnotation(ingress, one)) !== undefined);
+    if (name === undefined || count < 2 || onlyRedirects(ingress)) continue;
+    const what = `${name} was one limit per client for all ${count} paths of this Ingress`;
+    draft.noteLostProtection(
+      titleOf(ingress),
+      `${what}; here each route has its own, so a client may send up to ${count} times as many requests`,
+    );
+  }
 }
 
 function noteDeeperHosts(server: IngressServer, wider: WiderServers, draft: Draft): void {
