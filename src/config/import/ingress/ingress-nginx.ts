@@ -1,8 +1,10 @@
+import { rateLimitSchema } from "../../sections/rate-limit.ts";
+import { problemWith } from "../accepts.ts";
 import type { Draft } from "../draft.ts";
 import { type Manifest, titleOf } from "../manifests.ts";
 import { noteUnread } from "../notes.ts";
 import { ControllerConfig } from "./controller-config.ts";
-import { noteOtherAnnotations, onlyRedirects, peekAnnotation, positive } from "./ingress-annotations.ts";
+import { noteOtherAnnotations, peekAnnotation, positive } from "./ingress-annotations.ts";
 import { nginxIngresses } from "./ingress-classes.ts";
 import {
   byPrecedence,
@@ -55,9 +57,9 @@ export function importIngresses(manifests: readonly Manifest[], draft: Draft): v
     noteDeeperHosts(server, wider, draft);
   }
   canaries.noteUnused(servers);
-  noteSharedLimits(servers, draft);
   importListeners(mains.map(ingressOf), draft);
   const served = new Set(servers.flatMap(({ locations }) => locations.map(({ ingress }) => ingress)));
+  noteSharedLimits(served, draft);
   for (const ingress of ingresses) {
     // Of an Ingress without a usable path the notes say why it has none.
     if (!served.has(ingress) && !isCanary(ingress)) continue;
@@ -74,14 +76,18 @@ function olderFirst(a: Manifest, b: Manifest): number {
 }
 
 /** nginx counts the requests of a client to all paths of an Ingress together, Perch those of each route. */
-function noteSharedLimits(servers: readonly IngressServer[], draft: Draft): void {
-  const counts = new Map<Manifest, number>();
-  for (const { ingress } of servers.flatMap(({ locations }) => locations)) {
-    counts.set(ingress, (counts.get(ingress) ?? 0) + 1);
+function noteSharedLimits(ingresses: ReadonlySet<Manifest>, draft: Draft): void {
+  const counts = new Map<string, number>();
+  for (const { comment, settings } of draft.routes) {
+    // One that Perch does not accept is left out, with a note of its own.
+    if (settings["rateLimit"] === undefined || problemWith(rateLimitSchema, settings["rateLimit"])) continue;
+    const [where = ""] = comment.split(", canary by ");
+    counts.set(where, (counts.get(where) ?? 0) + 1);
   }
-  for (const [ingress, count] of counts) {
-    const name = ["limit-rps", "limit-rpm"].find((one) => positive(peekAnnotation(ingress, one)) !== undefined);
-    if (name === undefined || count < 2 || onlyRedirects(ingress)) continue;
+  for (const ingress of ingresses) {
+    const count = counts.get(titleOf(ingress)) ?? 0;
+    if (count < 2) continue;
+    const name = positive(peekAnnotation(ingress, "limit-rps")) === undefined ? "limit-rpm" : "limit-rps";
     const what = `${name} was one limit per client for all ${count} paths of this Ingress`;
     draft.noteLostProtection(
       titleOf(ingress),

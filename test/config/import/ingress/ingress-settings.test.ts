@@ -163,6 +163,9 @@ describe("annotations with an equivalent", () => {
       "Ingress shop/web: limit-rps was one limit per client for all 3 paths of this Ingress; here each route has its own, so a client may send up to 3 times as many requests",
     );
     expect(imported(ingress("web", { "limit-rps": "5" }, paths.slice(2))).notes).toEqual([]);
+    const tooMany = imported(ingress("web", { "limit-rps": "9999999" }, paths)).notes;
+    expect(tooMany.join("\n")).toContain("rateLimit is left out");
+    expect(tooMany.join("\n")).not.toContain("one limit per client");
   });
 
   test("every annotation of a canary but those of the canary is named", () => {
