@@ -10,6 +10,7 @@ import {
   byPrecedence,
   hostsMatch,
   type IngressLocation,
+  type IngressRules,
   type IngressServer,
   isCanary,
   matchOf,
@@ -56,7 +57,7 @@ export function importIngresses(manifests: readonly Manifest[], draft: Draft): v
     if (wider.take(server)) routes.addNotFound(hostsMatch(server), server.host);
     noteDeeperHosts(server, wider, draft);
   }
-  canaries.noteUnused(servers);
+  canaries.noteUnused(servers, mains);
   importListeners(mains.map(ingressOf), draft);
   const served = new Set(servers.flatMap(({ locations }) => locations.map(({ ingress }) => ingress)));
   noteSharedLimits(served, draft);
@@ -139,13 +140,17 @@ class Canaries {
   }
 
   /** Names canaries without a main Ingress, and those that got requests of other paths as well. */
-  noteUnused(servers: readonly IngressServer[]): void {
+  noteUnused(servers: readonly IngressServer[], written: readonly IngressRules[]): void {
     const mains = servers.flatMap(({ locations }) => locations);
     const places = new Set(mains.map(({ place }) => place));
+    const known = new Set(written.flatMap(({ locations }) => locations.map(({ place }) => place)));
     const unused = [...this.#places.values()].flat().filter(({ place }) => !places.has(place));
-    for (const { ingress, host, path, pathType } of unused) {
+    for (const { ingress, host, path, pathType, place: key } of unused) {
       const place = `${host}${path} with pathType ${pathType}`;
-      this.#draft.leftOut(titleOf(ingress), `no other Ingress has ${place}, so this canary had no effect: left out`);
+      const why = known.has(key)
+        ? `${place} of the main Ingress is left out, and so is its canary`
+        : `no other Ingress has ${place}, so this canary had no effect: left out`;
+      this.#draft.leftOut(titleOf(ingress), why);
     }
     const used = new Set(
       [...this.#places.values()]

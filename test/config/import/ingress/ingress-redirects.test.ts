@@ -211,6 +211,14 @@ describe("what surprises in ingress-nginx", () => {
       );
     });
 
+    test("a canary of such a path is left out with it", () => {
+      const path = [{ path: "/a(?!b)", type: "ImplementationSpecific", service: "next" }];
+      const yaml = [withPaths("/a(?!b)", "/"), ingress("next", { canary: "true" }, path)].join("---");
+      expect(imported(yaml).notes).toContain(
+        "Ingress shop/next: shop.example.com/a(?!b) with pathType Prefix of the main Ingress is left out, and so is its canary",
+      );
+    });
+
     test.each([
       ["/ab*(?!x)", "/ac", "/b"],
       ["/a\\.b(?!x)", "/a.b", "/axb"],
