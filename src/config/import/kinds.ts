@@ -94,6 +94,12 @@ const routers: ReadonlyMap<string, string> = new Map([
 
 /** Kinds such as AuthorizationPolicy, PeerAuthentication and SecurityPolicy, which protect what they are attached to. */
 const protective = /Policy$|Authenti|Authoriz/;
+/**
+ * Kinds such as EnvoyFilter, WasmPlugin and Middleware, which may protect what they are attached to: it depends on what
+ * they have, which is not read.
+ */
+const mayProtect =
+  /[Aa]uth|OIDC|Oidc|OpenID|JWT|Jwt|JWK|Filter$|Plugin|Middleware|Wasm|RateLimit|WAF|Waf|ModSecurity|GlobalRule$|(?:Apisix|Kong)Consumer|ApisixTls$/;
 const hasRoutes = /Route|Ingress|Proxy|Mapping|ServiceProfile|VirtualServer|VirtualService|Split$|Canary$|Rollout$/;
 
 export function isRead({ kind, group, version }: Manifest): boolean {
@@ -119,10 +125,12 @@ function noteUnreadKind(manifest: Manifest, draft: Draft): void {
     draft.note(titleOf(manifest), "stays in force: it has to let Perch's Pods reach the Services");
     return;
   }
-  const why = whyUnread(manifest);
+  const protects = protective.test(kind);
+  const may = !protects && mayProtect.test(kind);
+  const why = `${whyUnread(manifest)}${may ? "; it may have protected what it applied to" : ""}`;
   const isOfRouter = advice.has(`${group} ${kind}`) || hasRoutes.test(kind);
-  if (isOfRouter) draft.leftOut(titleOf(manifest), `left out: ${why}`, protective.test(kind));
-  else draft.note(titleOf(manifest), `not imported: ${why}`, protective.test(kind));
+  if (isOfRouter) draft.leftOut(titleOf(manifest), `left out: ${why}`, protects || may);
+  else draft.note(titleOf(manifest), `not imported: ${why}`, protects || may);
 }
 
 function whyUnread({ kind, group, version }: Manifest): string {

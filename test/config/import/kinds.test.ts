@@ -59,3 +59,25 @@ test("policies of a mesh are lost protection; a NetworkPolicy stays in force", (
     ["stays in force: it has to let Perch's Pods reach the Services", false],
   ]);
 });
+
+test.each([
+  ["networking.istio.io/v1alpha3", "EnvoyFilter"],
+  ["extensions.istio.io/v1alpha1", "WasmPlugin"],
+  ["configuration.konghq.com/v1", "KongPlugin"],
+  ["configuration.konghq.com/v1", "KongClusterPlugin"],
+  ["apisix.apache.org/v2", "ApisixPluginConfig"],
+  ["apisix.apache.org/v2", "ApisixConsumer"],
+  ["hub.traefik.io/v1alpha1", "APIAuth"],
+  ["traefik.io/v1alpha1", "MiddlewareTCP"],
+  ["example.com/v1", "OIDCProvider"],
+  ["example.com/v1", "JWTRule"],
+])("%s %s may have protected: it stands first, and its note says so", (apiVersion, kind) => {
+  const [note] = alone(object(apiVersion, kind)).result.notes;
+  expect([note?.where, note?.lostProtection]).toEqual([`${kind} shop/shop`, true]);
+  expect(note?.what).toContain("; it may have protected what it applied to");
+});
+
+test("a kind that protects nothing is a plain difference", () => {
+  const [note] = alone(object("example.com/v1", "Certificate")).result.notes;
+  expect(note).toMatchObject({ what: "not imported: Perch has no equivalent", lostProtection: false });
+});

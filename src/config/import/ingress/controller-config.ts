@@ -10,20 +10,41 @@ const irrelevant =
 const known =
   /^(?:proxy-(?:body-size|read-timeout|send-timeout|connect-timeout|buffer|next-upstream|protocol|real-ip|set-headers|redirect)|ssl-|hsts|use-|force-ssl-redirect|no-tls-redirect|client-(?:header|body)|keep-alive|large-client-header|worker-|server-|http-|whitelist-|denylist-|block-|limit-|custom-http-errors|global-auth|allow-snippet|annotations-risk|log-format|enable-|load-balance|compute-full|forwarded-for|upstream-keepalive)/;
 
+/**
+ * Settings that hardly any other ConfigMap has. Two of them tell that of the controller where neither its name nor its
+ * namespace does.
+ */
+const telling =
+  /^(?:whitelist-source-range|denylist-source-range|block-(?:cidrs|user-agents|referers)|global-auth-[a-z-]+|global-rate-limit-[a-z-]+|no-auth-locations|no-tls-redirect-locations|(?:force-)?ssl-redirect|ssl-(?:protocols|ciphers|dh-param|ecdh-curve|reject-handshake)|hsts(?:-max-age|-include-subdomains|-preload)?|enable-(?:modsecurity|owasp-modsecurity-crs|real-ip|underscores-in-headers)|modsecurity-snippet|(?:main|http|server|location)-snippet|allow-snippet-annotations|annotations-risk-level|proxy-(?:body-size|buffer-size|buffers-number|read-timeout|send-timeout|connect-timeout|next-upstream(?:-tries|-timeout)?|set-headers|real-ip-cidr|cookie-domain)|use-(?:forwarded-headers|proxy-protocol|gzip)|compute-full-forwarded-for|forwarded-for-header|upstream-keepalive-[a-z]+|custom-http-errors|limit-(?:req|conn)-[a-z-]+|log-format-upstream|large-client-header-buffers|client-body-buffer-size)$/;
+
 /** Settings of all Ingresses, from the ConfigMap of the controller, if it is in the input. */
 export class ControllerConfig {
   readonly #map: Manifest | undefined;
 
-  /** It has no fixed name: `ingress-nginx-controller`, `nginx-configuration` and others with `nginx` are usual. */
+  /**
+   * It has no fixed name: `ingress-nginx-controller`, `nginx-configuration` and others with `nginx` are usual. Without
+   * one, its settings tell it.
+   */
   constructor(manifests: readonly Manifest[], draft: Draft) {
-    const maps = manifests.filter(
-      ({ kind, group, name, namespace, data }) =>
-        kind === "ConfigMap" &&
-        group === "" &&
-        (name.includes("nginx") || namespace.includes("nginx")) &&
-        data.keys().some((key) => known.test(key)),
-    );
+    const all = manifests.filter(({ kind, group }) => kind === "ConfigMap" && group === "");
+    const isNamed = ({ name, namespace }: Manifest) => name.includes("nginx") || namespace.includes("nginx");
+    const named = all.filter((map) => isNamed(map) && map.data.keys().some((key) => known.test(key)));
+    const others = all.filter((map) => !isNamed(map));
+    const told = others.filter((map) => tellingKeys(map).length > 1);
+    const maps = [...named, ...told];
     this.#map = maps[0];
+    if (named.length === 0 && this.#map !== undefined) {
+      const keys = tellingKeys(this.#map).join(", ");
+      draft.note(titleOf(this.#map), `taken for the ConfigMap of ingress-nginx, as it has ${keys}`);
+    }
+    for (const map of others) {
+      const [key, ...more] = tellingKeys(map);
+      if (key === undefined || more.length > 0 || !protective.test(key)) continue;
+      draft.noteLostProtection(
+        titleOf(map),
+        `${key}: not imported; if this is the ConfigMap of ingress-nginx, it protected all Ingresses: name it ingress-nginx-controller in the input`,
+      );
+    }
     for (const other of maps.slice(1)) {
       const message = "its settings are left out: another ConfigMap is taken for that of the controller";
       draft.note(
@@ -50,6 +71,10 @@ export class ControllerConfig {
       draft.note(titleOf(this.#map), `${key}: ${advice[key] ?? "not imported"}`, protective.test(key));
     }
   }
+}
+
+function tellingKeys({ data }: Manifest): readonly string[] {
+  return data.keys().filter((key) => telling.test(key));
 }
 
 const trusted = "list the proxies in front in `trustedProxies`";

@@ -45,7 +45,7 @@ export function noteOtherAnnotations(ingress: Manifest, isCanary: boolean, draft
   const unread = ingress.annotations.unread();
   for (const name of unread.filter((one) => one.startsWith(prefix)).map((one) => one.slice(prefix.length))) {
     if (isCanary) draft.note(titleOf(ingress), `${name}: ${onCanary(name)}`);
-    else draft.note(titleOf(ingress), `${name}: ${onMain(name, onlyRedirects(ingress))}`, protective.test(name));
+    else draft.note(titleOf(ingress), `${name}: ${onMain(name, ingress)}`, protective.test(name));
   }
   const others = unread.filter((name) => !name.startsWith(prefix) && !irrelevant.test(name));
   if (others.length > 0)
@@ -57,9 +57,18 @@ export function onlyRedirects(ingress: Manifest): boolean {
   return peekAnnotation(ingress, "temporal-redirect") !== "" || peekAnnotation(ingress, "permanent-redirect") !== "";
 }
 
-function onMain(name: string, redirects: boolean): string {
+function onMain(name: string, ingress: Manifest): string {
   if (!imported.has(name)) return advice[name] ?? "no equivalent";
-  return redirects ? "has no effect beside a redirect" : (advice[name] ?? "not imported: its value is not understood");
+  if (onlyRedirects(ingress)) return "has no effect beside a redirect";
+  return (hasItsCondition(name, ingress) ? undefined : advice[name]) ?? "not imported: its value is not understood";
+}
+
+/** Whether what the advice asks for is there, so that the value is why it was not imported. */
+function hasItsCondition(name: string, ingress: Manifest): boolean {
+  const hasLimit = (key: string) => positive(peekAnnotation(ingress, key)) !== undefined;
+  if (name === "limit-burst-multiplier") return hasLimit("limit-rps") || hasLimit("limit-rpm");
+  if (name === "limit-rpm") return !hasLimit("limit-rps");
+  return advice[name] === ofCors && booleanIn(peekAnnotation(ingress, "enable-cors")) === true;
 }
 
 function onCanary(name: string): string {
@@ -72,6 +81,11 @@ function onCanary(name: string): string {
 /** Annotations that limit who may do what. Snippets may do so as well. */
 export const protective =
   /^(?:auth-|whitelist-|allowlist-|denylist-|satisfy|enable-global-auth|global-auth|limit-|global-rate-limit|modsecurity|enable-modsecurity|enable-owasp|proxy-ssl-verify|ssl-|force-ssl-|hsts|block-|[a-z]+-snippet)/;
+
+/** Whether an annotation limits who may do what. */
+export function hasProtection({ annotations }: Manifest): boolean {
+  return annotations.keys().some((key) => key.startsWith(prefix) && protective.test(key.slice(prefix.length)));
+}
 
 /** Annotations of tools that act on the Ingress object, not on requests. */
 const irrelevant =

@@ -67,9 +67,10 @@ export function nginxIngresses(
   const standard = classes.find(
     ({ annotations }) => annotations.text("ingressclass.kubernetes.io/is-default-class") === "true",
   );
-  return ingresses.filter((ingress) => {
+  const classNameOf = (ingress: Manifest) => classOf(ingress) || (standard?.name ?? "");
+  const ofNginx = ingresses.filter((ingress) => {
     const named = classOf(ingress);
-    const name = named || (standard?.name ?? "");
+    const name = classNameOf(ingress);
     const other = otherController(ingress, name, controllers);
     const where = titleOf(ingress);
     if (other === undefined) {
@@ -84,6 +85,38 @@ export function nginxIngresses(
     draft.leftOut(where, `left out: it is for ${other}, and not for ingress-nginx${listed}`, true);
     return false;
   });
+  return ofOneController(ofNginx, classNameOf, controllers, draft);
+}
+
+/**
+ * Each controller has an address of its own, and one of them may be internal: only the Ingresses of the first one are
+ * imported. Classes whose controllers are not known are imported, with a note.
+ */
+function ofOneController(
+  ingresses: readonly Manifest[],
+  classNameOf: (ingress: Manifest) => string,
+  controllers: ReadonlyMap<string, string>,
+  draft: Draft,
+): readonly Manifest[] {
+  // The class nginx is that of the usual controller.
+  const controllerOf = (name: string) =>
+    controllers.get(name) || (name === "nginx" ? "k8s.io/ingress-nginx" : undefined);
+  const first = ingresses.map((ingress) => controllerOf(classNameOf(ingress))).find((one) => one !== undefined);
+  const kept = ingresses.filter((ingress) => {
+    const controller = controllerOf(classNameOf(ingress));
+    if (controller === undefined || controller === first) return true;
+    const why = `it is for the controller ${controller}, other Ingresses are for ${String(first)}`;
+    const advice =
+      "each has an address of its own, and one may be internal: import the Ingresses of each by themselves";
+    draft.leftOut(titleOf(ingress), `left out: ${why}; ${advice}`, true);
+    return false;
+  });
+  const names = [...new Set(kept.map(classNameOf))].filter((name) => name !== "");
+  if (names.length < 2 || names.every((name) => controllerOf(name) !== undefined)) return kept;
+  const what = `the Ingress classes ${names.join(", ")} may be of several controllers with addresses of their own`;
+  const advice = "one may be internal: if so, import the Ingresses of each by themselves, or add the IngressClasses";
+  draft.noteLostProtection("the input", `${what}, of which ${advice}`);
+  return kept;
 }
 
 /** ingress-nginx prefers the older annotation to the field. */

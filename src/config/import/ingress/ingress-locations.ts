@@ -4,7 +4,7 @@ import { accepts } from "../accepts.ts";
 import type { Draft, YamlMap } from "../draft.ts";
 import { type Manifest, titleOf } from "../manifests.ts";
 import { SourceObject } from "../source-object.ts";
-import { booleanIn, peekAnnotation, takeAnnotation } from "./ingress-annotations.ts";
+import { booleanIn, hasProtection, peekAnnotation, takeAnnotation } from "./ingress-annotations.ts";
 
 /** One path of one host of one Ingress, with the Service behind it. */
 export interface IngressLocation {
@@ -27,6 +27,13 @@ export interface IngressServer {
   readonly host: string;
   readonly aliases: readonly string[];
   readonly locations: readonly IngressLocation[];
+  /** Patterns that Perch does not know, and whose requests a wider location would take: these get 404. */
+  readonly refused: readonly RefusedLocation[];
+}
+
+export interface RefusedLocation extends IngressLocation {
+  /** What the paths of its requests begin with. */
+  readonly start: string;
 }
 
 /** The hosts and paths of an Ingress, without what cannot be used, which is noted. */
@@ -112,8 +119,10 @@ export function serversOf(mains: readonly IngressRules[], draft: Draft): Ingress
   const found = Array.from(servers.values(), ({ host, root, places }) => {
     const hasRoot = root === undefined || places.has(root.place);
     const all = hasRoot ? [...places.values()] : [...places.values(), root];
-    const typed = withPatterns(host, all, draft).filter((location) => isUsable(location, draft));
-    return { host, aliases: aliasesOf(host, all, taken, draft), locations: typed.sort(byPrecedence) };
+    const typed = withPatterns(host, all, draft).toSorted(byPrecedence);
+    const locations = typed.filter((location) => problemOf(location) === undefined);
+    const refused = typed.flatMap((location) => refusedOf(location, locations, draft));
+    return { host, aliases: aliasesOf(host, all, taken, draft), locations, refused };
   });
   return found.sort(byHost);
 }
@@ -189,20 +198,62 @@ function withPatterns(host: string, locations: readonly IngressLocation[], draft
   });
 }
 
-function isUsable({ ingress, host, path, kind }: IngressLocation, draft: Draft): boolean {
-  const compiled = kind === "regex" ? compilePattern(`(?i)^${path}`) : undefined;
-  const problem =
-    compiled !== undefined && "problem" in compiled
-      ? `is not valid RE2 syntax (${compiled.problem})`
-      : kind === "regex"
-        ? undefined
-        : problemOfPath(path);
-  if (problem === undefined) return true;
-  draft.leftOut(
-    titleOf(ingress),
-    `the path ${path} of ${host} ${problem}: left out, so other routes match its requests`,
-  );
-  return false;
+function problemOf({ path, kind }: IngressLocation): string | undefined {
+  if (kind !== "regex") return problemOfPath(path);
+  const compiled = compilePattern(`(?i)^${path}`);
+  return "problem" in compiled ? `is not valid RE2 syntax (${compiled.problem})` : undefined;
+}
+
+/** Notes a location that cannot be used. Its requests get 404 if a location behind it would take them. */
+function refusedOf(
+  location: IngressLocation,
+  usable: readonly IngressLocation[],
+  draft: Draft,
+): readonly RefusedLocation[] {
+  const { ingress, host, path, kind } = location;
+  const problem = problemOf(location);
+  if (problem === undefined) return [];
+  const start = kind === "regex" ? literalStart(path) : path;
+  const next = usable.find((other) => byPrecedence(location, other) <= 0 && mayShare(start, other));
+  const leftOut = (outcome: string): void => {
+    const isProtected = next !== undefined && hasProtection(ingress);
+    draft.leftOut(titleOf(ingress), `the path ${path} of ${host} ${problem}: left out${outcome}`, isProtected);
+  };
+  if (kind !== "regex" || next === undefined) {
+    leftOut(
+      kind === "regex" ? "; no other path of this host matches its requests" : ", so other routes match its requests",
+    );
+    return [];
+  }
+  if (start.length > 1) {
+    leftOut(`; every path that begins with ${start} gets 404 here, or ${host}${next.path} would take its requests`);
+    return [{ ...location, start }];
+  }
+  leftOut(`; its requests may reach ${host}${next.path} of ${titleOf(next.ingress)}`);
+  return [];
+}
+
+/** Whether some path that begins with `start` may be one of the location. */
+function mayShare(start: string, { path, kind }: IngressLocation): boolean {
+  const other = (kind === "regex" ? literalStart(path) : path).toLowerCase();
+  return other.startsWith(start.toLowerCase()) || start.toLowerCase().startsWith(other);
+}
+
+/** The text with which all paths begin that match the pattern; empty if it is not known. */
+function literalStart(pattern: string): string {
+  const plain = pattern.replace(/\\./gs, "--");
+  // Alternatives of the whole pattern begin with texts of their own; those in a group come after the start.
+  let outside = plain.replace(/\[[^\]]*\]/g, "");
+  for (let before = ""; before !== outside; ) {
+    before = outside;
+    outside = outside.replace(/\([^()]*\)/g, "");
+  }
+  if (outside.includes("|")) return "";
+  const [start = ""] = /^(?:[\w/~!@%&=:;,<>"'`# -]|\\[^\w\s])*/.exec(pattern) ?? [];
+  // A quantifier belongs to the character before it.
+  const sure = /^[*?+{]/.test(pattern.slice(start.length)) ? start.replace(/\\?.$/su, "") : start;
+  const text = sure.replace(/\\(.)/g, "$1");
+  return text.startsWith("/") ? text : "";
 }
 
 /** Perch compares paths in normal form as well, but would take a path of the file for its normal form. */
@@ -248,7 +299,7 @@ function aliasesOf(
 }
 
 /** The order in which nginx matches: exact paths, then the others by length, and patterns of a length backwards. */
-function byPrecedence(a: IngressLocation, b: IngressLocation): number {
+export function byPrecedence(a: IngressLocation, b: IngressLocation): number {
   const byLength = kindRank[a.kind] - kindRank[b.kind] || b.path.length - a.path.length;
   if (byLength !== 0 || a.kind !== "regex" || a.path === b.path) return byLength;
   return a.path < b.path ? 1 : -1;
@@ -258,6 +309,15 @@ const kindRank = { exact: 0, regex: 1, prefix: 1 } as const;
 
 export function hostsMatch({ host, aliases }: IngressServer): YamlMap {
   return host === "" ? {} : { hosts: [host, ...aliases] };
+}
+
+/** What a pattern that is not known may match. */
+export function refusedMatch(server: IngressServer, { start }: RefusedLocation): YamlMap {
+  return { ...hostsMatch(server), path: { regex: `(?i)^${escaped(encodedPath(start))}` } };
+}
+
+function escaped(text: string): string {
+  return text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
 }
 
 export function matchOf(server: IngressServer, { path, kind }: Pick<IngressLocation, "path" | "kind">): YamlMap {
@@ -272,7 +332,7 @@ function prefixMatch({ locations }: IngressServer, path: string): YamlMap {
   const encoded = encodedPath(path);
   const without = encoded.replace(/\/+$/, "");
   const isTwofold = without !== encoded && locations.some((other) => encodedPath(other.path) === without);
-  return isTwofold ? { regex: `^${encoded.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")}` } : { prefix: without || "/" };
+  return isTwofold ? { regex: `^${escaped(encoded)}` } : { prefix: without || "/" };
 }
 
 /** The servers that serve hosts which other servers name more exactly. */

@@ -1,15 +1,20 @@
+import { rateLimitSchema } from "../../sections/rate-limit.ts";
+import { problemWith } from "../accepts.ts";
 import type { Draft } from "../draft.ts";
 import { type Manifest, titleOf } from "../manifests.ts";
 import { noteUnread } from "../notes.ts";
 import { ControllerConfig } from "./controller-config.ts";
-import { noteOtherAnnotations } from "./ingress-annotations.ts";
+import { noteOtherAnnotations, peekAnnotation, positive } from "./ingress-annotations.ts";
 import { nginxIngresses } from "./ingress-classes.ts";
 import {
+  byPrecedence,
   hostsMatch,
   type IngressLocation,
+  type IngressRules,
   type IngressServer,
   isCanary,
   matchOf,
+  refusedMatch,
   rulesOf,
   serversOf,
   WiderServers,
@@ -39,7 +44,12 @@ export function importIngresses(manifests: readonly Manifest[], draft: Draft): v
     const isWhole = redirected.size > 0 && redirected.size === server.locations.length;
     if (isWhole) routes.addRedirect({ match: { ...hostsMatch(server), scheme: "http" }, redirect: toHttps }, server);
     for (const route of addedRedirects(server, hosts, draft)) routes.addRedirect(route, server);
+    const refused = [...server.refused];
     for (const location of server.locations) {
+      while (refused[0] !== undefined && byPrecedence(refused[0], location) <= 0) {
+        routes.addNotFound(refusedMatch(server, refused[0]), titleOf(refused[0].ingress));
+        refused.shift();
+      }
       const match = { ...matchOf(server, location), scheme: "http" };
       if (!isWhole && redirected.has(location)) routes.addRedirect({ match, redirect: toHttps }, server);
       routes.add(location, server, canaries.of(location), certified.covers(server.host));
@@ -47,9 +57,10 @@ export function importIngresses(manifests: readonly Manifest[], draft: Draft): v
     if (wider.take(server)) routes.addNotFound(hostsMatch(server), server.host);
     noteDeeperHosts(server, wider, draft);
   }
-  canaries.noteUnused(servers);
+  canaries.noteUnused(servers, mains);
   importListeners(mains.map(ingressOf), draft);
   const served = new Set(servers.flatMap(({ locations }) => locations.map(({ ingress }) => ingress)));
+  noteSharedLimits(served, draft);
   for (const ingress of ingresses) {
     // Of an Ingress without a usable path the notes say why it has none.
     if (!served.has(ingress) && !isCanary(ingress)) continue;
@@ -63,6 +74,27 @@ export function importIngresses(manifests: readonly Manifest[], draft: Draft): v
 function olderFirst(a: Manifest, b: Manifest): number {
   const [one, other] = [a.createdAt || "9999", b.createdAt || "9999"];
   return one < other ? -1 : one > other ? 1 : 0;
+}
+
+/** nginx counts the requests of a client to all paths of an Ingress together, Perch those of each route. */
+function noteSharedLimits(ingresses: ReadonlySet<Manifest>, draft: Draft): void {
+  const counts = new Map<string, number>();
+  for (const { comment, settings } of draft.routes) {
+    // One that Perch does not accept is left out, with a note of its own.
+    if (settings["rateLimit"] === undefined || problemWith(rateLimitSchema, settings["rateLimit"])) continue;
+    const [where = ""] = comment.split(", canary by ");
+    counts.set(where, (counts.get(where) ?? 0) + 1);
+  }
+  for (const ingress of ingresses) {
+    const count = counts.get(titleOf(ingress)) ?? 0;
+    if (count < 2) continue;
+    const name = positive(peekAnnotation(ingress, "limit-rps")) === undefined ? "limit-rpm" : "limit-rps";
+    const what = `${name} was one limit per client for all ${count} paths of this Ingress`;
+    draft.noteLostProtection(
+      titleOf(ingress),
+      `${what}; here each route has its own, so a client may send up to ${count} times as many requests`,
+    );
+  }
 }
 
 function noteDeeperHosts(server: IngressServer, wider: WiderServers, draft: Draft): void {
@@ -108,13 +140,17 @@ class Canaries {
   }
 
   /** Names canaries without a main Ingress, and those that got requests of other paths as well. */
-  noteUnused(servers: readonly IngressServer[]): void {
+  noteUnused(servers: readonly IngressServer[], written: readonly IngressRules[]): void {
     const mains = servers.flatMap(({ locations }) => locations);
     const places = new Set(mains.map(({ place }) => place));
+    const known = new Set(written.flatMap(({ locations }) => locations.map(({ place }) => place)));
     const unused = [...this.#places.values()].flat().filter(({ place }) => !places.has(place));
-    for (const { ingress, host, path, pathType } of unused) {
+    for (const { ingress, host, path, pathType, place: key } of unused) {
       const place = `${host}${path} with pathType ${pathType}`;
-      this.#draft.leftOut(titleOf(ingress), `no other Ingress has ${place}, so this canary had no effect: left out`);
+      const why = known.has(key)
+        ? `${place} of the main Ingress is left out, and so is its canary`
+        : `no other Ingress has ${place}, so this canary had no effect: left out`;
+      this.#draft.leftOut(titleOf(ingress), why);
     }
     const used = new Set(
       [...this.#places.values()]

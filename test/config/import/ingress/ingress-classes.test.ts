@@ -74,3 +74,36 @@ describe("an Ingress of ingress-nginx is imported", () => {
     expect(imported(other("public")).notes.join("\n")).toContain("the class public is taken for one of ingress-nginx");
   });
 });
+
+describe("Ingresses of two controllers of ingress-nginx, which have an address each", () => {
+  const internal = other("nginx-internal");
+  const classes = [
+    ingressClass("nginx", "k8s.io/ingress-nginx"),
+    ingressClass("nginx-internal", "k8s.io/internal-ingress-nginx"),
+  ];
+
+  test.each([
+    ["both classes are in the input", classes],
+    ["nginx is the usual one", classes.slice(1)],
+  ])("those of the second are left out, and named first: %s", (_what, known) => {
+    const yaml = [main.replace('path: "/"', 'path: "/shop"'), internal, ...known].join("---");
+    const { notes } = imported(yaml);
+    expect(answers(yaml)({ url: "/shop" })).toBe("shop/stable");
+    expect(answers(yaml)({ url: "/other" })).toBe("404");
+    expect(notes[0]).toBe(
+      "Ingress shop/other: left out: it is for the controller k8s.io/internal-ingress-nginx, other Ingresses are for k8s.io/ingress-nginx; each has an address of its own, and one may be internal: import the Ingresses of each by themselves",
+    );
+  });
+
+  test("two classes of one controller are imported", () => {
+    const same = ingressClass("nginx-internal", "k8s.io/ingress-nginx");
+    const { notes } = imported([main, internal, same].join("---"));
+    expect(notes).toEqual([]);
+  });
+
+  test("if the input does not tell, a note of lost protection says so", () => {
+    const { notes, config } = imported([main, internal].join("---"));
+    expect(notes[0]).toContain("the input: the Ingress classes nginx, nginx-internal may be of several controllers");
+    expect(config).toContain("# Protection of the original that this configuration does not have:");
+  });
+});

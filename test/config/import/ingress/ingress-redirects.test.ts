@@ -191,4 +191,52 @@ describe("what surprises in ingress-nginx", () => {
     expect(served({ url: "/a" })).toBeUndefined();
     expect(notes.join("\n")).toContain("the path /a(?!b) of shop.example.com is not valid RE2 syntax");
   });
+
+  describe("… and a wider path does not get its requests", () => {
+    const withPaths = (...paths: string[]) =>
+      ingress(
+        "web",
+        { "use-regex": "true" },
+        paths.map((path, index) => ({ path, type: "ImplementationSpecific", service: `s${index}` })),
+      );
+
+    test("if it is known how their paths begin: these get 404", () => {
+      const yaml = withPaths("/admin(?!/public).*", "/", "/admin/users/by/name/and/more");
+      const answer = answers(yaml);
+      expect(answer({ url: "/Admin/x" })).toBe("404");
+      expect(answer({ url: "/shop" })).toBe("s1/stable");
+      expect(answer({ url: "/admin/users/by/name/and/more" })).toBe("s2/stable");
+      expect(imported(yaml).notes.join("\n")).toContain(
+        "left out; every path that begins with /admin gets 404 here, or shop.example.com/ would take its requests",
+      );
+    });
+
+    test("a canary of such a path is left out with it", () => {
+      const path = [{ path: "/a(?!b)", type: "ImplementationSpecific", service: "next" }];
+      const yaml = [withPaths("/a(?!b)", "/"), ingress("next", { canary: "true" }, path)].join("---");
+      expect(imported(yaml).notes).toContain(
+        "Ingress shop/next: shop.example.com/a(?!b) with pathType Prefix of the main Ingress is left out, and so is its canary",
+      );
+    });
+
+    test.each([
+      ["/ab*(?!x)", "/ac", "/b"],
+      ["/a\\.b(?!x)", "/a.b", "/axb"],
+      ["/a(b|c)(?!x)", "/ab", "/b"],
+    ])("%s: as in %s, but not %s", (pattern, refused, served) => {
+      const answer = answers(withPaths(pattern, "/"));
+      expect([answer({ url: refused }), answer({ url: served })]).toEqual(["404", "s1/stable"]);
+    });
+
+    test.each(["/(?!admin).*", "/a(?!b)|/c", "/a(x)|/b(?!y)", "(?<!x)/a"])(
+      "%s: else a note names that path",
+      (pattern) => {
+        const yaml = withPaths(pattern, "/");
+        expect(answers(yaml)({ url: "/a" })).toBe("s1/stable");
+        expect(imported(yaml).notes.join("\n")).toContain(
+          "left out; its requests may reach shop.example.com/ of Ingress shop/web",
+        );
+      },
+    );
+  });
 });

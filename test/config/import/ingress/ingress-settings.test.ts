@@ -143,6 +143,31 @@ describe("annotations with an equivalent", () => {
     expect(imported(`${yaml}---${other}`).notes.join("\n")).toContain(note);
   });
 
+  test.each([
+    [{ "enable-cors": "true", "cors-max-age": "-1" }, "cors-max-age: not imported: its value is not understood"],
+    [{ "cors-max-age": "60" }, "cors-max-age: has no effect without enable-cors"],
+    [
+      { "limit-rps": "5", "limit-burst-multiplier": "x" },
+      "limit-burst-multiplier: not imported: its value is not understood",
+    ],
+    [{ "limit-rpm": "x" }, "limit-rpm: not imported: its value is not understood"],
+  ])("a note does not say that another annotation is missing which is there: %o", (values, note) => {
+    const { notes } = imported(`${ingress("web", values, [{ path: "/", service: "shop" }])}---${other}`);
+    expect(notes).toContain(`Ingress shop/web: ${note}`);
+  });
+
+  test("a limit that the paths of an Ingress shared is each route's own, which a note says", () => {
+    const paths = ["/a", "/b", "/"].map((path) => ({ path, service: "shop" }));
+    const { notes } = imported(ingress("web", { "limit-rps": "5" }, paths));
+    expect(notes[0]).toBe(
+      "Ingress shop/web: limit-rps was one limit per client for all 3 paths of this Ingress; here each route has its own, so a client may send up to 3 times as many requests",
+    );
+    expect(imported(ingress("web", { "limit-rps": "5" }, paths.slice(2))).notes).toEqual([]);
+    const tooMany = imported(ingress("web", { "limit-rps": "9999999" }, paths)).notes;
+    expect(tooMany.join("\n")).toContain("rateLimit is left out");
+    expect(tooMany.join("\n")).not.toContain("one limit per client");
+  });
+
   test("every annotation of a canary but those of the canary is named", () => {
     const { notes } = imported(pair({ "rewrite-target": "/x", "proxy-read-timeout": "9", "canary-weight": "1" }));
     for (const name of ["rewrite-target", "proxy-read-timeout"]) {
@@ -206,6 +231,36 @@ data: ${data}
       "ConfigMap ingress-nginx/ingress-nginx-controller: enable-modsecurity: not imported",
       "ConfigMap ingress-nginx/ingress-nginx-controller: proxy-buffer-size: not imported",
     ]);
+  });
+
+  describe("a ConfigMap without nginx in its name and namespace", () => {
+    const unnamed = (data: string) =>
+      `${ingress("web", {}, [{ path: "/", service: "shop" }])}---${controller(data)}`
+        .replace("name: ingress-nginx-controller", "name: ingress-controller")
+        .replace("namespace: ingress-nginx", "namespace: kube-system");
+
+    test("with two settings of the controller it is read", () => {
+      const yaml = unnamed('{ whitelist-source-range: 10.0.0.0/8, global-auth-url: "http://x", proxy-body-size: 8m }');
+      const { config, notes } = imported(yaml);
+      expect(config).toContain("maxBodySize: 8MiB");
+      expect(answers(yaml)({ remoteAddress: "192.0.2.9" })).toBe("403");
+      expect(notes[0]).toBe("ConfigMap kube-system/ingress-controller: global-auth-url: not imported");
+      expect(notes).toContain(
+        "ConfigMap kube-system/ingress-controller: taken for the ConfigMap of ingress-nginx, as it has whitelist-source-range, global-auth-url, proxy-body-size",
+      );
+    });
+
+    test("with one protective setting it is named as possible lost protection", () => {
+      const { config, notes } = imported(unnamed("{ whitelist-source-range: 10.0.0.0/8 }"));
+      expect(config).toContain("# Protection of the original that this configuration does not have:");
+      expect(notes[0]).toContain(
+        "ConfigMap kube-system/ingress-controller: whitelist-source-range: not imported; if this is the ConfigMap of ingress-nginx",
+      );
+    });
+
+    test("with none, or one that protects nothing, it is an application's", () => {
+      expect(imported(unnamed("{ proxy-body-size: 8m, color: blue, log-level: debug }")).notes).toEqual([]);
+    });
   });
 });
 
