@@ -3,6 +3,7 @@ import { canonicalText } from "../decide/facts.ts";
 import type { ReleaseSpec, RuleSpec } from "../decide/release-spec.ts";
 import type { AttributeSpec } from "../identify/attributes.ts";
 import { conditionKey, conjuncts, isImplied, misfitPlacesOf, truthOf, valuesOf } from "./condition-truth.ts";
+import { hasHost } from "./host-pattern.ts";
 import type { Config } from "./schema.ts";
 import type { ParseContext } from "./schema-kit/schema.ts";
 import { quote } from "./schema-kit/tree.ts";
@@ -95,7 +96,7 @@ export function foreignTest(when: Condition, matches: readonly Matched[]): strin
 }
 
 function takesHost({ hosts }: Matched, host: string): boolean {
-  return hosts?.some((one) => one === host || (one.startsWith("*.") && host.endsWith(one.slice(1)))) ?? true;
+  return hosts?.some((one) => hasHost(one, host)) ?? true;
 }
 
 /** A preflight is decided by the method that it announces. */

@@ -1,3 +1,4 @@
+import { hasHost } from "../host-pattern.ts";
 import { type DraftRoute, isYamlMap, type YamlMap, type YamlValue } from "./draft.ts";
 
 /** What becomes of the requests of a route that is left out: which of the routes behind it may take them. */
@@ -27,8 +28,7 @@ function listsOverlap(
 }
 
 function hostsOverlap(a: string, b: string): boolean {
-  const isBelow = (host: string, pattern: string) => pattern.startsWith("*.") && host.endsWith(pattern.slice(1));
-  return a === b || isBelow(a, b) || isBelow(b, a);
+  return hasHost(a, b) || hasHost(b, a);
 }
 
 function pathsOverlap(a: YamlValue | undefined, b: YamlValue | undefined): boolean {

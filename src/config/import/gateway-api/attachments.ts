@@ -5,6 +5,7 @@ import { type Manifest, titleOf } from "../manifests.ts";
 import type { SourceObject } from "../source-object.ts";
 import { type GatewayListener, type Gateways, gatewayGroup, isListenerSet, type Scheme } from "./gateways.ts";
 import { type Hostname, intersection } from "./hostnames.ts";
+import { hasEntries } from "./http-route-match.ts";
 
 /** What a route is attached to: a listener of a Gateway, or something of which less is known. */
 export interface Site {
@@ -62,7 +63,7 @@ export function placesOf(sites: readonly Site[], hostnames: readonly Hostname[],
 /** The hostnames that a configuration accepts; undefined if the route has only others. */
 export function hostnamesOf({ spec }: Manifest, where: string, draft: Draft): readonly Hostname[] | undefined {
   const written = spec.texts("hostnames").map((host) => host.toLowerCase());
-  if (written.length === 0 && hasEntries(spec, "hostnames")) {
+  if (written.length === 0 && hasEntries(spec.peek("hostnames"))) {
     draft.leftOut(where, "its hostnames are not a list of hosts: left out");
     return undefined;
   }
@@ -82,7 +83,7 @@ export function sitesOf(
 ): readonly Site[] {
   const where = titleOf(route);
   const parents = route.spec.objects("parentRefs");
-  if (parents.length === 0 && gateways.isEmpty && !hasEntries(route.spec, "parentRefs")) {
+  if (parents.length === 0 && gateways.isEmpty && !hasEntries(route.spec.peek("parentRefs"))) {
     draft.note(where, "it has no parentRefs: its routes apply on every listener");
     return [{ listener: undefined, scheme: undefined, hostname: "", source: undefined }];
   }
@@ -96,11 +97,6 @@ export function sitesOf(
 }
 
 /** Whether there is something in a list that may not have been readable. */
-function hasEntries(spec: SourceObject, key: string): boolean {
-  const value = spec.peek(key);
-  return value !== undefined && !(Array.isArray(value) && value.length === 0);
-}
-
 interface Found {
   readonly sites: readonly Site[];
   /** What the notes are about, if it is not the route. */

@@ -1,10 +1,11 @@
+import { hasHost } from "../../host-pattern.ts";
+
 /** A host, a wildcard such as `*.example.com` for any host below, or empty for any host. */
 export type Hostname = string;
 
 /** Whether `hostname` has no host that `pattern` does not have. */
 export function covers(pattern: Hostname, hostname: Hostname): boolean {
-  if (pattern === "" || pattern === hostname) return true;
-  return pattern.startsWith("*.") && hostname.replace(/^\*/, "").endsWith(pattern.slice(1));
+  return pattern === "" || hasHost(pattern, hostname);
 }
 
 /** The hosts of both; undefined if there are none. */

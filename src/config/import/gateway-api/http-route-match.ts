@@ -52,7 +52,8 @@ export function matchesOf(
   });
 }
 
-const hasEntries = (value: unknown): boolean =>
+/** Whether something is set that is not an empty list. */
+export const hasEntries = (value: unknown): boolean =>
   value !== undefined && value !== null && !(Array.isArray(value) && value.length === 0);
 
 /**

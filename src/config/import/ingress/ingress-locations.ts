@@ -2,6 +2,7 @@ import { compilePattern } from "../../pattern.ts";
 import { hostPattern, urlPath } from "../../scalars.ts";
 import { accepts } from "../accepts.ts";
 import type { Draft, YamlMap } from "../draft.ts";
+import { escaped } from "../escaped.ts";
 import { type Manifest, titleOf } from "../manifests.ts";
 import { SourceObject } from "../source-object.ts";
 import { booleanIn, hasProtection, peekAnnotation, takeAnnotation } from "./ingress-annotations.ts";
@@ -314,10 +315,6 @@ export function hostsMatch({ host, aliases }: IngressServer): YamlMap {
 /** What a pattern that is not known may match. */
 export function refusedMatch(server: IngressServer, { start }: RefusedLocation): YamlMap {
   return { ...hostsMatch(server), path: { regex: `(?i)^${escaped(encodedPath(start))}` } };
-}
-
-function escaped(text: string): string {
-  return text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
 }
 
 export function matchOf(server: IngressServer, { path, kind }: Pick<IngressLocation, "path" | "kind">): YamlMap {

@@ -1,3 +1,4 @@
+import { hasHost } from "../../host-pattern.ts";
 import { hostPattern } from "../../scalars.ts";
 import { accepts } from "../accepts.ts";
 import type { Draft } from "../draft.ts";
@@ -74,8 +75,7 @@ export function serviceIn(host: string, namespace: string): ServiceName | undefi
 
 /** Whether every request for `host` is one for `pattern`: `*.example.com` covers any host below, not itself. */
 export function covers(pattern: string, host: string): boolean {
-  if (pattern === anyHost || pattern === host) return true;
-  return pattern.startsWith("*.") && host !== anyHost && host.endsWith(pattern.slice(1)) && host !== pattern.slice(2);
+  return pattern === anyHost || hasHost(pattern, host);
 }
 
 /** The hosts that both patterns match; undefined if there are none. */

@@ -2,6 +2,7 @@ import { compilePattern } from "../../pattern.ts";
 import { headerName, hostText, queryName, urlPath } from "../../scalars.ts";
 import { accepts } from "../accepts.ts";
 import type { Draft, YamlMap, YamlValue } from "../draft.ts";
+import { escaped } from "../escaped.ts";
 import type { SourceObject } from "../source-object.ts";
 import { type Arrival, anywhere } from "./istio-gateways.ts";
 
@@ -183,8 +184,3 @@ function readTests(map: SourceObject, isName: (name: string) => boolean): { read
 
 const notRe2 = (pattern: string, problem: string): string =>
   `the pattern ${pattern} is not valid RE2 syntax (${problem})`;
-
-/** Escapes a literal for RE2 syntax. */
-export function escaped(text: string): string {
-  return text.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&");
-}

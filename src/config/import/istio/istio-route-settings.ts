@@ -6,10 +6,11 @@ import { accepts, problemWith } from "../accepts.ts";
 import { corsOf } from "../cors.ts";
 import type { Draft, YamlMap } from "../draft.ts";
 import { durationIn, secondsIn } from "../durations.ts";
+import { escaped } from "../escaped.ts";
 import { headerEdits } from "../header-edits.ts";
 import { redirectOf, statusIn } from "../redirects.ts";
 import type { SourceObject } from "../source-object.ts";
-import { escaped, type UriTest } from "./istio-match.ts";
+import type { UriTest } from "./istio-match.ts";
 
 /** The settings of a Perch route, except its path's rewrite, which depends on the match. */
 export function routeSettings(route: SourceObject, where: string, draft: Draft): { settings: YamlMap; host: string } {

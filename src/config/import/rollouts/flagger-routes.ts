@@ -1,4 +1,5 @@
 import type { Draft } from "../draft.ts";
+import { escaped } from "../escaped.ts";
 import { type Manifest, titleOf } from "../manifests.ts";
 import { isMap, type Loose, type SourceObject } from "../source-object.ts";
 
@@ -162,10 +163,6 @@ function testsOf(tests: SourceObject): readonly object[] {
     if (after !== "") return { name, type: "RegularExpression", value: `.*${escaped(after)}` };
     return { name, type: "RegularExpression", value: test.text("regex") };
   });
-}
-
-function escaped(text: string): string {
-  return text.replace(/[.*+?^${}()|[\]\\]/g, (character) => `\\${character}`);
 }
 
 /** Flagger replaces the whole path, unless the type says the prefix. */

@@ -1,5 +1,6 @@
 import { hostPattern } from "../../scalars.ts";
 import { accepts } from "../accepts.ts";
+import { escaped } from "../escaped.ts";
 
 const maxHosts = 20;
 
@@ -47,15 +48,10 @@ export function patternOfTemplate(template: string, placeholder: string): string
   let pattern = "";
   let at = 0;
   for (const found of template.matchAll(/\{([A-Za-z0-9_-]*)(?::((?:[^{}]|\{[^{}]*\})*))?\}/g)) {
-    pattern += `${escapedText(template.slice(at, found.index))}${inner(found[2] ?? placeholder)}`;
+    pattern += `${escaped(template.slice(at, found.index))}${inner(found[2] ?? placeholder)}`;
     at = found.index + found[0].length;
   }
-  return pattern + escapedText(template.slice(at));
+  return pattern + escaped(template.slice(at));
 }
 
 const inner = (pattern: string): string => (/^\.[+*]$/.test(pattern) ? pattern : `(?:${pattern})`);
-
-/** Escapes a literal for RE2 syntax. */
-export function escapedText(text: string): string {
-  return text.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&");
-}

@@ -2,8 +2,8 @@ import { compileReplacement } from "../../pattern.ts";
 import { urlPath } from "../../scalars.ts";
 import { accepts } from "../accepts.ts";
 import type { YamlMap } from "../draft.ts";
+import { escaped } from "../escaped.ts";
 import type { SourceObject } from "../source-object.ts";
-import { escapedText } from "./host-regexp.ts";
 
 /** How middlewares change the path so far. */
 export type PathChange =
@@ -21,7 +21,7 @@ export interface PathProblem {
 export function stripped(middleware: SourceObject, before: PathChange): PathChange | PathProblem {
   const prefixes = middleware.texts("prefixes");
   middleware.dismiss("forceSlash");
-  return strippedBy(prefixes.map(escapedText), before);
+  return strippedBy(prefixes.map(escaped), before);
 }
 
 export function strippedByPattern(middleware: SourceObject, before: PathChange): PathChange | PathProblem {

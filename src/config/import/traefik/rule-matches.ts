@@ -1,8 +1,10 @@
+import { hasHost } from "../../host-pattern.ts";
 import { compilePattern } from "../../pattern.ts";
 import { headerName, hostPattern, methodName, queryName, urlPath } from "../../scalars.ts";
 import { accepts } from "../accepts.ts";
 import type { YamlMap } from "../draft.ts";
-import { escapedText, hostsOfPattern, patternOfTemplate } from "./host-regexp.ts";
+import { escaped } from "../escaped.ts";
+import { hostsOfPattern, patternOfTemplate } from "./host-regexp.ts";
 import { parseRule, type RuleTest } from "./rule.ts";
 import { alternativesOf, type RuleLiteral } from "./rule-alternatives.ts";
 
@@ -75,7 +77,7 @@ function pathMatch(path: PathTest): YamlMap {
   if (path.kind === "exact") return { path: { exact: path.text } };
   if (path.kind === "pattern") return { path: { regex: path.pattern } };
   // Traefik's prefix matches characters, not whole segments.
-  return path.text === "/" ? {} : { path: { regex: `^${escapedText(path.text)}` } };
+  return path.text === "/" ? {} : { path: { regex: `^${escaped(path.text)}` } };
 }
 
 /** A test for an absent header is the only opposite that a route can express. */
@@ -107,8 +109,7 @@ function hostRegexp({ args }: RuleTest, found: Found, syntax: RuleSyntax): strin
 }
 
 function addHosts(hosts: readonly string[], found: Found): string | undefined {
-  const isBelow = (one: string, pattern: string) => pattern.startsWith("*.") && one.endsWith(pattern.slice(1));
-  const covers = (list: readonly string[], one: string) => list.some((other) => other === one || isBelow(one, other));
+  const covers = (list: readonly string[], one: string) => list.some((other) => hasHost(other, one));
   const known = found.hosts;
   found.hosts =
     known === undefined

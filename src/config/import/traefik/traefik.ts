@@ -1,3 +1,4 @@
+import { hasHost } from "../../host-pattern.ts";
 import type { Draft, DraftCertificate, YamlMap } from "../draft.ts";
 import { certificateOf, isYamlMap } from "../draft.ts";
 import { byAge, type Manifest, titleOf } from "../manifests.ts";
@@ -292,7 +293,7 @@ function syntaxOf({ group }: Manifest, route: SourceObject, rule: string): RuleS
 
 function mayHaveHost({ hosts }: YamlMap, host: string): boolean {
   if (!Array.isArray(hosts)) return true;
-  return hosts.some((one) => one === host || (String(one).startsWith("*.") && host.endsWith(String(one).slice(1))));
+  return hosts.some((one) => hasHost(String(one), host));
 }
 
 /** Traefik names the prefix that it strips, where every request of the route has it. */
