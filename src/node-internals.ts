@@ -272,14 +272,20 @@ export const latin1Write: (bytes: Buffer, text: string, at: number) => number =
 
 // ---- V8: minor collections
 
+let collectMinor: (() => void) | false | undefined;
+
 /**
- * V8's minor collection. It is handed out only to contexts made while the flag is set. The flag is the process's and stays:
- * cleared, it could be gone at the moment when another thread makes its context.
+ * V8's minor collection. It is handed out only to contexts made while the flag is set; a context takes milliseconds, so
+ * there is one for the thread. The flag is the process's and stays: cleared, it could be gone at the moment when another
+ * thread makes its context.
  */
 export function minorCollection(): (() => void) | undefined {
-  setFlagsFromString("--expose-gc");
-  const collect: unknown = runInNewContext("globalThis.gc");
-  return typeof collect === "function" ? () => collect({ type: "minor" }) : undefined;
+  if (collectMinor === undefined) {
+    setFlagsFromString("--expose-gc");
+    const collect: unknown = runInNewContext("globalThis.gc");
+    collectMinor = typeof collect === "function" && (() => collect({ type: "minor" }));
+  }
+  return collectMinor || undefined;
 }
 
 // ---- the check at start

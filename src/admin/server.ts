@@ -59,7 +59,7 @@ export function createAdminServer(view: AdminView, options: AdminServerOptions):
   const server = Fastify({
     // Changes are small, and slow requests must not hold connections.
     bodyLimit: 4096,
-    ajv: { customOptions: { coerceTypes: false, removeAdditional: false } },
+    ajv: { customOptions: { coerceTypes: false, removeAdditional: false, meta: false, validateSchema: false } },
     // Open requests must not delay the exit of the process.
     forceCloseConnections: true,
     requestTimeout: requestTimeoutMs,

@@ -15,7 +15,7 @@ export class PrometheusExporter {
 
   constructor(metrics: Iterable<ExportedMetric>) {
     for (const metric of metrics) register(this.#registry, metric);
-    registerProcessMetrics(this.#registry);
+    for (const metric of processMetrics()) this.#registry.registerMetric(metric);
   }
 
   async render(format: MetricsFormat): Promise<Exposition> {
@@ -106,8 +106,19 @@ function escaped(text: string): string {
  */
 const misnamed = ["nodejs_active_handles_total", "nodejs_active_requests_total", "nodejs_active_resources_total"];
 
-/** CPU, memory, event loop and garbage collection of this process, under prom-client's usual names. */
-function registerProcessMetrics(registry: Registry): void {
-  collectDefaultMetrics({ register: registry });
-  for (const name of misnamed) registry.removeSingleMetric(name);
+let ofProcess: readonly Metric[] | undefined;
+
+/**
+ * CPU, memory, event loop and garbage collection of this process, under prom-client's usual names. Made once: each set
+ * would leave a timer and an observer of collections behind, which nothing can end.
+ */
+function processMetrics(): readonly Metric[] {
+  if (ofProcess === undefined) {
+    const registry = new Registry();
+    collectDefaultMetrics({ register: registry });
+    for (const name of misnamed) registry.removeSingleMetric(name);
+    // As it was registered: a metric is more than the interface for reading it that is declared here.
+    ofProcess = registry.getMetricsAsArray() as unknown as Metric[];
+  }
+  return ofProcess;
 }

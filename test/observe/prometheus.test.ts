@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import { Metrics } from "../../src/observe/metrics.ts";
 import { writeOpenMetrics } from "../../src/observe/prometheus.ts";
 import { StatsRegistry } from "../../src/observe/stats-registry.ts";
+import { collectGarbage } from "../kit/garbage.ts";
 import { openMetricsProblems } from "../kit/strict-open-metrics.ts";
 
 const traceId = "0af7651916cd43dd8448eb211c80319c";
@@ -90,3 +91,16 @@ const seriesIn = (body: string) =>
       .replace(/ \S+$/, "")
       .replace(/(le="\d+)\.0"/, '$1"'),
   );
+
+test("an exporter that nothing uses any more is collected, with all that it exported", async () => {
+  const left = new WeakRef(await rendered());
+  await collectGarbage();
+  expect(left.deref()).toBeUndefined();
+});
+
+/** What an exporter that has been read held. */
+async function rendered(): Promise<object> {
+  const { metrics, request } = exporter();
+  await metrics.render("prometheus");
+  return request;
+}
