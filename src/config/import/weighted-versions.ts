@@ -118,7 +118,22 @@ export class ServicePorts {
   ): string {
     const number =
       typeof port === "number" ? port : (port?.number("number") ?? this.#lookUp(namespace, name, port, where));
-    return `${scheme}://${name}.${namespace}:${number}`;
+    return `${scheme}://${name}.${namespace}:${this.#reachedPort(namespace, name, number, where)}`;
+  }
+
+  /** The name of a headless Service has the addresses of its Pods, and nothing translates its ports to theirs. */
+  #reachedPort(namespace: string, name: string, number: number, where: string): number {
+    const service = this.#find(namespace, name);
+    if (service?.spec.peek("clusterIP") !== "None") return number;
+    const port = service.spec.objects("ports").find((one) => one.peek("port") === number);
+    const target = port?.peek("targetPort") ?? number;
+    if (typeof target === "number") return target;
+    const unknown = `its targetPort ${String(target)} is a name of the Pods' port, which is not known here`;
+    this.#draft.note(
+      where,
+      `Service ${namespace}/${name} is headless, and ${unknown}: ${number} is written; set the port`,
+    );
+    return number;
   }
 
   /** The name of a port; empty if it has none, or the Service is not part of the input. */

@@ -42,8 +42,9 @@ export function importIngresses(manifests: readonly Manifest[], draft: Draft): v
   for (const server of servers) {
     const redirected = new Set(server.locations.filter((one) => redirectsToHttps(one, certified, controller, draft)));
     const isWhole = redirected.size > 0 && redirected.size === server.locations.length;
-    if (isWhole) routes.addRedirect({ match: { ...hostsMatch(server), scheme: "http" }, redirect: toHttps }, server);
-    for (const route of addedRedirects(server, hosts, draft)) routes.addRedirect(route, server);
+    if (isWhole)
+      routes.addRedirect({ match: { ...hostsMatch(server), scheme: "http" }, redirect: toHttps(controller) }, server);
+    for (const route of addedRedirects(server, hosts, controller, draft)) routes.addRedirect(route, server);
     const refused = [...server.refused];
     for (const location of server.locations) {
       while (refused[0] !== undefined && byPrecedence(refused[0], location) <= 0) {
@@ -51,7 +52,7 @@ export function importIngresses(manifests: readonly Manifest[], draft: Draft): v
         refused.shift();
       }
       const match = { ...matchOf(server, location), scheme: "http" };
-      if (!isWhole && redirected.has(location)) routes.addRedirect({ match, redirect: toHttps }, server);
+      if (!isWhole && redirected.has(location)) routes.addRedirect({ match, redirect: toHttps(controller) }, server);
       routes.add(location, server, canaries.of(location), certified.covers(server.host));
     }
     if (wider.take(server)) routes.addNotFound(hostsMatch(server), server.host);
@@ -107,6 +108,8 @@ function noteDeeperHosts(server: IngressServer, wider: WiderServers, draft: Draf
 /** The locations of canary Ingresses, by place. */
 class Canaries {
   readonly #places = new Map<string, IngressLocation[]>();
+  /** Those whose annotations count. */
+  readonly #chosen = new Set<Manifest>();
   readonly #draft: Draft;
 
   constructor(ingresses: readonly Manifest[], draft: Draft) {
@@ -131,7 +134,11 @@ class Canaries {
         `${main.host}${main.path} already has a canary, and ingress-nginx supports only one: left out. In Perch it can be a third version`,
       );
     }
-    if (first === undefined || backendOf(first) !== backendOf(main)) return first;
+    if (first === undefined) return undefined;
+    if (backendOf(first) !== backendOf(main)) {
+      this.#chosen.add(first.ingress);
+      return first;
+    }
     this.#draft.leftOut(
       titleOf(first.ingress),
       `its Service is that of ${main.host}${main.path}, so it had no effect: left out`,
@@ -152,13 +159,9 @@ class Canaries {
         : `no other Ingress has ${place}, so this canary had no effect: left out`;
       this.#draft.leftOut(titleOf(ingress), why);
     }
-    const used = new Set(
-      [...this.#places.values()]
-        .flat()
-        .filter(({ place }) => places.has(place))
-        .map(ingressOf),
-    );
-    for (const ingress of new Set(unused.map(ingressOf))) if (!used.has(ingress)) ingress.annotations.dismiss();
+    for (const { ingress } of [...this.#places.values()].flat()) {
+      if (!this.#chosen.has(ingress)) ingress.annotations.dismiss();
+    }
     this.#noteShared(mains);
   }
 
