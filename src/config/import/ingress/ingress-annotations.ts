@@ -58,10 +58,12 @@ export function noteOtherAnnotations(ingress: Manifest, isCanary: boolean, draft
     draft.note(titleOf(ingress), `annotations of other controllers: ${plain.join(", ")}: not imported`);
 }
 
-/** Whether an annotation says what is so without it: a limit of 0, and the address of the Service instead of its Pods. */
+/** Whether an annotation says what is so without it: an empty one, a limit of 0, and the address of the Service instead of its Pods. */
 function isOff(ingress: Manifest, key: string): boolean {
   if (!key.startsWith(prefix)) return false;
   const name = key.slice(prefix.length);
+  // ingress-nginx takes an empty annotation for none.
+  if (peekAnnotation(ingress, name) === "") return true;
   if (/^limit-(?:rps|rpm|connections|rate|rate-after)$/.test(name)) return peekAnnotation(ingress, name) === "0";
   if (/^enable-(?:modsecurity|owasp-core-rules)$/.test(name)) {
     return booleanIn(peekAnnotation(ingress, name)) === false;

@@ -4,7 +4,7 @@ import type { Draft } from "../draft.ts";
 import { type Manifest, titleOf } from "../manifests.ts";
 import { noteUnread } from "../notes.ts";
 import { ControllerConfig } from "./controller-config.ts";
-import { noteOtherAnnotations, peekAnnotation, positive } from "./ingress-annotations.ts";
+import { noteOtherAnnotations, onlyRedirects, peekAnnotation, positive } from "./ingress-annotations.ts";
 import { nginxIngresses } from "./ingress-classes.ts";
 import {
   byPrecedence,
@@ -135,6 +135,11 @@ class Canaries {
       );
     }
     if (first === undefined) return undefined;
+    if (onlyRedirects(main.ingress)) {
+      const why = `the requests of ${main.host}${main.path} are only redirected, so it had no effect: left out`;
+      this.#draft.leftOut(titleOf(first.ingress), why);
+      return undefined;
+    }
     if (backendOf(first) !== backendOf(main)) {
       this.#chosen.add(first.ingress);
       return first;

@@ -98,6 +98,19 @@ describe("Notes that would be false", () => {
     expect(web({ "service-upstream": "true" }).notes).toEqual([]);
   });
 
+  test("a canary of what is only redirected is left out, and its values are not doubted", () => {
+    const redirect = ingress("web", { "permanent-redirect": "https://a.example/" }, [{ path: "/", service: "shop" }]);
+    const canary = ingress("next", { canary: "true", "canary-weight": "5" }, [{ path: "/", service: "next" }]);
+    const { notes } = imported(`${redirect}---${canary}`);
+    expect(notes.filter((note) => note.startsWith("Ingress shop/next"))).toEqual([
+      "Ingress shop/next: the requests of shop.example.com/ are only redirected, so it had no effect: left out",
+    ]);
+  });
+
+  test("an empty annotation is none", () => {
+    expect(web({ "whitelist-source-range": "", "auth-url": "" }).notes).toEqual([]);
+  });
+
   test("a second canary is left out as a whole", () => {
     const canary = (name: string, values: Readonly<Record<string, string>>) =>
       ingress(name, { canary: "true", ...values }, [{ path: "/", service: name }]);
