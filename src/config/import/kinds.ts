@@ -26,6 +26,7 @@ const routing: readonly ReadKind[] = [
 /** Kinds that those refer to. */
 const referred: readonly ReadKind[] = [
   { kind: "DestinationRule", group: "networking.istio.io", versions: ["v1", "v1beta1", "v1alpha3"] },
+  { kind: "ServiceEntry", group: "networking.istio.io", versions: ["v1", "v1beta1", "v1alpha3"] },
   { kind: "Gateway", group: "networking.istio.io", versions: ["v1", "v1beta1", "v1alpha3"] },
   { kind: "Gateway", group: "gateway.networking.k8s.io", versions: ["v1", "v1beta1", "v1alpha2"] },
   { kind: "GatewayClass", group: "gateway.networking.k8s.io", versions: ["v1", "v1beta1", "v1alpha2"] },

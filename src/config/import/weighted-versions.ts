@@ -7,6 +7,8 @@ export interface WeightedBackend {
   /** The name of the Service or subset. */
   readonly name: string;
   readonly origin: string;
+  /** Further endpoints. */
+  readonly more?: readonly string[];
   readonly weight: number;
   readonly settings?: YamlMap;
   /** The share of requests that are mirrored to it, in per cent. */
@@ -36,9 +38,9 @@ export function weightedService(
   );
   const { backends, names } = baselineFirst(written, unordered);
   const versions = backends.map(
-    ({ origin, settings }, index): DraftVersion => ({
+    ({ origin, more = [], settings }, index): DraftVersion => ({
       name: names[index] ?? "",
-      endpoints: [origin],
+      endpoints: [origin, ...more],
       ...(settings === undefined ? {} : { settings }),
     }),
   );
@@ -140,6 +142,12 @@ export class ServicePorts {
   portName(namespace: string, name: string, number: number): string {
     const ports = this.#find(namespace, name)?.spec.objects("ports") ?? [];
     return ports.find((one) => one.number("port") === number)?.text("name") ?? "";
+  }
+
+  /** The only port of a Service; undefined if it has several, or is not part of the input. */
+  onlyPort(namespace: string, name: string): number | undefined {
+    const ports = this.#find(namespace, name)?.spec.objects("ports") ?? [];
+    return ports.length === 1 ? ports[0]?.number("port") : undefined;
   }
 
   /** Whether the port of a Service takes HTTP/2; `number` may be missing if it has one port. */

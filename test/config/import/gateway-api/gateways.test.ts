@@ -105,10 +105,7 @@ describe("the listeners of a Gateway", () => {
 
   test("lost protection: passed-through TLS", () => {
     const { lost } = importedRoutes(
-      gateway([
-        https,
-        "{ name: through, port: 8443, protocol: TLS, tls: { mode: Passthrough } }",
-      ]),
+      gateway([https, "{ name: through, port: 8443, protocol: TLS, tls: { mode: Passthrough } }"]),
       route("app", [`{ backendRefs: [${to("shop")}] }`]),
     );
     expect(lost.join("\n")).toContain("listeners[1] passed TLS through");
