@@ -58,7 +58,7 @@ export function noteOtherAnnotations(ingress: Manifest, isCanary: boolean, draft
     draft.note(titleOf(ingress), `annotations of other controllers: ${plain.join(", ")}: not imported`);
 }
 
-/** Whether an annotation says what is so without it: an empty one, a limit of 0, and the address of the Service instead of its Pods. */
+/** Whether an annotation says what is so without it: an empty one, a limit of 0, no verification of clients, and the address of the Service instead of its Pods. */
 function isOff(ingress: Manifest, key: string): boolean {
   if (!key.startsWith(prefix)) return false;
   const name = key.slice(prefix.length);
@@ -68,6 +68,7 @@ function isOff(ingress: Manifest, key: string): boolean {
   if (/^enable-(?:modsecurity|owasp-core-rules)$/.test(name)) {
     return booleanIn(peekAnnotation(ingress, name)) === false;
   }
+  if (name.startsWith("auth-tls-")) return peekAnnotation(ingress, "auth-tls-verify-client") === "off";
   return name === "service-upstream";
 }
 

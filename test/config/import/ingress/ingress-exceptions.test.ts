@@ -64,6 +64,7 @@ describe("Lost protection", () => {
 
   test.each([
     ["a limit of 0, which is off", { "limit-rps": "0", "limit-connections": "0" }],
+    ["no verification of clients", { "auth-tls-secret": "shop/ca", "auth-tls-verify-client": "off" }],
     ["the download rate", { "limit-rate": "100", "limit-rate-after": "1" }],
     ["clients without a limit", { "limit-rps": "5", "limit-whitelist": "10.0.0.0/8" }],
     ["what nginx checks after a redirect", { "permanent-redirect": "https://a.example/", "auth-url": "http://auth" }],
