@@ -32,7 +32,10 @@ export function filterSettings(
       }
       if (host !== "" && rewrite["host"] === undefined) rewrite["host"] = host;
     } else if (type === "RequestRedirect") {
-      const found = redirectOf(redirectParts(filter.object("requestRedirect"), path, matchesPrefix));
+      const written = filter.object("requestRedirect");
+      const found = redirectOf(redirectParts(written, path, matchesPrefix));
+      const unread = written.object("path").unread();
+      if (unread.length > 0) return { problem: `${unread.join(", ")}: no equivalent` };
       if ("problem" in found) return { problem: `${filter.path}: ${found.problem}` };
       settings["redirect"] = found.redirect;
     } else if (type === "URLRewrite") {

@@ -2,6 +2,7 @@ import type { Draft } from "../draft.ts";
 import { type Manifest, titleOf } from "../manifests.ts";
 import { type Advice, noteUnread } from "../notes.ts";
 import type { SourceObject } from "../source-object.ts";
+import { covers } from "./istio-hosts.ts";
 import { isVisibleIn } from "./istio-visibility.ts";
 
 /** Where requests for a port of a ServiceEntry go. */
@@ -29,19 +30,20 @@ export class ServiceEntries {
 
   /** For a host as a destination names it; `number` may be missing if there is one port. Undefined without an entry. */
   find(host: string, number: number | undefined, proxies: readonly string[]): EntryPort | undefined {
-    const entry = this.#entries.find(
-      (one) => hostsOf(one).includes(host.toLowerCase()) && proxies.some((proxy) => isVisibleIn(proxy, one)),
-    );
+    const visible = this.#entries.filter((one) => proxies.some((proxy) => isVisibleIn(proxy, one)));
+    const name = host.toLowerCase();
+    const entry =
+      visible.find((one) => hostsOf(one).includes(name)) ??
+      visible.find((one) => hostsOf(one).some((pattern) => covers(pattern, name)));
     const ports = entry?.spec.objects("ports") ?? [];
     const port = ports.find((one) => (number === undefined ? ports.length === 1 : one.number("number") === number));
     const ofPort = port?.number("number");
     if (entry === undefined || port === undefined || ofPort === undefined) return undefined;
     this.#used.add(entry);
     const behind = port.number("targetPort") ?? ofPort;
-    const name = port.text("name");
     const [first = `${host}:${behind}`, ...others] = entry.spec
       .objects("endpoints")
-      .flatMap((one) => addressOf(one, name, behind));
+      .flatMap((one) => addressOf(one, port.text("name"), behind));
     return {
       addresses: [first, ...others],
       isHttp2: /^(?:HTTP2|GRPC|GRPC-WEB)$/i.test(port.text("protocol")),

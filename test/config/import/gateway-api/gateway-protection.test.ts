@@ -83,6 +83,17 @@ describe("A rewrite without an equivalent", () => {
   });
 });
 
+test("a redirect whose path has no equivalent is left out, and does not lead to the path of the request", () => {
+  const redirect = "{ hostname: new.example.com, path: { type: ReplaceFullPath, replaceFullPath: '/x?y=1' } }";
+  const rule = `{ matches: [{ path: { value: /old } }], filters: [{ type: RequestRedirect, requestRedirect: ${redirect} }] }`;
+  const { config, notes } = importedRoutes(
+    gateway([http]),
+    route("web", [rule, `{ name: rest, backendRefs: [${to("rest")}] }`]),
+  );
+  expect(config).not.toContain("new.example.com");
+  expect(notes.join("\n")).toContain("requestRedirect.path.replaceFullPath: no equivalent, so the rule is left out");
+});
+
 describe("Backends", () => {
   const service = (ports: string, more = "") => `
 apiVersion: v1

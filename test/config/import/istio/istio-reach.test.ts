@@ -128,6 +128,14 @@ describe("ServiceEntries", () => {
     expect(notes).toEqual([]);
   });
 
+  test("a pattern of hosts counts where no entry has the host itself", () => {
+    const ports = "ports: [{ number: 8443, name: web, protocol: HTTP2 }]";
+    const yaml =
+      shop("{ host: api.partner.com }") + object("ServiceEntry", "any", `{ hosts: ["*.partner.com"], ${ports} }`);
+    expect(converted(yaml).config).toMatch(/http:\/\/api\.partner\.com:8443\s/);
+    expect(converted(yaml).notes.join()).not.toContain("ServiceEntry");
+  });
+
   test("names that certificates must have are lost, and a selector of Pods is reported", () => {
     const entry = object(
       "ServiceEntry",
