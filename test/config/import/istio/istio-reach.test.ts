@@ -102,7 +102,7 @@ describe("HTTP/2 without TLS", () => {
 });
 
 test("a header that the gateway filled in is removed where its value has no equivalent: clients could send it", () => {
-  const headers = '{ request: { set: { x-user: "%DYNAMIC_METADATA(jwt:sub)%", x-env: "${env}", x-kind: web } } }';
+  const headers = `{ request: { set: { x-user: "%DYNAMIC_METADATA(jwt:sub)%", x-env: "$\{env}", x-kind: web } } }`;
   const { config, notes } = converted(virtualService({ routes: [`{ headers: ${headers}, route: [${to("web")}] }`] }));
   expect(config).toMatch(/set:\s+x-kind: web\s+remove:\s+- x-user\s+- x-env/);
   expect(notes.filter((note) => note.includes("it is removed, or clients could send it"))).toHaveLength(2);
