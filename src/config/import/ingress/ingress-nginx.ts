@@ -3,6 +3,7 @@ import { problemWith } from "../accepts.ts";
 import type { Draft } from "../draft.ts";
 import { type Manifest, titleOf } from "../manifests.ts";
 import { noteUnread } from "../notes.ts";
+import { asCatchAll } from "./catch-all.ts";
 import { ControllerConfig } from "./controller-config.ts";
 import { noteOtherAnnotations, onlyRedirects, peekAnnotation, positive } from "./ingress-annotations.ts";
 import { nginxIngresses } from "./ingress-classes.ts";
@@ -29,7 +30,9 @@ const groups: ReadonlySet<string> = new Set(["networking.k8s.io", "extensions"])
 /** Imports Ingresses and their canary Ingresses with the semantics of ingress-nginx. */
 export function importIngresses(manifests: readonly Manifest[], draft: Draft): void {
   const all = manifests.filter(({ kind, group }) => kind === "Ingress" && groups.has(group));
-  const ingresses = nginxIngresses(all, manifests, draft).toSorted(olderFirst);
+  const ingresses = nginxIngresses(all, manifests, draft)
+    .toSorted(olderFirst)
+    .map((ingress) => asCatchAll(ingress, draft));
   if (ingresses.length === 0) return;
   const mains = ingresses.filter((ingress) => !isCanary(ingress)).map((ingress) => rulesOf(ingress, draft));
   const servers = serversOf(mains, draft);

@@ -46,6 +46,25 @@ describe("Redirects to https", () => {
   });
 });
 
+test("redirects and rewrites of an Ingress for all other hosts have no effect, in ingress-nginx either", () => {
+  const values = {
+    "permanent-redirect": "https://a.example/",
+    "rewrite-target": "/error",
+    "force-ssl-redirect": "true",
+    "whitelist-source-range": "10.0.0.0/8",
+  };
+  const all = ingress("all", values, []).replace(
+    /rules: .*/,
+    "defaultBackend: { service: { name: all, port: { number: 80 } } } }",
+  );
+  const { config, notes } = imported(`${all}---${ingress("any", {}, [{ path: "/Any", service: "any" }], "")}`);
+  expect(config).not.toMatch(/redirect:|rewrite:|regex:/);
+  expect(config).toContain("10.0.0.0/8");
+  expect(notes.join("\n")).toContain(
+    "Ingress shop/all: permanent-redirect, rewrite-target, force-ssl-redirect have no effect on an Ingress for all other hosts, in ingress-nginx either",
+  );
+});
+
 describe("Rewrites of what follows a prefix", () => {
   test.each([
     // Of /shop alone nginx makes /api/.
