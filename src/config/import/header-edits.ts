@@ -30,23 +30,28 @@ export function headerEdits(
     draft.note(where, `the edit of the ${message} header ${name} is left out: ${why}`);
     return false;
   };
+  /** Headers that the gateway filled in with values that Perch has not: those of clients do not stand for these. */
+  const emptied: string[] = [];
+  const leaveOutValue = (name: string, why: string, isSet: boolean): false => {
+    if (!isSet || message === "response") return leaveOut(name, why);
+    emptied.push(name.toLowerCase());
+    return leaveOut(name, `${why}; it is removed, or clients could send it`);
+  };
   const isEditable = (name: string): boolean => {
     if (!accepts(headerName, name)) return leaveOut(name, "this is not a header's name");
     const why = whyProtected(name.toLowerCase(), message);
     return why === undefined || leaveOut(name, why);
   };
-  const kept = (fields: WrittenEdits["set"]): YamlMap => {
+  const kept = (fields: WrittenEdits["set"], isSet: boolean): YamlMap => {
     const usable = fields.filter(([name, value]) => {
       if (!isEditable(name)) return false;
-      if (value.includes("${")) {
-        // Perch would read it as a template of its own, and has no escape for it.
-        draft.note(where, `the header ${name} has "\${" in its value: no equivalent, left out`);
-        return false;
-      }
+      // Perch would read it as a template of its own, and has no escape for it.
+      if (value.includes("${")) return leaveOutValue(name, '"${" in its value has no equivalent', isSet);
       const problem = problemWith(headerEditsSchema, { set: { [name]: value } });
       if (problem !== undefined) return leaveOut(name, problem);
       return (
-        !/%[A-Z][A-Z0-9_]+(?:\([^)]*\))?%/.test(value) || leaveOut(name, "Envoy's %…% variables have no equivalent")
+        !/%[A-Z][A-Z0-9_]+(?:\([^)]*\))?%/.test(value) ||
+        leaveOutValue(name, "Envoy's %…% variables have no equivalent", isSet)
       );
     });
     return Object.fromEntries(usable.map(([name, value]) => [name.toLowerCase(), value]));
@@ -54,9 +59,12 @@ export function headerEdits(
   const isHost = ([name, value]: WrittenEdits["set"][number]) =>
     message === "request" && /^(?:host|:authority)$/i.test(name) && accepts(hostAndPort, value);
   const edits = {
-    set: kept(set.filter((field) => !isHost(field))),
-    add: kept(add),
-    remove: remove.filter(isEditable).map((name) => name.toLowerCase()),
+    set: kept(
+      set.filter((field) => !isHost(field)),
+      true,
+    ),
+    add: kept(add, false),
+    remove: [...new Set([...remove.filter(isEditable).map((name) => name.toLowerCase()), ...emptied])],
   };
   const host = set.find(isHost)?.[1] ?? "";
   return {

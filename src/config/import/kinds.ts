@@ -26,6 +26,7 @@ const routing: readonly ReadKind[] = [
 /** Kinds that those refer to. */
 const referred: readonly ReadKind[] = [
   { kind: "DestinationRule", group: "networking.istio.io", versions: ["v1", "v1beta1", "v1alpha3"] },
+  { kind: "ServiceEntry", group: "networking.istio.io", versions: ["v1", "v1beta1", "v1alpha3"] },
   { kind: "Gateway", group: "networking.istio.io", versions: ["v1", "v1beta1", "v1alpha3"] },
   { kind: "Gateway", group: "gateway.networking.k8s.io", versions: ["v1", "v1beta1", "v1alpha2"] },
   { kind: "GatewayClass", group: "gateway.networking.k8s.io", versions: ["v1", "v1beta1", "v1alpha2"] },
@@ -93,14 +94,14 @@ const routers: ReadonlyMap<string, string> = new Map([
 ]);
 
 /** Kinds such as AuthorizationPolicy, PeerAuthentication and SecurityPolicy, which protect what they are attached to. */
-const protective = /Policy$|Authenti|Authoriz/;
+const protective = /(?<!HealthCheck)Policy$|Authenti|Authoriz/;
 /**
  * Kinds such as EnvoyFilter, WasmPlugin and Middleware, which may protect what they are attached to: it depends on what
  * they have, which is not read.
  */
 const mayProtect =
   /[Aa]uth|OIDC|Oidc|OpenID|JWT|Jwt|JWK|Filter$|Plugin|Middleware|Wasm|RateLimit|WAF|Waf|ModSecurity|GlobalRule$|(?:Apisix|Kong)Consumer|ApisixTls$/;
-const hasRoutes = /Route|Ingress|Proxy|Mapping|ServiceProfile|VirtualServer|VirtualService|Split$|Canary$|Rollout$/;
+const hasRoutes = /Route|Ingress|Proxy$|Mapping|ServiceProfile|VirtualServer|VirtualService|Split$|Canary$|Rollout$/;
 
 export function isRead({ kind, group, version }: Manifest): boolean {
   return read.get(`${group} ${kind}`)?.includes(version) === true;

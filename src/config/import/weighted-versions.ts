@@ -7,6 +7,8 @@ export interface WeightedBackend {
   /** The name of the Service or subset. */
   readonly name: string;
   readonly origin: string;
+  /** Further endpoints. */
+  readonly more?: readonly string[];
   readonly weight: number;
   readonly settings?: YamlMap;
   /** The share of requests that are mirrored to it, in per cent. */
@@ -36,9 +38,9 @@ export function weightedService(
   );
   const { backends, names } = baselineFirst(written, unordered);
   const versions = backends.map(
-    ({ origin, settings }, index): DraftVersion => ({
+    ({ origin, more = [], settings }, index): DraftVersion => ({
       name: names[index] ?? "",
-      endpoints: [origin],
+      endpoints: [origin, ...more],
       ...(settings === undefined ? {} : { settings }),
     }),
   );
@@ -118,13 +120,34 @@ export class ServicePorts {
   ): string {
     const number =
       typeof port === "number" ? port : (port?.number("number") ?? this.#lookUp(namespace, name, port, where));
-    return `${scheme}://${name}.${namespace}:${number}`;
+    return `${scheme}://${name}.${namespace}:${this.#reachedPort(namespace, name, number, where)}`;
+  }
+
+  /** The name of a headless Service has the addresses of its Pods, and nothing translates its ports to theirs. */
+  #reachedPort(namespace: string, name: string, number: number, where: string): number {
+    const service = this.#find(namespace, name);
+    if (service?.spec.peek("clusterIP") !== "None") return number;
+    const port = service.spec.objects("ports").find((one) => one.peek("port") === number);
+    const target = port?.peek("targetPort") ?? number;
+    if (typeof target === "number") return target;
+    const unknown = `its targetPort ${String(target)} is a name of the Pods' port, which is not known here`;
+    this.#draft.note(
+      where,
+      `Service ${namespace}/${name} is headless, and ${unknown}: ${number} is written; set the port`,
+    );
+    return number;
   }
 
   /** The name of a port; empty if it has none, or the Service is not part of the input. */
   portName(namespace: string, name: string, number: number): string {
     const ports = this.#find(namespace, name)?.spec.objects("ports") ?? [];
     return ports.find((one) => one.number("port") === number)?.text("name") ?? "";
+  }
+
+  /** The only port of a Service; undefined if it has several, or is not part of the input. */
+  onlyPort(namespace: string, name: string): number | undefined {
+    const ports = this.#find(namespace, name)?.spec.objects("ports") ?? [];
+    return ports.length === 1 ? ports[0]?.number("port") : undefined;
   }
 
   /** Whether the port of a Service takes HTTP/2; `number` may be missing if it has one port. */

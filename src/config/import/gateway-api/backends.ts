@@ -102,6 +102,11 @@ export class BackendReader {
     const servicePort = ports.find((one) => port === undefined || one.number("port") === port);
     const tls = this.#tls.of(namespace, name, servicePort?.text("name") ?? "");
     const scheme = tls === undefined ? "http" : "https";
+    const appProtocol = servicePort?.text("appProtocol") ?? "";
+    if (tls === undefined && /^(?:https|tls|kubernetes\.io\/wss)$/i.test(appProtocol)) {
+      const what = `${ref.path}: appProtocol ${appProtocol} of its Service: where the gateway spoke TLS for it, Perch does not`;
+      this.#draft.noteLostProtection(where, `${what}; add a BackendTLSPolicy, or write https endpoints`);
+    }
     const origin = isImport
       ? `${scheme}://${name}.${namespace}.svc.clusterset.local:${port ?? 80}`
       : this.#ports.origin(scheme, namespace, name, port, where);

@@ -2,6 +2,7 @@ import { certificateOf, type Draft, type DraftCertificate } from "../draft.ts";
 import { byAge, type Manifest, titleOf } from "../manifests.ts";
 import { type Advice, noteUnread } from "../notes.ts";
 import type { SourceObject } from "../source-object.ts";
+import { clientCertificates } from "./client-certificates.ts";
 import type { Hostname } from "./hostnames.ts";
 import { type Answer, NamespaceRules } from "./namespace-rules.ts";
 
@@ -70,7 +71,12 @@ export class Gateways {
 
   /** Names everything in Gateways and ListenerSets that was not imported. */
   noteUnread(): void {
-    for (const owner of this.#owners) noteUnread(owner, advice, this.#draft);
+    // Listeners with routes have told what they asked of clients.
+    for (const { spec } of this.#listeners) spec.object("tls").dismiss("frontendValidation");
+    for (const owner of this.#owners) {
+      owner.spec.object("tls").dismiss("frontend");
+      noteUnread(owner, advice, this.#draft);
+    }
   }
 
   /** Whether the input has no Gateway. */
@@ -117,7 +123,14 @@ export class Gateways {
         `another Gateway has port ${port} too, at another address: this one is at port ${free} of Perch; send its traffic there`,
       );
     }
-    const name = this.#draft.listener(free, scheme === "https" ? this.#certificatesOf(listener) : undefined);
+    const name =
+      scheme === "http"
+        ? this.#draft.listener(free)
+        : this.#draft.listener(
+            free,
+            this.#certificatesOf(listener),
+            clientCertificates([listener, ...this.besides(listener)], this.#draft),
+          );
     this.#ports.add(free);
     this.#names.set(key, name);
     return name;
@@ -174,7 +187,6 @@ export class Gateways {
   #read(owner: Manifest, gateway: Manifest): readonly GatewayListener[] {
     const { spec } = owner;
     spec.dismiss("gatewayClassName", "allowedListeners");
-    this.#noteClientCertificates(owner, spec.object("tls"), "frontend");
     return spec.objects("listeners").flatMap((listener) => {
       const protocol = listener.text("protocol");
       const port = listener.number("port");
@@ -187,7 +199,6 @@ export class Gateways {
       listener.dismiss("allowedRoutes");
       const tls = listener.object("tls");
       tls.dismiss("mode", "certificateRefs");
-      this.#noteClientCertificates(owner, tls, "frontendValidation");
       const scheme = protocol === "HTTPS" ? ("https" as const) : ("http" as const);
       return [{ owner, gateway, spec: listener, section, port, scheme, hostname }];
     });
@@ -200,15 +211,6 @@ export class Gateways {
       ? `${listener.path} passed TLS through to the backends, which encrypted all the way: no equivalent`
       : `${listener.path} has the protocol ${protocol}, which Perch does not serve: left out`;
     this.#draft.leftOut(titleOf(owner), what, passes);
-  }
-
-  #noteClientCertificates(owner: Manifest, tls: SourceObject, key: string): void {
-    if (!tls.has(key)) return;
-    tls.dismiss(key);
-    this.#draft.noteLostProtection(
-      titleOf(owner),
-      `${tls.path}.${key}: clients needed a certificate; set \`tls.clientCa\` of the listeners`,
-    );
   }
 
   /** Of listeners that a request cannot tell apart, the first is used: that of the Gateway, or the older ListenerSet. */

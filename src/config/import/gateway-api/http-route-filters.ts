@@ -7,7 +7,7 @@ import { headerEdits } from "../header-edits.ts";
 import { redirectOf, statusIn } from "../redirects.ts";
 import type { SourceObject } from "../source-object.ts";
 
-/** The keys of a Perch route for the filters of a rule, or why it redirects in a way that Perch does not. */
+/** The keys of a Perch route for the filters of a rule, or why it redirects or rewrites in a way that Perch does not. */
 export type FilterSettings =
   | { readonly settings: YamlMap; readonly mirror: SourceObject | undefined }
   | { readonly problem: string };
@@ -32,11 +32,18 @@ export function filterSettings(
       }
       if (host !== "" && rewrite["host"] === undefined) rewrite["host"] = host;
     } else if (type === "RequestRedirect") {
-      const found = redirectOf(redirectParts(filter.object("requestRedirect"), path, matchesPrefix));
+      const written = filter.object("requestRedirect");
+      const found = redirectOf(redirectParts(written, path, matchesPrefix));
+      const unread = written.object("path").unread();
+      if (unread.length > 0) return { problem: `${unread.join(", ")}: no equivalent` };
       if ("problem" in found) return { problem: `${filter.path}: ${found.problem}` };
       settings["redirect"] = found.redirect;
     } else if (type === "URLRewrite") {
-      Object.assign(rewrite, urlRewrite(filter.object("urlRewrite"), matchesPrefix));
+      const written = filter.object("urlRewrite");
+      Object.assign(rewrite, urlRewrite(written, matchesPrefix));
+      // Forwarded as it is, the request could reach what the rewrite hides.
+      const unread = written.unread();
+      if (unread.length > 0) return { problem: `${unread.join(", ")}: no equivalent` };
     } else if (type === "RequestMirror") {
       if (mirror !== undefined) draft.note(where, `${filter.path}: a release mirrors to one version only`);
       if (mirror === undefined) mirror = filter.object("requestMirror");

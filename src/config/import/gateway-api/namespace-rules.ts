@@ -21,7 +21,8 @@ export class NamespaceRules {
     const from = rule.text("from") || byDefault;
     if (from === "All") return "yes";
     if (from === "Same") return own === other ? "yes" : "no";
-    return from === "Selector" ? this.#selects(rule.object("selector"), other) : "no";
+    // An empty selector selects all namespaces, a missing one none.
+    return from === "Selector" && rule.has("selector") ? this.#selects(rule.object("selector"), other) : "no";
   }
 
   #selects(selector: SourceObject, namespace: string): Answer {

@@ -42,14 +42,49 @@ export function booleanIn(text: string): boolean | undefined {
 
 /** Names every annotation that was not imported. */
 export function noteOtherAnnotations(ingress: Manifest, isCanary: boolean, draft: Draft): void {
-  const unread = ingress.annotations.unread();
+  const unread = ingress.annotations.unread().filter((name) => !isOff(ingress, name));
   for (const name of unread.filter((one) => one.startsWith(prefix)).map((one) => one.slice(prefix.length))) {
     if (isCanary) draft.note(titleOf(ingress), `${name}: ${onCanary(name)}`);
-    else draft.note(titleOf(ingress), `${name}: ${onMain(name, ingress)}`, protective.test(name));
+    else draft.note(titleOf(ingress), `${name}: ${onMain(name, ingress)}`, isLost(name, ingress));
   }
   const others = unread.filter((name) => !name.startsWith(prefix) && !irrelevant.test(name));
-  if (others.length > 0)
-    draft.note(titleOf(ingress), `annotations of other controllers: ${others.join(", ")}: not imported`);
+  const protecting = isCanary ? [] : others.filter((name) => protectsByAnotherPrefix(name, ingress));
+  const plain = others.filter((name) => !protecting.includes(name));
+  if (protecting.length > 0) {
+    const what = `annotations of another prefix: ${protecting.join(", ")}: not imported`;
+    draft.noteLostProtection(titleOf(ingress), `${what}; a controller with \`--annotations-prefix\` applied them`);
+  }
+  if (plain.length > 0)
+    draft.note(titleOf(ingress), `annotations of other controllers: ${plain.join(", ")}: not imported`);
+}
+
+/** Whether an annotation says what is so without it: an empty one, a limit of 0, no verification of clients, and the address of the Service instead of its Pods. */
+function isOff(ingress: Manifest, key: string): boolean {
+  if (!key.startsWith(prefix)) return false;
+  const name = key.slice(prefix.length);
+  // ingress-nginx takes an empty annotation for none.
+  if (peekAnnotation(ingress, name) === "") return true;
+  if (/^limit-(?:rps|rpm|connections|rate|rate-after)$/.test(name)) return peekAnnotation(ingress, name) === "0";
+  if (/^enable-(?:modsecurity|owasp-core-rules)$/.test(name)) {
+    return booleanIn(peekAnnotation(ingress, name)) === false;
+  }
+  if (name.startsWith("auth-tls-")) return peekAnnotation(ingress, "auth-tls-verify-client") === "off";
+  return name === "service-upstream";
+}
+
+/** Whether the original protected something by an annotation that was not imported. */
+function isLost(name: string, ingress: Manifest): boolean {
+  if (!protective.test(name)) return false;
+  return !(onlyRedirects(ingress) && afterRedirects.test(name));
+}
+
+/** What nginx does only after it has answered with `return`. */
+const afterRedirects =
+  /^(?:auth-(?!tls-|snippet)|whitelist-|allowlist-|denylist-|satisfy|enable-global-auth|limit-|global-rate-limit)/;
+
+function protectsByAnotherPrefix(key: string, ingress: Manifest): boolean {
+  const name = key.replace(/^.*\//, "");
+  return key.includes("/") && protective.test(name) && peekAnnotation(ingress, name) === "";
 }
 
 /** Whether nginx answers the requests with `return`. */
@@ -80,7 +115,7 @@ function onCanary(name: string): string {
 
 /** Annotations that limit who may do what. Snippets may do so as well. */
 export const protective =
-  /^(?:auth-|whitelist-|allowlist-|denylist-|satisfy|enable-global-auth|global-auth|limit-|global-rate-limit|modsecurity|enable-modsecurity|enable-owasp|proxy-ssl-verify|ssl-|force-ssl-|hsts|block-|[a-z]+-snippet)/;
+  /^(?:auth-|whitelist-|allowlist-|denylist-|satisfy|enable-global-auth|global-auth|limit-(?!rate|whitelist|burst|[a-z]+-status-code)|global-rate-limit|modsecurity|enable-modsecurity|enable-owasp|proxy-ssl-verify|ssl-(?!session|buffer)|force-ssl-|hsts|block-|[a-z]+-snippet)/;
 
 /** Whether an annotation limits who may do what. */
 export function hasProtection({ annotations }: Manifest): boolean {
@@ -173,7 +208,8 @@ const advice: Readonly<Record<string, string>> = {
   "custom-headers": "set the data of the ConfigMap as `responseHeaders.set`, or add the ConfigMap to the input",
   "custom-http-errors": "no equivalent: upstream errors pass through unchanged, so that a failing canary is visible",
   "auth-tls-secret": "set `tls.clientCa` on the listener, which then applies to all its hosts",
-  "app-root": "only a plain path of a location / can be imported",
+  "app-root": "only a plain path can be imported",
+  "limit-whitelist": "no equivalent: clients at these addresses are limited as well",
   "limit-burst-multiplier": "has no effect without limit-rps or limit-rpm",
   "limit-rpm": "not imported: a route has one rate limit",
   "load-balance": "not imported: see `balance`",

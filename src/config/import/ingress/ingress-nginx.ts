@@ -3,8 +3,9 @@ import { problemWith } from "../accepts.ts";
 import type { Draft } from "../draft.ts";
 import { type Manifest, titleOf } from "../manifests.ts";
 import { noteUnread } from "../notes.ts";
+import { asCatchAll } from "./catch-all.ts";
 import { ControllerConfig } from "./controller-config.ts";
-import { noteOtherAnnotations, peekAnnotation, positive } from "./ingress-annotations.ts";
+import { noteOtherAnnotations, onlyRedirects, peekAnnotation, positive } from "./ingress-annotations.ts";
 import { nginxIngresses } from "./ingress-classes.ts";
 import {
   byPrecedence,
@@ -29,7 +30,9 @@ const groups: ReadonlySet<string> = new Set(["networking.k8s.io", "extensions"])
 /** Imports Ingresses and their canary Ingresses with the semantics of ingress-nginx. */
 export function importIngresses(manifests: readonly Manifest[], draft: Draft): void {
   const all = manifests.filter(({ kind, group }) => kind === "Ingress" && groups.has(group));
-  const ingresses = nginxIngresses(all, manifests, draft).toSorted(olderFirst);
+  const ingresses = nginxIngresses(all, manifests, draft)
+    .toSorted(olderFirst)
+    .map((ingress) => asCatchAll(ingress, draft));
   if (ingresses.length === 0) return;
   const mains = ingresses.filter((ingress) => !isCanary(ingress)).map((ingress) => rulesOf(ingress, draft));
   const servers = serversOf(mains, draft);
@@ -42,8 +45,9 @@ export function importIngresses(manifests: readonly Manifest[], draft: Draft): v
   for (const server of servers) {
     const redirected = new Set(server.locations.filter((one) => redirectsToHttps(one, certified, controller, draft)));
     const isWhole = redirected.size > 0 && redirected.size === server.locations.length;
-    if (isWhole) routes.addRedirect({ match: { ...hostsMatch(server), scheme: "http" }, redirect: toHttps }, server);
-    for (const route of addedRedirects(server, hosts, draft)) routes.addRedirect(route, server);
+    if (isWhole)
+      routes.addRedirect({ match: { ...hostsMatch(server), scheme: "http" }, redirect: toHttps(controller) }, server);
+    for (const route of addedRedirects(server, hosts, controller, draft)) routes.addRedirect(route, server);
     const refused = [...server.refused];
     for (const location of server.locations) {
       while (refused[0] !== undefined && byPrecedence(refused[0], location) <= 0) {
@@ -51,7 +55,7 @@ export function importIngresses(manifests: readonly Manifest[], draft: Draft): v
         refused.shift();
       }
       const match = { ...matchOf(server, location), scheme: "http" };
-      if (!isWhole && redirected.has(location)) routes.addRedirect({ match, redirect: toHttps }, server);
+      if (!isWhole && redirected.has(location)) routes.addRedirect({ match, redirect: toHttps(controller) }, server);
       routes.add(location, server, canaries.of(location), certified.covers(server.host));
     }
     if (wider.take(server)) routes.addNotFound(hostsMatch(server), server.host);
@@ -107,6 +111,8 @@ function noteDeeperHosts(server: IngressServer, wider: WiderServers, draft: Draf
 /** The locations of canary Ingresses, by place. */
 class Canaries {
   readonly #places = new Map<string, IngressLocation[]>();
+  /** Those whose annotations count. */
+  readonly #chosen = new Set<Manifest>();
   readonly #draft: Draft;
 
   constructor(ingresses: readonly Manifest[], draft: Draft) {
@@ -131,7 +137,16 @@ class Canaries {
         `${main.host}${main.path} already has a canary, and ingress-nginx supports only one: left out. In Perch it can be a third version`,
       );
     }
-    if (first === undefined || backendOf(first) !== backendOf(main)) return first;
+    if (first === undefined) return undefined;
+    if (onlyRedirects(main.ingress)) {
+      const why = `the requests of ${main.host}${main.path} are only redirected, so it had no effect: left out`;
+      this.#draft.leftOut(titleOf(first.ingress), why);
+      return undefined;
+    }
+    if (backendOf(first) !== backendOf(main)) {
+      this.#chosen.add(first.ingress);
+      return first;
+    }
     this.#draft.leftOut(
       titleOf(first.ingress),
       `its Service is that of ${main.host}${main.path}, so it had no effect: left out`,
@@ -152,13 +167,9 @@ class Canaries {
         : `no other Ingress has ${place}, so this canary had no effect: left out`;
       this.#draft.leftOut(titleOf(ingress), why);
     }
-    const used = new Set(
-      [...this.#places.values()]
-        .flat()
-        .filter(({ place }) => places.has(place))
-        .map(ingressOf),
-    );
-    for (const ingress of new Set(unused.map(ingressOf))) if (!used.has(ingress)) ingress.annotations.dismiss();
+    for (const { ingress } of [...this.#places.values()].flat()) {
+      if (!this.#chosen.has(ingress)) ingress.annotations.dismiss();
+    }
     this.#noteShared(mains);
   }
 

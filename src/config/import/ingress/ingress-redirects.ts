@@ -69,7 +69,7 @@ function partsOf(url: string, { ingress, host: served, path: matched, kind }: In
 
 /** Whether plain requests of the location are redirected to https. By default those of hosts with a certificate are. */
 export function redirectsToHttps(
-  { ingress, host }: IngressLocation,
+  { ingress, host, path }: IngressLocation,
   certified: CertifiedHosts,
   controller: ControllerConfig,
   draft: Draft,
@@ -77,6 +77,7 @@ export function redirectsToHttps(
   const force = controller.of(ingress, "force-ssl-redirect", booleanIn) === true;
   const wanted = controller.of(ingress, "ssl-redirect", booleanIn);
   const isCertified = certified.covers(host);
+  if (staysPlain(path, controller)) return false;
   // `return` comes before the redirect to https.
   if (onlyRedirects(ingress)) return false;
   if (isCertified && wanted === false && !force) {
@@ -85,34 +86,60 @@ export function redirectsToHttps(
   return force || (isCertified && wanted !== false);
 }
 
-export const toHttps: YamlMap = { scheme: "https", status: 308 };
+/** Locations without a redirect to https by the beginning of their paths (template.go: `isLocationInLocationList`). */
+function staysPlain(path: string, controller: ControllerConfig): boolean {
+  const written = controller.take("no-tls-redirect-locations", (text) => text.split(",").map((one) => one.trim()));
+  return (written ?? [acmeChallenges]).some((start) => start !== "" && path.startsWith(start));
+}
+
+/** Certificate authorities ask for these by plain http. */
+const acmeChallenges = "/.well-known/acme-challenge";
+
+export function toHttps(controller: ControllerConfig): YamlMap {
+  return { scheme: "https", status: redirectStatus(controller) };
+}
+
+/** The status of the redirects that ingress-nginx adds itself. */
+function redirectStatus(controller: ControllerConfig): number {
+  return controller.take("http-redirect-code", statusIn) ?? 308;
+}
 
 /**
  * Redirects that ingress-nginx adds to a server besides those to https. They come before its locations. `hosts`: those of
  * all servers.
  */
-export function addedRedirects(server: IngressServer, hosts: ReadonlySet<string>, draft: Draft): RedirectRoute[] {
+export function addedRedirects(
+  server: IngressServer,
+  hosts: ReadonlySet<string>,
+  controller: ControllerConfig,
+  draft: Draft,
+): RedirectRoute[] {
   const { locations } = server;
   const ingresses = [...new Set(locations.map(({ ingress }) => ingress))];
   return [
-    ...ingresses.flatMap((ingress) => wwwRedirect(ingress, server, hosts)),
-    ...locations.flatMap((location) => appRoot(location, server, draft)),
+    ...ingresses.flatMap((ingress) => wwwRedirect(ingress, server, hosts, controller)),
+    // The first one of a server counts, whatever its path is (nginx.tmpl: `if ($uri = /)`).
+    ...ingresses.flatMap((ingress) => appRoot(ingress, server, draft)).slice(0, 1),
     ...locations.flatMap((location) => slashRedirect(location, server)),
   ];
 }
 
 /** From www.shop.example to shop.example, or the other way round. */
-function wwwRedirect(ingress: Manifest, { host }: IngressServer, hosts: ReadonlySet<string>): RedirectRoute[] {
+function wwwRedirect(
+  ingress: Manifest,
+  { host }: IngressServer,
+  hosts: ReadonlySet<string>,
+  controller: ControllerConfig,
+): RedirectRoute[] {
   if (takeAnnotation(ingress, "from-to-www-redirect", booleanIn) !== true || host === "" || host.startsWith("*."))
     return [];
   const other = host.startsWith("www.") ? host.slice("www.".length) : `www.${host}`;
   return hosts.has(other) || !accepts(hostText, other)
     ? []
-    : [{ match: { hosts: [other] }, redirect: { host, status: 308 } }];
+    : [{ match: { hosts: [other] }, redirect: { host, status: redirectStatus(controller) } }];
 }
 
-function appRoot({ ingress, path }: IngressLocation, server: IngressServer, draft: Draft): RedirectRoute[] {
-  if (path !== "/") return [];
+function appRoot(ingress: Manifest, server: IngressServer, draft: Draft): RedirectRoute[] {
   const root = takeAnnotation(ingress, "app-root", (text) => (accepts(urlPath, text) ? text : undefined));
   if (root === undefined || root === "/") return [];
   draft.note(titleOf(ingress), "app-root dropped the client's query; Perch keeps it");

@@ -69,7 +69,8 @@ const offByDefault = ["proxy-redirect-from", "proxy-redirect-to", "proxy-cookie-
 
 /** The common idiom to strip a prefix: the path `/shop(/|$)(.*)` with the target `/$2`. */
 const capturedRest = /^(\/[A-Za-z0-9._~/-]*?)\(\/\|\$\)\(\.\*\)$/;
-const targetWithRest = /^(\/[A-Za-z0-9._~/-]*?)\/?\$2$/;
+/** Before other texts nginx and Perch differ by a slash for the prefix alone: there a pattern does the same as nginx. */
+const rest = "/$2";
 
 interface RewrittenPath {
   readonly matched: Pick<IngressLocation, "path" | "kind">;
@@ -88,10 +89,9 @@ function rewrittenPath(location: IngressLocation, draft: Draft): RewrittenPath |
     draft.leftOut(where, `rewrite-target ${target} of the path ${path}: ${why}, so it is left out, and gets 404`);
   };
   const [, prefix] = capturedRest.exec(path) ?? [];
-  const [, start] = targetWithRest.exec(target) ?? [];
-  if (prefix !== undefined && start !== undefined) {
+  if (prefix !== undefined && target === rest) {
     if (/[a-z]/i.test(prefix)) draft.note(where, `the path ${path} ignored case; the prefix ${prefix} does not`);
-    return { matched: { path: prefix === "" ? "/" : prefix, kind: "prefix" }, change: { prefix: start || "/" } };
+    return { matched: { path: prefix === "" ? "/" : prefix, kind: "prefix" }, change: { prefix: "/" } };
   }
   const [written = "", query] = target.split("?");
   // nginx has an empty text for a group that the pattern does not have.

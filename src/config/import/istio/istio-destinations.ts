@@ -2,7 +2,8 @@ import { type Draft, isYamlMap, type YamlMap, type YamlValue } from "../draft.ts
 import { type Manifest, titleOf } from "../manifests.ts";
 import type { SourceObject } from "../source-object.ts";
 import type { ServicePorts } from "../weighted-versions.ts";
-import { serviceIn } from "./istio-hosts.ts";
+import { covers, serviceIn } from "./istio-hosts.ts";
+import type { EntryPort, ServiceEntries } from "./istio-service-entries.ts";
 import { hashedRelease, type PolicySections, policySettings, schemeOf, sectionsOf } from "./istio-traffic-policy.ts";
 import { isVisibleIn } from "./istio-visibility.ts";
 
@@ -27,10 +28,17 @@ export interface Caller {
 export class IstioDestinations {
   /** Several rules of one host add their subsets. */
   readonly #rules = new Map<string, Manifest[]>();
+  /** Rules of many hosts, as `*.shop.svc.cluster.local` is, those of the longest pattern first. */
+  readonly #wide: readonly Manifest[];
+  readonly #entries: ServiceEntries;
   readonly #ports: ServicePorts;
   readonly #draft: Draft;
 
-  constructor(rules: readonly Manifest[], ports: ServicePorts, draft: Draft) {
+  constructor(rules: readonly Manifest[], entries: ServiceEntries, ports: ServicePorts, draft: Draft) {
+    const isWide = ({ spec }: Manifest) => String(spec.peek("host")).startsWith("*");
+    const length = ({ spec }: Manifest) => spec.text("host").length;
+    this.#wide = rules.filter(isWide).toSorted((a, b) => length(b) - length(a));
+    this.#entries = entries;
     for (const rule of rules) {
       const key = hostKey(rule.spec.text("host"), rule.namespace);
       this.#rules.set(key, [...(this.#rules.get(key) ?? []), rule]);
@@ -42,8 +50,20 @@ export class IstioDestinations {
     this.#draft = draft;
   }
 
-  /** The origin of a destination. Perch does not select Pods by label, so a subset needs its own Service. */
-  origin(destination: SourceObject, caller: Caller, where: string): string {
+  /** The origins of a destination: one, or the addresses that its ServiceEntry has. Perch does not select Pods by label, so a subset needs its own Service. */
+  origins(destination: SourceObject, caller: Caller, where: string): readonly [string, ...string[]] {
+    const entry = this.#entryOf(destination, caller);
+    if (entry === undefined) return [this.#origin(destination, caller, where)];
+    const scheme = schemeOf(this.#sections(destination, caller).tls);
+    const [first, ...others] = entry.addresses;
+    return [`${scheme}://${first}`, ...others.map((address) => `${scheme}://${address}`)];
+  }
+
+  #entryOf(destination: SourceObject, { proxies }: Caller): EntryPort | undefined {
+    return this.#entries.find(destination.text("host"), destination.object("port").number("number"), proxies);
+  }
+
+  #origin(destination: SourceObject, caller: Caller, where: string): string {
     const host = destination.text("host");
     const subset = destination.text("subset");
     const service = serviceOf(host, caller.namespace);
@@ -74,7 +94,7 @@ export class IstioDestinations {
       const rule = this.#rulesOf(destination, caller)[0];
       const where = rule === undefined ? "" : titleOf(rule);
       const policy = policySettings(this.#sections(destination, caller), where, this.#draft);
-      return { where, settings: { ...this.#protocol(destination, caller.namespace), ...policy } };
+      return { where, settings: { ...this.#protocol(destination, caller), ...policy } };
     });
     const [first] = found;
     if (first === undefined) return { timeouts: noTimeouts };
@@ -91,8 +111,10 @@ export class IstioDestinations {
   }
 
   /** Istio takes the protocol from the Service's port. */
-  #protocol(destination: SourceObject, namespace: string): YamlMap {
-    const service = serviceOf(destination.text("host"), namespace);
+  #protocol(destination: SourceObject, caller: Caller): YamlMap {
+    const entry = this.#entryOf(destination, caller);
+    if (entry !== undefined) return entry.isHttp2 ? { protocol: "http2" } : {};
+    const service = serviceOf(destination.text("host"), caller.namespace);
     const port = destination.object("port").number("number");
     const isHttp2 = service !== undefined && this.#ports.speaksHttp2(service.namespace, service.name, port);
     return isHttp2 ? { protocol: "http2" } : {};
@@ -121,7 +143,9 @@ export class IstioDestinations {
 
   #sections(destination: SourceObject, caller: Caller): PolicySections {
     const rules = this.#rulesOf(destination, caller);
-    const port = destination.object("port").number("number");
+    const service = serviceOf(destination.text("host"), caller.namespace);
+    const only = service === undefined ? undefined : this.#ports.onlyPort(service.namespace, service.name);
+    const port = destination.object("port").number("number") ?? only;
     return sectionsOf(rules, destination.text("subset"), port);
   }
 
@@ -132,10 +156,18 @@ export class IstioDestinations {
   }
 
   /** Those that Istio applies for the caller; others are noted. */
-  #rulesOf(destination: SourceObject, { namespace, proxies }: Caller): readonly Manifest[] {
+  #rulesOf(destination: SourceObject, caller: Caller): readonly Manifest[] {
     const host = destination.text("host");
+    const own = this.#applied(this.#rules.get(hostKey(host, caller.namespace)) ?? [], host, caller);
+    if (own.length > 0) return own;
+    const service = serviceOf(host, caller.namespace);
+    const long = service === undefined ? host : `${service.name}.${service.namespace}.svc.cluster.local`;
+    const wide = this.#wide.filter(({ spec }) => covers(spec.text("host"), long));
+    return this.#applied(wide, host, caller).slice(0, 1);
+  }
+
+  #applied(rules: readonly Manifest[], host: string, { namespace, proxies }: Caller): readonly Manifest[] {
     const ofService = serviceOf(host, namespace)?.namespace;
-    const rules = this.#rules.get(hostKey(host, namespace)) ?? [];
     return rules.filter((rule) => {
       // Where a host outside the cluster is declared, only its ServiceEntry says.
       const isNear = ofService === undefined || [...proxies, ofService, rootNamespace].includes(rule.namespace);

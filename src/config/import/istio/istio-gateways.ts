@@ -23,6 +23,8 @@ interface Server {
   readonly listener: string;
   readonly hosts: readonly { readonly namespace: string; readonly host: string }[];
   readonly redirects: boolean;
+  /** Whether its protocol is HTTP/2, or gRPC. */
+  readonly isHttp2: boolean;
 }
 
 /** What the servers of a port ask of clients. */
@@ -79,6 +81,18 @@ export class IstioGateways {
       for (const site of sites)
         virtualHosts.addRedirect(isMixed ? site : { ...site, specificity: first }, gateway, draft);
     }
+  }
+
+  /**
+   * Envoy takes HTTP/2 on every port without TLS. Perch does where a server is for it, and everywhere if there is a
+   * service for it: `where` names one.
+   */
+  serveH2c(where: string | undefined): void {
+    for (const { listener, isHttp2 } of this.#servers) {
+      if (isHttp2 || where !== undefined) this.#draft.serveH2c(listener);
+    }
+    if (where === undefined || this.#servers.length > 0) return;
+    this.#draft.note(where, "clients that speak gRPC without TLS need `h2c: true` on their listener");
   }
 
   /** Where requests for a VirtualService arrive; empty if it is left out, which is then noted. */
@@ -187,7 +201,8 @@ export class IstioGateways {
       const { certificates, ...others } = listenerTls ?? {};
       const listener = this.#draft.listener(port, certificates, others);
       const hosts = (server.has("hosts") ? written : [anyHost]).map((host) => serverHost(host, gateway.namespace));
-      return [{ gateway, key, port, listener, hosts, redirects }];
+      const isHttp2 = protocol.startsWith("HTTP2") || protocol.startsWith("GRPC");
+      return [{ gateway, key, port, listener, hosts, redirects, isHttp2 }];
     });
   }
 

@@ -73,10 +73,11 @@ function backendsOf(
   draft: Draft,
 ): { readonly backends: readonly WeightedBackend[]; readonly host: string } {
   const targets = route.objects("route");
-  const locate = (destination: SourceObject) => ({
-    name: destination.text("subset") || destination.text("host").split(".")[0] || "unnamed",
-    origin: destinations.origin(destination, caller, where),
-  });
+  const locate = (destination: SourceObject) => {
+    const [origin, ...more] = destinations.origins(destination, caller, where);
+    const name = destination.text("subset") || destination.text("host").split(".")[0] || "unnamed";
+    return { name, origin, ...(more.length === 0 ? {} : { more }) };
+  };
   let ownHost = "";
   const backends = targets.map((target): WeightedBackend => {
     const { settings, host } = headerSettings(target.object("headers"), where, draft);
@@ -85,22 +86,27 @@ function backendsOf(
     } else ownHost = host;
     return {
       ...locate(target.object("destination")),
-      // Istio: without a weight a single destination gets everything, and one of several nothing.
-      weight: target.number("weight") ?? (targets.length === 1 ? 100 : 0),
+      weight: weightOf(target, targets.length),
       ...(Object.keys(settings).length === 0 ? {} : { settings }),
     };
   });
   const mirror = mirrorOf(route);
   if (mirror === undefined || backends.length === 0) return { backends, host: ownHost };
-  const { name, origin } = locate(mirror.destination);
+  const { origin, ...mirrored } = locate(mirror.destination);
   const { mirrorPercent } = mirror;
   if (backends.every((backend) => backend.origin === origin)) {
     draft.note(where, `${mirror.destination.path}: a mirror of the destination itself has no equivalent: left out`);
     return { backends, host: ownHost };
   }
-  if (!backends.some((backend) => backend.origin === origin)) backends.push({ name, origin, weight: 0 });
-  const mirrored = backends.map((backend) => (backend.origin === origin ? { ...backend, mirrorPercent } : backend));
-  return { backends: mirrored, host: ownHost };
+  if (!backends.some((backend) => backend.origin === origin)) backends.push({ ...mirrored, origin, weight: 0 });
+  const all = backends.map((backend) => (backend.origin === origin ? { ...backend, mirrorPercent } : backend));
+  return { backends: all, host: ownHost };
+}
+
+/** A single destination gets everything whatever its weight is, and one of several without a weight nothing. */
+function weightOf(target: SourceObject, count: number): number {
+  const written = target.number("weight") ?? 0;
+  return count === 1 ? 100 : written;
 }
 
 /** A destination that only gets mirrored requests becomes a version with weight zero. */

@@ -10,6 +10,7 @@ import { IstioGateways } from "./istio-gateways.ts";
 import { commonHost, hostsOf, type Site, sharedNames } from "./istio-hosts.ts";
 import { type IstioMatch, leaveOut, matchesOf } from "./istio-match.ts";
 import { pathRewrite, rewriteProblem } from "./istio-route-settings.ts";
+import { ServiceEntries } from "./istio-service-entries.ts";
 import { type Target, targetOf } from "./istio-targets.ts";
 import { IstioVirtualHosts, siteMatch } from "./istio-virtual-hosts.ts";
 
@@ -24,8 +25,9 @@ export function importVirtualServices(manifests: readonly Manifest[], draft: Dra
   const services = ofKind("VirtualService").toSorted(byAge);
   const roots = services.filter(({ spec }) => !isDelegate(spec));
   const rules = ofKind("DestinationRule");
+  const entries = new ServiceEntries(ofKind("ServiceEntry"), draft);
   const scope: Scope = {
-    destinations: new IstioDestinations(rules, new ServicePorts(manifests, draft), draft),
+    destinations: new IstioDestinations(rules, entries, new ServicePorts(manifests, draft), draft),
     gateways: new IstioGateways(ofKind("Gateway"), roots, draft),
     delegates: new IstioDelegates(services, draft),
     virtualHosts: new IstioVirtualHosts(),
@@ -36,8 +38,17 @@ export function importVirtualServices(manifests: readonly Manifest[], draft: Dra
   scope.gateways.addRedirects(scope.virtualHosts);
   scope.delegates.noteUnused();
   scope.virtualHosts.write(draft);
+  scope.gateways.serveH2c(speaksHttp2(draft));
   for (const service of services) noteUnread(service, advice, draft);
   for (const rule of rules) noteUnread(rule, ruleAdvice, draft);
+  entries.noteUnread();
+}
+
+/** The first VirtualService with a service for HTTP/2; undefined if there is none. */
+function speaksHttp2({ services, routes }: Draft): string | undefined {
+  const names = new Set(services.filter(({ settings }) => settings["protocol"] === "http2").map(({ name }) => name));
+  return routes.find(({ service, comment }) => names.has(service ?? "") && comment.startsWith("VirtualService "))
+    ?.comment;
 }
 
 interface Scope {

@@ -267,7 +267,7 @@ describe("other settings of a route", () => {
     ],
     [
       "weights of 0 only",
-      `{ match: [{ uri: { prefix: /a } }], route: [${subset("v1", 0)}] }\n    - { route: [${to("shop")}] }`,
+      `{ match: [{ uri: { prefix: /a } }], route: [${subset("v1", 0)}, ${subset("v2", 0)}] }\n    - { route: [${to("shop")}] }`,
       "the weights of its destinations are 0",
     ],
     [
