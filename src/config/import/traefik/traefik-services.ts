@@ -14,6 +14,8 @@ export interface TraefikTarget {
   readonly release: YamlMap;
   /** Whether the upstream gets its own name as Host, not the client's. */
   readonly ownHost: boolean;
+  /** The titles of the TraefikServices between the route and its Services. */
+  readonly objects: readonly string[];
 }
 
 interface Problem {
@@ -35,6 +37,8 @@ interface Leaf {
 interface Resolved {
   readonly leaves: readonly Leaf[];
   readonly sticky: SourceObject | undefined;
+  /** The titles of the TraefikServices on the way. */
+  readonly objects: readonly string[];
 }
 
 /** How deep TraefikServices may refer to one another. */
@@ -74,6 +78,7 @@ export class TraefikServices {
       settings: this.#settings(leaves, where),
       release: sticky === undefined || served.length < 2 ? {} : { sticky: stickyOf(sticky) },
       ownHost: leaves.every(({ ownHost }) => ownHost),
+      objects: found.objects,
     };
   }
 
@@ -87,6 +92,7 @@ export class TraefikServices {
 
   #weighted(refs: readonly SourceObject[], namespace: string, where: string, depth: number): Resolved | Problem {
     const leaves: Leaf[] = [];
+    const objects = new Set<string>();
     let sticky: SourceObject | undefined;
     const whole = refs.reduce((sum, ref) => sum + Math.max(0, ref.number("weight") ?? 1), 0);
     for (const ref of refs) {
@@ -94,6 +100,7 @@ export class TraefikServices {
       const found = this.#resolve(ref, namespace, where, depth);
       if ("problem" in found) return found;
       sticky ??= found.sticky;
+      for (const title of found.objects) objects.add(title);
       const total = found.leaves.reduce((sum, { backend }) => sum + backend.weight, 0);
       for (const leaf of found.leaves) {
         const share = total === 0 || refs.length === 1 ? leaf.backend.weight : (weight * leaf.backend.weight) / total;
@@ -103,7 +110,7 @@ export class TraefikServices {
           leaves.push({ ...leaf, backend: { ...backend, weight: Math.round(share * 1e6) / 1e6 } });
       }
     }
-    return { leaves, sticky };
+    return { leaves, sticky, objects: [...objects] };
   }
 
   /** A release mirrors a share of all its requests: one of a part of them is smaller. Undefined if nothing is left. */
@@ -128,8 +135,14 @@ export class TraefikServices {
       return { problem: `its service, the ${kind} ${name}, is not in the input` };
     }
     const { spec } = object;
-    if (spec.has("weighted")) return this.#weightedObject(spec.object("weighted"), object.namespace, depth, object);
-    if (spec.has("mirroring")) return this.#mirroring(spec.object("mirroring"), object.namespace, depth, object);
+    const found = spec.has("weighted")
+      ? this.#weightedObject(spec.object("weighted"), object.namespace, depth, object)
+      : spec.has("mirroring")
+        ? this.#mirroring(spec.object("mirroring"), object.namespace, depth, object)
+        : undefined;
+    if (found !== undefined) {
+      return "problem" in found ? found : { ...found, objects: [titleOf(object), ...found.objects] };
+    }
     const [type = "nothing"] = spec.keys();
     spec.dismiss();
     return { problem: `${titleOf(object)} is of type ${type}, which has no equivalent` };
@@ -188,7 +201,7 @@ export class TraefikServices {
       ownHost: ref.flag("passHostHeader") === false,
       settings: { ...balanceOf(ref), ...healthOf(ref), timeouts: { ...timeouts, ...timeoutsOf(transport) } },
     };
-    return { leaves: [leaf], sticky: undefined };
+    return { leaves: [leaf], sticky: undefined, objects: [] };
   }
 
   /** The spec of a ServersTransport; empty if none is named, or it is not in the input, which is noted. */

@@ -169,10 +169,10 @@ class TraefikImporter {
   #addForwarding(
     { match, pathPrefix }: RuleMatch,
     effects: MiddlewareEffects,
-    { backends, settings, release, ownHost }: TraefikTarget,
+    { backends, settings, release, ownHost, objects }: TraefikTarget,
     manifest: Manifest,
   ): void {
-    const comment = titleOf(manifest);
+    const comment = [titleOf(manifest), ...objects].join(", ");
     const wanted = {
       service: backends[0]?.name ?? manifest.name,
       release: manifest.name,

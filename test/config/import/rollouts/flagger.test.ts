@@ -115,6 +115,15 @@ describe("strategies", () => {
   });
 });
 
+test("matches with weights: only those who match get the candidate by weight", () => {
+  const match = "match: [{ headers: { x-beta: { exact: '1' } } }]";
+  const when = { header: { "x-beta": { equals: "1" } } };
+  expect(stepsOf(`{ interval: 1m, stepWeight: 30, maxWeight: 60, ${match} }`)).toEqual([
+    { when, weight: 30, hold: "1m" },
+    { when, weight: 60, hold: "1m" },
+  ]);
+});
+
 describe("metrics", () => {
   const withMetrics = (metrics: string, ...others: readonly string[]) =>
     importedPlan(
@@ -297,6 +306,23 @@ spec:
     const service = "{ port: 80, gatewayRefs: [{ name: gateway }], hosts: [shop.example.com] }";
     const { config } = importedPlan(documents(gateway, canary(analysis, service)));
     expect(config).toMatch(/match: \{ listeners: \[ https \], hosts: \[ shop\.example\.com \] \}/);
+  });
+
+  test("an IngressRoute to the TraefikService that Flagger makes has the plan", () => {
+    const route = `
+apiVersion: traefik.io/v1alpha1
+kind: IngressRoute
+metadata: { name: web, namespace: shop }
+spec:
+  entryPoints: [web]
+  routes: [{ kind: Rule, match: "Host(\`shop.example.com\`)", services: [{ kind: TraefikService, name: shop, port: 80 }] }]
+`;
+    const { served, notes } = importedPlan(
+      documents(canary("{ interval: 1m, stepWeight: 10 }", "{ port: 80 }", "provider: traefik"), route),
+    );
+    expect(served({})).toBe("shop-primary/primary");
+    expect(served({ headers: { host: "shop" } })).toBeUndefined();
+    expect(notes.join("\n")).not.toContain("not in the input");
   });
 
   test("in a mesh of Gateway API they are for the names of the Service", () => {
