@@ -127,6 +127,12 @@ export class ServicePorts {
     return ports.find((one) => one.number("port") === number)?.text("name") ?? "";
   }
 
+  /** The host outside the cluster that a Service of type ExternalName stands for; empty for others. */
+  externalName(namespace: string, name: string): string {
+    const spec = this.#find(namespace, name)?.spec;
+    return spec?.peek("type") === "ExternalName" ? spec.text("externalName") : "";
+  }
+
   /** Whether the port of a Service takes HTTP/2; `number` may be missing if it has one port. */
   speaksHttp2(namespace: string, name: string, number: number | undefined): boolean {
     const ports = this.#find(namespace, name)?.spec.objects("ports") ?? [];

@@ -53,8 +53,15 @@ export class TraefikServices {
   readonly #transports: ReadonlyMap<string, Manifest>;
   readonly #ports: ServicePorts;
   readonly #draft: Draft;
+  /** Whether the certificates of services without a ServersTransport are not verified. */
+  readonly #skipsVerification: boolean;
 
-  constructor(manifests: readonly Manifest[], ports: ServicePorts, draft: Draft) {
+  constructor(
+    manifests: readonly Manifest[],
+    ports: ServicePorts,
+    { skipsVerification, draft }: { readonly skipsVerification: boolean; readonly draft: Draft },
+  ) {
+    this.#skipsVerification = skipsVerification;
     this.#objects = new Map(manifests.map((one) => [`${one.kind} ${one.namespace}/${one.name}`, one]));
     const transports = manifests.filter(({ kind }) => kind === "ServersTransport");
     this.#transports = new Map(transports.map((one) => [`${one.namespace}-${one.name}`, one]));
@@ -94,16 +101,18 @@ export class TraefikServices {
     const leaves: Leaf[] = [];
     const objects = new Set<string>();
     let sticky: SourceObject | undefined;
+    // The weight of a route's only service means nothing to Traefik; one in a TraefikService does.
+    const isOnly = refs.length === 1 && (depth === 0 || refs[0]?.peek("weight") !== 0);
     const whole = refs.reduce((sum, ref) => sum + Math.max(0, ref.number("weight") ?? 1), 0);
     for (const ref of refs) {
-      const weight = ref.number("weight") ?? 1;
+      const weight = Math.max(0, ref.number("weight") ?? 1);
       const found = this.#resolve(ref, namespace, where, depth);
       if ("problem" in found) return found;
       sticky ??= found.sticky;
       for (const title of found.objects) objects.add(title);
       const total = found.leaves.reduce((sum, { backend }) => sum + backend.weight, 0);
       for (const leaf of found.leaves) {
-        const share = total === 0 || refs.length === 1 ? leaf.backend.weight : (weight * leaf.backend.weight) / total;
+        const share = total === 0 || isOnly ? leaf.backend.weight : (weight * leaf.backend.weight) / total;
         const part = refs.length === 1 || whole === 0 ? 1 : Math.max(0, weight) / whole;
         const backend = this.#mirrorOfPart(leaf.backend, part, where);
         if (backend !== undefined)
@@ -130,6 +139,10 @@ export class TraefikServices {
     const ownNamespace = ref.text("namespace") || namespace;
     if (kind === "Service" && !name.includes("@")) return this.#leaf(ref, name, ownNamespace, where);
     const object = this.#objects.get(`TraefikService ${ownNamespace}/${name}`);
+    if (name.endsWith("@internal")) {
+      ref.dismiss();
+      return { problem: `its service ${name} is Traefik's own` };
+    }
     if (kind !== "TraefikService" || object === undefined || depth > maxDepth) {
       ref.dismiss();
       return { problem: `its service, the ${kind} ${name}, is not in the input` };
@@ -164,7 +177,10 @@ export class TraefikServices {
     const active = all.filter((one) => (one.number("percent") ?? 0) > 0);
     const [mirror] = active;
     for (const other of all.filter((one) => one !== mirror)) other.dismiss();
-    if (active.length > 1) this.#draft.note(where, "mirroring: a release mirrors to one version only");
+    const others = active.slice(1).map((one) => one.peek("name"));
+    if (others.length > 0) {
+      this.#draft.note(where, `mirroring: a release mirrors to one version only; not to ${others.join(", ")}`);
+    }
     if (mirror === undefined) return main;
     const mirrorPercent = mirror.number("percent") ?? 0;
     const copy = this.#resolve(mirror, namespace, where, depth + 1);
@@ -190,12 +206,16 @@ export class TraefikServices {
     // How Traefik reaches the Pods, which a Service does for Perch.
     ref.dismiss("nativeLB", "nodePortLB", "responseForwarding");
     const port = number ?? new SourceObject({ name: portName });
-    const origin = this.#ports.origin(written === "https" ? "https" : "http", namespace, name, port, where);
+    const inCluster = this.#ports.origin(written === "https" ? "https" : "http", namespace, name, port, where);
+    const external = this.#ports.externalName(namespace, name);
+    const origin = external === "" ? inCluster : inCluster.replace(`//${name}.${namespace}:`, () => `//${external}:`);
     const transport = this.#transport(ref.text("serversTransport"), namespace, where);
     const leaf = {
       backend: { name, origin, weight: 1 },
       scheme: written,
-      skipsVerification: transport.flag("insecureSkipVerify") === true,
+      skipsVerification: ref.has("serversTransport")
+        ? transport.flag("insecureSkipVerify") === true
+        : this.#skipsVerification,
       serverName: transport.text("serverName"),
       ca: this.#ca(transport, namespace, where),
       ownHost: ref.flag("passHostHeader") === false,

@@ -156,4 +156,91 @@ spec: { valuesContent: "additionalArguments: [--entryPoints.web.http.middlewares
       expect(result.notes.filter(({ lostProtection }) => lostProtection)).toHaveLength(1);
     }
   });
+
+  const chart = (ports: string, kind = "HelmChartConfig") => `
+---
+apiVersion: helm.cattle.io/v1
+kind: ${kind}
+metadata: { name: traefik }
+spec: { valuesContent: "ports: ${ports}" }
+`;
+
+  test.each([
+    ["redirectTo", "{ web: { redirectTo: { port: websecure } } }"],
+    ["redirections", "{ web: { redirections: { entryPoint: { to: websecure, permanent: true } } } }"],
+    ["http.redirections", "{ web: { http: { redirections: { entryPoint: { to: websecure } } } } }"],
+  ])("ports of the chart: %s", (_what, ports) => {
+    const { config } = imported(ingressRoute(route, { spec: "entryPoints: [web]" }) + chart(ports));
+    expect(config).toContain("web-to-https");
+  });
+
+  test("ports of the chart: numbers, middlewares, and a TLSOption that is not in the input", () => {
+    const ports =
+      "{ inner: { port: 9000, exposedPort: 9001 }, websecure: { tls: { options: mtls@kubernetescrd }, middlewares: [gone@file] } }";
+    const { config, notes } = imported(ingressRoute(route, { spec: "entryPoints: [inner, websecure]" }) + chart(ports));
+    expect(config).toContain("*:9001");
+    expect(notes[0]).toContain("its TLSOption mtls@kubernetescrd is not in the input");
+    expect(notes[1]).toContain("the middleware gone@file is not in the input");
+  });
+
+  test("documents without a kind are named; of those of Traefik the entry points are read", () => {
+    const values = "---\nports: { web: { redirectTo: websecure } }\n";
+    const { config, notes } = imported(ingressRoute(route, { spec: "entryPoints: [web]" }) + values);
+    expect(config).toContain("web-to-https");
+    expect(notes.join("\n")).toContain("File cluster.yaml: not imported: it has no kind");
+  });
+
+  const dynamic = "http: { routers: { a: { rule: Path(`/a`), service: a, middlewares: [auth] } } }";
+
+  test.each([
+    ["a document", `---\n${dynamic}\n`, "File cluster.yaml"],
+    [
+      "a ConfigMap",
+      `---\n{ apiVersion: v1, kind: ConfigMap, metadata: { name: dyn }, data: { a.yml: "${dynamic}" } }\n`,
+      "ConfigMap default/dyn, a.yml",
+    ],
+  ])("routes in %s for Traefik's file provider are left out, first", (_what, yaml, where) => {
+    const { notes } = imported(ingressRoute(route, { spec: "entryPoints: [web]" }) + yaml);
+    expect(notes[0]).toContain(`${where}: left out: routes and middlewares of Traefik in files are not read`);
+  });
+
+  test("what else the configuration says is named, or done", () => {
+    const { config, notes } = imported(
+      ingressRoute([rule("PathPrefix(`/`)", "services: [{ name: shop, port: 443 }]")], { spec: "entryPoints: [web]" }) +
+        traefikWith(
+          "--entryPoints.web.address=:80",
+          "--entryPoints.web.proxyProtocol.trustedIPs=10.0.0.0/8",
+          "--entryPoints.web.forwardedHeaders.insecure",
+          "--entryPoints.web.http.maxHeaderBytes=100",
+          "--entryPoints.web.http.redirections.entryPoint.to=websecure",
+          "--entryPoints.web.http.redirections.entryPoint.permanent=false",
+          "--serversTransport.insecureSkipVerify=true",
+        ),
+    );
+    expect(config).toMatch(/scheme: https\s+status: 307/);
+    expect(config).toContain("insecureSkipVerify: true");
+    const all = notes.join("\n");
+    for (const one of ["proxyProtocol: set", "forwardedHeaders: set", "http.maxheaderbytes: not imported"]) {
+      expect(all).toContain(`the entry point web: ${one}`);
+    }
+  });
+
+  test("variables of Traefik are named", () => {
+    const traefik = traefikWith().replace("args: []", "env: [{ name: TRAEFIK_ENTRYPOINTS_WEB_ADDRESS, value: ':80' }]");
+    const { notes } = imported(ingressRoute(route, { spec: "entryPoints: [web]" }) + traefik);
+    expect(notes.join("\n")).toContain(
+      "TRAEFIK_ENTRYPOINTS_WEB_ADDRESS: variables that configure Traefik are not read",
+    );
+  });
+
+  test("objects of another class are on listeners of their own", () => {
+    const inner = ingressRoute([rule("PathPrefix(`/`)", to("inner"))], { name: "inner", spec: "entryPoints: [web]" });
+    const classed = inner.replace(
+      "namespace: shop }",
+      "namespace: shop, annotations: { kubernetes.io/ingress.class: internal } }",
+    );
+    const { config, notes } = imported(ingressRoute(route, { spec: "entryPoints: [web]" }) + classed);
+    expect(config).toMatch(/listeners: \[ http-2 \] \}\s+service: inner/);
+    expect(notes.join("\n")).toContain("has routes of several gateways");
+  });
 });

@@ -7,13 +7,17 @@ describe("middlewares", () => {
   test.each([
     ["stripPrefix, which names the prefix", "{ stripPrefix: { prefixes: [/api] } }", /x-forwarded-prefix: \/api/],
     ["stripPrefix, its pattern", "{ stripPrefix: { prefixes: [/api] } }", /pattern: \^\/api\/\?\s+replacement: \//],
-    [
-      "stripPrefixRegex",
-      "{ stripPrefixRegex: { regex: ['/v[0-9]+'] } }",
-      /pattern: \^\/v\[0-9\]\+\/\?\s+replacement: \//,
-    ],
     ["addPrefix", "{ addPrefix: { prefix: /x } }", /pattern: \^\/\s+replacement: \/x\//],
-    ["replacePath", "{ replacePath: { path: /x } }", /rewrite:\s+path: \/x/],
+    [
+      "replacePath, which names the path before",
+      "{ replacePath: { path: /x } }",
+      /rewrite:\s+path: \/x\s+requestHeaders:\s+set:\s+x-replaced-path: \$\$\{path\}/,
+    ],
+    [
+      "rateLimit by a header",
+      "{ rateLimit: { average: 100, sourceCriterion: { requestHeaderName: X-Key } } }",
+      /rateLimit:\s+by: by-header-x-key\s+requests: 100/,
+    ],
     [
       "replacePathRegex",
       `{ replacePathRegex: { regex: '^/api/(.*)', replacement: '/x/\${1}' } }`,
@@ -49,6 +53,36 @@ describe("middlewares", () => {
     const { config, notes } = imported(withMiddleware(spec));
     expect(config).toMatch(wanted);
     expect(notes).toEqual([]);
+  });
+
+  test("stripPrefixRegex, whose alternatives all stand at the start", () => {
+    const { config, notes } = imported(withMiddleware("{ stripPrefixRegex: { regex: ['/v[0-9]+|/api'] } }"));
+    expect(config).toMatch(/pattern: \^\(\?:\/v\[0-9\]\+\|\/api\)\/\?\s+replacement: \//);
+    expect(notes).toEqual([expect.stringContaining("X-Forwarded-Prefix is not sent")]);
+  });
+
+  test("of several prefixes each route names its own", () => {
+    const spec = "{ stripPrefix: { prefixes: [/api, /v2] } }";
+    const { config } = imported(withMiddleware(spec, "PathPrefix(`/api`) || PathPrefix(`/v2`)"));
+    expect(config).toMatch(/x-forwarded-prefix: \/api[\s\S]*x-forwarded-prefix: \/v2/);
+  });
+
+  test("a limit of a rule that becomes several routes counts for each, which is named", () => {
+    const spec = "{ rateLimit: { average: 5 } }";
+    const { notes } = imported(withMiddleware(spec, "PathPrefix(`/a`) || PathPrefix(`/b`)"));
+    expect(notes.join("\n")).toContain("the route became 2 routes, of which each counts by itself");
+  });
+
+  test.each([
+    ["a rule without an equivalent", "!PathPrefix(`/open`)", to("shop")],
+    ["a page of Traefik", "PathPrefix(`/admin`)", "services: [{ kind: TraefikService, name: noop@internal }]"],
+  ])("what protected %s stands first: others may take its requests", (_what, match, services) => {
+    const yaml =
+      ingressRoute([rule(match, through("it", services)), rule("PathPrefix(`/`)", to("shop"))]) +
+      object("Middleware", "it", "{ basicAuth: { secret: users } }");
+    const result = importManifests([{ file: "x", text: yaml }]);
+    expect(result.ok && result.summary).toMatchObject({ routes: 1, leftOut: 1, lostProtections: 1 });
+    expect(result.notes[0]?.what).toMatch(/is left out: .*without what protected them: basicAuth/);
   });
 
   test("of two rate limits the stricter is written, in either order, and the other named", () => {
@@ -101,6 +135,7 @@ describe("middlewares", () => {
     ["ipAllowList", "{ ipAllowList: { sourceRange: [10.0.0.0/8] } }"],
     ["ipWhiteList", "{ ipWhiteList: { sourceRange: [10.0.0.0/8] } }"],
     ["a plugin", "{ plugin: { wall: {} } }"],
+    ["passTLSClientCert", "{ passTLSClientCert: { pem: true } }"],
     ["an unknown type", "{ gate: {} }"],
   ])("%s is lost protection", (_what, spec) => {
     const result = importManifests([{ file: "x", text: withMiddleware(spec) }]);

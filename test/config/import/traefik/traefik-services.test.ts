@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { importManifests } from "../../../../src/config/import/import-manifests.ts";
 import { imported } from "../asked.ts";
 import { ingressRoute, object, rule } from "./traefik-manifests.ts";
 
@@ -129,5 +130,39 @@ describe("services", () => {
     expect(imported(ingressRoute([rule("PathPrefix(`/`)", service)])).notes.join("\n")).toContain(
       "kept a client on one Pod",
     );
+  });
+
+  const only = (weights: string) =>
+    importManifests([
+      {
+        file: "x",
+        text:
+          ingressRoute([rule("PathPrefix(`/`)", "services: [{ kind: TraefikService, name: split }]")]) +
+          object("TraefikService", "split", `{ weighted: { services: [${weights}] } }`),
+      },
+    ]);
+
+  test("a TraefikService whose only service has no weight serves nobody", () => {
+    expect(only("{ name: shop, port: 80, weight: 0 }")).toMatchObject({ ok: false });
+  });
+
+  test("a negative weight is none", () => {
+    const result = only("{ name: a, port: 80, weight: -1 }, { name: b, port: 80, weight: 1 }");
+    expect(result).toMatchObject({ ok: true, defects: [] });
+    expect(result.ok && result.config).toMatch(/split:\s+b: 1\s+a: 0/);
+  });
+
+  test("a Service of type ExternalName is its host", () => {
+    const external = `
+---
+apiVersion: v1
+kind: Service
+metadata: { name: shop, namespace: shop }
+spec: { type: ExternalName, externalName: api.example.net, ports: [{ port: 443 }] }
+`;
+    const { config } = imported(
+      ingressRoute([rule("PathPrefix(`/`)", "services: [{ name: shop, port: 443 }]")]) + external,
+    );
+    expect(config).toContain("https://api.example.net:443");
   });
 });
