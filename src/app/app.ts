@@ -6,7 +6,7 @@ import type { FastifyInstance } from "fastify";
 import type { LiveView } from "../admin/live/live-view.ts";
 import { createAdminServer } from "../admin/server.ts";
 import type { LoadedConfig } from "../config/load.ts";
-import { formatDiagnostic } from "../config/schema-kit/diagnostics.ts";
+import { errorsOf, formatDiagnostic } from "../config/schema-kit/diagnostics.ts";
 import { formatDuration } from "../config/schema-kit/scalars.ts";
 import { ticketKeyBytes } from "../listener/tls.ts";
 import { descriptorOf, missingNodeInternals } from "../node-internals.ts";
@@ -105,7 +105,7 @@ export class App {
     const first = await loader.load();
     if (!first.ok) {
       watcher?.close();
-      throw new StartError(first.problems.map(formatDiagnostic));
+      throw new StartError(errorsOf(first.problems).map(formatDiagnostic));
     }
     const size = await workerCount(first.compiled, log);
     const rollouts = await RunningRollouts.open({ stateFile: stateFileOf(options, first), log, nowMs }).catch(
