@@ -4,7 +4,7 @@ import type { Terminal } from "../command.ts";
 import { Screen } from "../screen.ts";
 import { cut, printable, printableJson } from "../text-block.ts";
 import { type AdminClient, AdminError, type AllRollouts } from "./admin-client.ts";
-import { eventLine, overviewLines, spanOf } from "./status-lines.ts";
+import { eventLine, fittingLines, overviewLines, spanOf } from "./status-lines.ts";
 
 export interface Watching {
   readonly client: AdminClient;
@@ -188,8 +188,11 @@ class LiveView implements View {
 
   #draw(): void {
     const events = this.#events.length === 0 ? [] : ["", ...this.#events];
-    const lines = [...overviewLines(this.#all, this.#watching.release), ...events, "", this.#note];
-    this.#screen.draw(lines.map((line) => cut(line, 80)));
+    const { release } = this.#watching;
+    const footer = [...events, "", this.#note];
+    const room = this.#screen.maxLines - footer.length;
+    const lines = fittingLines(room, (detail) => overviewLines(this.#all, release, detail));
+    this.#screen.draw([...lines, ...footer].map((line) => cut(line, 80)));
   }
 }
 
