@@ -37,7 +37,7 @@ export function reloadEntry(now: ConfigStatus, before: ConfigStatus): LogDraft {
   const { hash, restartNeeded, warnings } = now;
   const change =
     hash === before.hash ? `the hash is ${short(hash)} as before` : `${short(before.hash)} → ${short(hash)}`;
-  const restart = `; restart Perch to apply changes of ${restartNeeded.join(", ")}`;
+  const restart = `; restart Perch to apply changes to ${restartNeeded.join(", ")}`;
   return {
     ...common,
     type: "reloaded",

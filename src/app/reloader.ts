@@ -143,7 +143,7 @@ export class Reloader<Loaded extends RunnableConfig> {
     const { file, hash, restartNeeded } = this.#status;
     const fields = { file, hash, restartNeeded };
     if (restartNeeded.length === 0) log.info(fields, "configuration reloaded");
-    else log.warn(fields, `configuration reloaded; restart Perch to apply changes of ${restartNeeded.join(", ")}`);
+    else log.warn(fields, `configuration reloaded; restart Perch to apply changes to ${restartNeeded.join(", ")}`);
     for (const warning of warnings) log.warn({ problem: formatDiagnostic(warning) }, "configuration warning");
   }
 
