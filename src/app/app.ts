@@ -175,7 +175,7 @@ export class App {
     if (!signal.aborted) log.info("drained");
   }
 
-  /** What the drain waits for, so that nobody takes it for a process that hangs. */
+  /** What the drain waits for, so that it does not look like a hung process. */
   async #logAwaited(): Promise<void> {
     const { dataPlane, log, stats } = this.#parts;
     const { drainTimeoutMs } = this.#options;
@@ -264,7 +264,7 @@ function build(foundation: Foundation): Parts {
       prepare: async (loaded) => {
         const preparation = await dataPlane.prepare(loaded);
         if (preparation.kind === "failed") return preparation;
-        // Read when it is committed: what the rollouts have decided meanwhile counts.
+        // Read at commit, so that what the rollouts have decided in the meantime is included.
         return { kind: "prepared", commit: () => preparation.commit(rollouts.controller.directions) };
       },
       prepareRollouts: ({ compiled }) => rollouts.controller.prepare(compiled.releases),
@@ -381,7 +381,7 @@ function elapsed(ms: number, signal: AbortSignal): Promise<void> {
   return promise;
 }
 
-/** What an interface of Node costs that is gone, said once at start rather than found out under load. */
+/** Logs once at start what a missing Node interface costs, rather than letting it be found out under load. */
 async function warnOfMissingInternals(log: Logger): Promise<void> {
   try {
     for (const consequence of await missingNodeInternals())

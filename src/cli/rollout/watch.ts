@@ -25,7 +25,7 @@ const shownEvents = 6;
 
 /**
  * Shows rollouts until the signal: redrawn in place on a terminal, otherwise one line an event. A lost connection is
- * tried again, and nothing is missed meanwhile. Rejects if the server refuses, or was never reached.
+ * retried, and no event is missed. Rejects if the server refuses, or was never reached.
  */
 export async function watchRollouts(watching: Watching): Promise<void> {
   const view = watching.format === "screen" ? new LiveView(watching) : new EventLines(watching);
@@ -172,7 +172,7 @@ class LiveView implements View {
     void this.#refresh();
   }
 
-  /** One question at a time; what happens meanwhile asks once more. A failure is told by the stream. */
+  /** One request at a time; a change during it causes one more. The stream reports failures. */
   async #refresh(): Promise<void> {
     this.#isStale = true;
     if (this.#isAsking) return;

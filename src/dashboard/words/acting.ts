@@ -3,7 +3,7 @@ import type { Obstacle } from "../acting/possible-changes.ts";
 import { stepTitle } from "./describe-rollout.ts";
 import { translated } from "./language.ts";
 
-/** Buttons, what they do to people, and why they cannot. */
+/** Buttons, their effect on users, and why they are disabled. */
 export const actingWords = translated(
   {
     bar: (release: string) => `Actions for ${release}`,

@@ -1,7 +1,7 @@
 import type { Reading } from "../statistics.ts";
 import { translated } from "./language.ts";
 
-/** The release page, but for its checks and charts. */
+/** The release page, without its checks and charts. */
 export const releaseWords = translated(
   {
     missing: (release: string) => `The active configuration has no release ${release}.`,
