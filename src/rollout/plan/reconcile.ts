@@ -51,8 +51,8 @@ function takenOut(state: RolloutState, nowMs: number): Reconciled {
 /** Everyone had the candidate, and may lose it: that must not happen unsaid. */
 function completedTakenOut(state: RolloutState): Reconciled {
   const why =
-    `the completed rollout ${state.id} was removed from the configuration: the split holds again, and ` +
-    `${state.candidate} has what it gives`;
+    `the completed rollout ${state.id} was removed from the configuration: the split applies ` +
+    `again, also to ${state.candidate}`;
   return { kind: "moved", state: { ...state, takenOut: true }, events: [{ type: "plan-edited", ...configured(why) }] };
 }
 
