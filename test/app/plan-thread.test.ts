@@ -1,3 +1,4 @@
+/** @module-tag slow */
 import { describe, expect, it } from "vitest";
 import type { PlanAnswer } from "../../src/admin/plan-bodies.ts";
 import { PlanThread, type PlanThreadParts } from "../../src/app/plan-thread.ts";
