@@ -33,6 +33,8 @@ export interface DraftRoute {
   readonly release: string | undefined;
   readonly settings: YamlMap;
   readonly comment: string;
+  /** The name of the route in its object of the input; empty or undefined if it has none there. */
+  readonly sourceName?: string;
 }
 
 /** A certificate of a listener, in files that the Pod mounts. */

@@ -166,7 +166,7 @@ function routeOf(
   { host, settings: own }: Target,
   where: string,
   draft: Draft,
-): Pick<DraftRoute, "match" | "settings" | "comment"> {
+): Pick<DraftRoute, "match" | "settings" | "comment" | "sourceName"> {
   const { redirect } = own;
   const rewrite = {
     ...(host === "" ? {} : { host }),
@@ -176,5 +176,6 @@ function routeOf(
     match: redirect === undefined ? match : redirectedMatch(match, redirect),
     settings: { ...(Object.keys(rewrite).length === 0 ? {} : { rewrite }), ...own },
     comment: where,
+    sourceName: route.text("name"),
   };
 }
