@@ -174,6 +174,26 @@ spec:
     expect(gateway(query, `successCondition: "${condition}"`)).toMatchObject([{}, { prometheus: {} }]);
   });
 
+  const perSecond = (labels: string) =>
+    `sum(rate(nginx_ingress_controller_requests{${labels},status=~"5.*"}[1m]))`;
+  test("a slash in a label is no division: errors per second are no share", () => {
+    expect(gateway(perSecond('path="/"'), 'successCondition: "result[0] <= 0.5"')).toMatchObject([
+      {},
+      { prometheus: { atMost: 0.5 } },
+    ]);
+  });
+
+  test.each([
+    ["team-1-prod", "0.05", "5%"],
+    ["shop-100", "0.05", "5%"],
+    ["1 - 100", "0.05", "5%"],
+    ["a}/1 - 100", "0.05", "5%"],
+  ])("a label with the value %s is part of no calculation", (namespace, limit, atMost) => {
+    const whole = `sum(rate(nginx_ingress_controller_requests{namespace="${namespace}"}[100m]))`;
+    const query = `${perSecond(`namespace="${namespace}"`)} / ${whole}`;
+    expect(gateway(query, `successCondition: "result[0] <= ${limit}"`)).toMatchObject([{}, { metric: "errors", atMost }]);
+  });
+
   test("milliseconds that the query divides by 1000 are seconds", () => {
     expect(gateway(`${quantile("canary")} / 1000`, 'successCondition: "result[0] <= 2"')).toMatchObject([
       {},
