@@ -17,6 +17,13 @@ export interface ReadAnalysis {
 
 type Arguments = ReadonlyMap<string, string>;
 
+/** One analysis of the Rollout. */
+interface AnalysisRun {
+  readonly given: Arguments;
+  /** What was read already, by template and dry runs: several templates may refer to one. */
+  readonly known: Map<string, ReadAnalysis>;
+}
+
 /** How often a metric without an interval, which is measured once, is asked for. */
 const singleMs = 30_000;
 
@@ -40,10 +47,17 @@ export class ArgoAnalyses {
     const given = this.#argumentsOf(analysis.objects("args"));
     const dry = analysis.objects("dryRun").map((one) => one.text("metricName"));
     analysis.dismiss("measurementRetention", "analysisRunMetadata");
-    return joined(analysis.objects("templates").map((reference) => this.#template(reference, given, dry, [])));
+    const run: AnalysisRun = { given, known: new Map() };
+    return joined(analysis.objects("templates").map((reference) => this.#template(reference, run, dry, [])));
   }
 
-  #template(reference: SourceObject, given: Arguments, dry: readonly string[], above: readonly string[]): ReadAnalysis {
+  /** `above`: the templates that led to it. */
+  #template(
+    reference: SourceObject,
+    run: AnalysisRun,
+    dry: readonly string[],
+    above: readonly Manifest[],
+  ): ReadAnalysis {
     const name = reference.text("templateName");
     const kind = reference.flag("clusterScope") === true ? "ClusterAnalysisTemplate" : "AnalysisTemplate";
     const found = this.#templates.find(
@@ -52,17 +66,32 @@ export class ArgoAnalyses {
         one.name === name &&
         (kind === "ClusterAnalysisTemplate" || one.namespace === this.#rollout.namespace),
     );
-    if (found === undefined || above.includes(name)) {
-      const what = `its analysis ${name} is not checked: the input has no ${kind} of this name`;
-      this.#draft.noteLostProtection(titleOf(this.#rollout), what);
+    if (found === undefined || above.includes(found)) {
+      const why =
+        found === undefined ? `the input has no ${kind} of this name` : `the ${kind} of this name refers to itself`;
+      this.#draft.noteLostProtection(titleOf(this.#rollout), `its analysis ${name} is not checked: ${why}`);
       return { isComplete: false, takesMs: undefined };
     }
+    const key = JSON.stringify([titleOf(found), dry]);
+    const known = run.known.get(key);
+    if (known !== undefined) return known;
+    const analysis = this.#templateMetrics(found, run, dry, above);
+    run.known.set(key, analysis);
+    return analysis;
+  }
+
+  #templateMetrics(
+    found: Manifest,
+    run: AnalysisRun,
+    dry: readonly string[],
+    above: readonly Manifest[],
+  ): ReadAnalysis {
     const { spec } = found;
     spec.dismiss("measurementRetention");
-    const all = new Map([...this.#argumentsOf(spec.objects("args")), ...given]);
+    const all = new Map([...this.#argumentsOf(spec.objects("args")), ...run.given]);
     const unjudged = [...dry, ...spec.objects("dryRun").map((one) => one.text("metricName"))];
     const metrics = spec.objects("metrics").map((metric) => this.#metric(metric, found, all, unjudged));
-    const nested = spec.objects("templates").map((inner) => this.#template(inner, given, unjudged, [...above, name]));
+    const nested = spec.objects("templates").map((inner) => this.#template(inner, run, unjudged, [...above, found]));
     return joined([...metrics, ...nested]);
   }
 

@@ -163,7 +163,11 @@ class TraefikImporter {
     const problem = this.#addRoute(manifest, route, rule);
     if (problem === undefined) return;
     const { lost } = this.#middlewares.effects(route.objects("middlewares"), manifest.namespace, where);
-    this.#draft.leftOut(where, `the route ${rule} is left out: ${problem}; ${mayMatch(lost)}`, lost.length > 0);
+    this.#draft.leftOut(
+      where,
+      `the route ${rule} is left out: ${problem}; ${mayMatch([...new Set(lost)])}`,
+      lost.length > 0,
+    );
     route.dismiss();
   }
 
