@@ -146,6 +146,11 @@ describe("services", () => {
     expect(only("{ name: shop, port: 80, weight: 0 }")).toMatchObject({ ok: false });
   });
 
+  test("a TraefikService that refers to itself is named so", () => {
+    const { notes } = only("{ name: a, port: 80 }, { kind: TraefikService, name: split }");
+    expect(notes[0]?.what).toContain("its service, the TraefikService shop/split, refers to itself");
+  });
+
   test("a negative weight is none", () => {
     const result = only("{ name: a, port: 80, weight: -1 }, { name: b, port: 80, weight: 1 }");
     expect(result).toMatchObject({ ok: true, defects: [] });
