@@ -111,7 +111,7 @@ function canaryPlan(canary: SourceObject, scope: CanaryScope): ImportedPlan {
     canary.dismiss("stableService", "canaryService");
   const routing = canary.object("trafficRouting");
   routing.dismiss("managedRoutes");
-  const maxWeight = routing.number("maxTrafficWeight") ?? 100;
+  const maxWeight = routing.number("maxTrafficWeight") || 100;
   const { rings, kept } = ingressRules(canaryAnnotations(routing.object("nginx")), where, draft);
   if (canary.has("analysis")) {
     const analysis = canary.object("analysis");
