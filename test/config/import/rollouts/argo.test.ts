@@ -229,6 +229,18 @@ spec: { weighted: { services: [{ name: shop-stable, port: 80, weight: 1 }, { nam
     expect(notes.join("\n")).toContain("no route of the input leads to its Services");
   });
 
+  test.each([
+    ["an Ingress for one host", "    - host: web.example.com\n"],
+    ["an Ingress for every host", '    - host: ""\n'],
+  ])("beside %s its route is of no gateway, and on every listener", (_what, host) => {
+    const web = ingress("web", "web").replace("    - host: shop.example.com\n", host);
+    const { served, config, notes } = importedPlan(documents(canary("{ setWeight: 20 }"), web));
+    expect(served({ headers: { host: "shop-stable.shop" } })).toBe("shop-stable/stable");
+    expect(served({ headers: { host: "web.example.com" } })).toBe("web/stable");
+    expect(config).not.toContain("18080");
+    expect(notes.join("\n")).not.toContain("several gateways");
+  });
+
   test("with an Ingress of another controller it is for the names of the root Service", () => {
     const alb = ingress("shop", "shop-root").replace("ingressClassName: nginx", "ingressClassName: alb");
     const { served, notes } = importedPlan(
