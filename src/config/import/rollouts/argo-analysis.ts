@@ -1,9 +1,9 @@
 import { compilePattern } from "../../pattern.ts";
 import type { Draft } from "../draft.ts";
+import { millisecondsIn } from "../durations.ts";
 import { type Manifest, titleOf } from "../manifests.ts";
 import type { SourceObject } from "../source-object.ts";
 import type { PlanChecks } from "./plan.ts";
-import { millisecondsOf } from "./plan-steps.ts";
 import { addPrometheusMetric } from "./prometheus-metric.ts";
 import { type ReadCondition, readFailure, readSuccess } from "./result-condition.ts";
 
@@ -114,8 +114,8 @@ export class ArgoAnalyses {
     const name = metric.text("name");
     const resolve = (text: string) =>
       text.replace(/\{\{\s*(?:args|inputs)\.([\w.-]+)\s*\}\}/g, (whole, key: string) => args.get(key) ?? whole);
-    const intervalMs = millisecondsOf(resolve(metric.text("interval")));
-    const delayMs = millisecondsOf(resolve(metric.text("initialDelay"))) ?? 0;
+    const intervalMs = millisecondsIn(resolve(metric.text("interval")));
+    const delayMs = millisecondsIn(resolve(metric.text("initialDelay"))) ?? 0;
     const count = wholeNumber(resolve(metric.text("count")));
     const limit = wholeNumber(resolve(metric.text("failureLimit"))) ?? 0;
     const everyMs = Math.max(intervalMs ?? singleMs, 1_000);

@@ -1,7 +1,7 @@
 import { headerName } from "../../scalars.ts";
 import { accepts } from "../accepts.ts";
 import { type Draft, isYamlMap, type YamlMap, type YamlValue } from "../draft.ts";
-import { durationIn } from "../durations.ts";
+import { durationIn, millisecondsIn } from "../durations.ts";
 import { type Manifest, titleOf } from "../manifests.ts";
 import type { SourceObject } from "../source-object.ts";
 import { headerSettings } from "./header-middleware.ts";
@@ -280,16 +280,9 @@ function rateLimit(middleware: SourceObject, where: string, draft: Draft): RateL
   return isByHeader ? { by: draft.attribute({ header }), ...limit } : limit;
 }
 
-const unitMs: ReadonlyMap<string, number> = new Map([
-  ["h", 3_600_000],
-  ["m", 60_000],
-  ["s", 1_000],
-]);
-
 /** Whether a limit allows fewer requests in the long run; at the same rate, fewer at once. */
 function isStricter(a: RateLimit, b: RateLimit): boolean {
-  const rate = ({ requests, per }: RateLimit) =>
-    requests / (Number.parseFloat(per) * (unitMs.get(per.replace(/^[\d.]+/, "")) ?? 1));
+  const rate = ({ requests, per }: RateLimit) => requests / (millisecondsIn(per) ?? 1);
   return rate(a) < rate(b) || (rate(a) === rate(b) && a.burst < b.burst);
 }
 
