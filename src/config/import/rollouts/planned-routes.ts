@@ -37,7 +37,7 @@ function isNamed(route: DraftRoute, routers: readonly Router[]): boolean {
   return routers.some(({ title, routes }) => {
     const parts = route.comment.split(/,\s|\n/).map((part) => part.trim());
     if (!parts.some((part) => part === title || part.endsWith(` ${title}`))) return false;
-    return routes.length === 0 || routes.some((name) => name === route.sourceName);
+    return routes.length === 0 || routes.some((name) => name === route.originalName);
   });
 }
 

@@ -222,6 +222,7 @@ class TraefikImporter {
         release: undefined,
         settings: { redirect },
         comment: titleOf(manifest),
+        sources: [titleOf(manifest)],
       });
     }
   }
@@ -232,7 +233,8 @@ class TraefikImporter {
     { backends, settings, release, ownHost, objects }: TraefikTarget,
     manifest: Manifest,
   ): void {
-    const comment = [titleOf(manifest), ...objects].join(", ");
+    const sources = [titleOf(manifest), ...objects];
+    const comment = sources.join(", ");
     const wanted = {
       service: backends[0]?.name ?? manifest.name,
       release: manifest.name,
@@ -250,6 +252,7 @@ class TraefikImporter {
         ...this.#withForwardedPrefix(effects, pathPrefix, comment),
       },
       comment,
+      sources,
     });
   }
 
