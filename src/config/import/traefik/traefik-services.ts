@@ -41,6 +41,8 @@ interface Resolved {
   readonly objects: readonly string[];
 }
 
+/** Deeper TraefikServices are refused, so that none exhausts the stack. */
+const maxDepth = 50;
 /** Services that refer to others several times grow fast. */
 const maxLeaves = 1_000;
 
@@ -155,6 +157,7 @@ export class TraefikServices {
       return { problem: `its service, the ${kind} ${name}, is not in the input` };
     }
     if (above.includes(object)) return { problem: `its service, the ${titleOf(object)}, refers to itself` };
+    if (above.length > maxDepth) return { problem: `its service, the ${titleOf(object)}, is nested too deeply` };
     const { spec } = object;
     const found = spec.has("weighted")
       ? this.#weightedObject(spec.object("weighted"), above, object)
