@@ -27,6 +27,9 @@ interface AnalysisRun {
 /** How often a metric without an interval, which is measured once, is asked for. */
 const singleMs = 30_000;
 
+/** Templates deeper in others are refused, so that none exhausts the stack. */
+const maxDepth = 50;
+
 /** Reads the analyses of one Rollout: their metrics become checks of its plan, each once. */
 export class ArgoAnalyses {
   readonly #templates: readonly Manifest[];
@@ -66,12 +69,9 @@ export class ArgoAnalyses {
         one.name === name &&
         (kind === "ClusterAnalysisTemplate" || one.namespace === this.#rollout.namespace),
     );
-    if (found === undefined || above.includes(found)) {
-      const why =
-        found === undefined ? `the input has no ${kind} of this name` : `the ${kind} of this name refers to itself`;
-      this.#draft.noteLostProtection(titleOf(this.#rollout), `its analysis ${name} is not checked: ${why}`);
-      return { isComplete: false, takesMs: undefined };
-    }
+    if (found === undefined) return this.#lose(name, `the input has no ${kind} of this name`);
+    if (above.includes(found)) return this.#lose(name, `the ${kind} of this name refers to itself`);
+    if (above.length > maxDepth) return this.#lose(name, `the ${kind} of this name is nested too deeply`);
     const key = JSON.stringify([titleOf(found), dry]);
     const known = run.known.get(key);
     if (known !== undefined) return known;
@@ -93,6 +93,11 @@ export class ArgoAnalyses {
     const metrics = spec.objects("metrics").map((metric) => this.#metric(metric, found, all, unjudged));
     const nested = spec.objects("templates").map((inner) => this.#template(inner, run, unjudged, [...above, found]));
     return joined([...metrics, ...nested]);
+  }
+
+  #lose(name: string, why: string): ReadAnalysis {
+    this.#draft.noteLostProtection(titleOf(this.#rollout), `its analysis ${name} is not checked: ${why}`);
+    return { isComplete: false, takesMs: undefined };
   }
 
   #argumentsOf(args: readonly SourceObject[]): Arguments {

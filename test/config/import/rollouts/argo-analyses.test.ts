@@ -241,6 +241,13 @@ spec:
     expect(plan["checks"]).toHaveLength(3);
   });
 
+  test("a template that is nested too deeply is named so", () => {
+    const deep = Array.from({ length: 5_000 }, (_, index) =>
+      nested(index === 0 ? "rate" : `t-${index}`, "AnalysisTemplate", `{ templateName: t-${index + 1} }`),
+    );
+    expect(importedPlan(documents(canary(inStep), ...deep)).notes[0]).toContain("of this name is nested too deeply");
+  });
+
   test("templates that many others refer to are read once", () => {
     const six = (name: string) => Array.from({ length: 6 }, () => `{ templateName: ${name} }`).join(", ");
     const names = ["rate", ...Array.from({ length: 12 }, (_, index) => `rate-${index}`)];
