@@ -33,6 +33,10 @@ export interface DraftRoute {
   readonly release: string | undefined;
   readonly settings: YamlMap;
   readonly comment: string;
+  /** The titles of the objects that it comes from: the one with the route first, then such as a canary Ingress. */
+  readonly sources?: readonly string[];
+  /** What the original calls it, if it has a name there. Several routes may share it. */
+  readonly originalName?: string;
 }
 
 /** A certificate of a listener, in files that the Pod mounts. */

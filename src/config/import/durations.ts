@@ -17,7 +17,8 @@ export function secondsIn(text: string): number | undefined {
   return ms === undefined ? undefined : Math.floor(ms / 1_000);
 }
 
-function millisecondsIn(text: string): number | undefined {
+/** The same duration in milliseconds; undefined if it cannot be read. */
+export function millisecondsIn(text: string): number | undefined {
   if (!/^(?:\d{1,9}(?:\.\d{1,3})?(?:h|ms|m|s))+$/.test(text)) return /^0+$/.test(text) ? 0 : undefined;
   const parts = text.matchAll(/(\d+(?:\.\d+)?)(h|ms|m|s)/g);
   let ms = 0;

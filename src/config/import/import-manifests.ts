@@ -48,11 +48,13 @@ export function importManifests(sources: readonly ImportSource[]): Imported {
   const given = manifests.filter(isRead);
   const rollouts = new ImportedRollouts(given, draft);
   const read = [...given, ...rollouts.ownRoutes];
+  const lastRoutes = rollouts.importMeshRoutes();
   draft.from("ingress-nginx", () => importIngresses(read, draft));
   draft.from("Gateway API", () => importGatewayApi(read, draft));
   draft.from("Istio", () => importVirtualServices(read, draft));
   importIngressRoutes(read, manifests, draft);
-  draft.from("plans", () => rollouts.place());
+  for (const route of lastRoutes) draft.routes.push(route);
+  rollouts.place();
   noteSources(draft.separateSources(), draft);
   noteUnreadKinds(manifests, draft);
   const files = sources.map(({ file }) => file);

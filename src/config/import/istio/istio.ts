@@ -166,8 +166,9 @@ function routeOf(
   { host, settings: own }: Target,
   where: string,
   draft: Draft,
-): Pick<DraftRoute, "match" | "settings" | "comment"> {
+): Omit<DraftRoute, "name" | "service" | "release"> {
   const { redirect } = own;
+  const name = route.text("name");
   const rewrite = {
     ...(host === "" ? {} : { host }),
     ...(redirect === undefined ? pathRewrite(route, uri, where, draft) : {}),
@@ -176,5 +177,7 @@ function routeOf(
     match: redirect === undefined ? match : redirectedMatch(match, redirect),
     settings: { ...(Object.keys(rewrite).length === 0 ? {} : { rewrite }), ...own },
     comment: where,
+    sources: [where],
+    ...(name === "" ? {} : { originalName: name }),
   };
 }

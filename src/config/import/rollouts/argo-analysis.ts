@@ -1,9 +1,9 @@
 import { compilePattern } from "../../pattern.ts";
 import type { Draft } from "../draft.ts";
+import { millisecondsIn } from "../durations.ts";
 import { type Manifest, titleOf } from "../manifests.ts";
 import type { SourceObject } from "../source-object.ts";
 import type { PlanChecks } from "./plan.ts";
-import { millisecondsOf } from "./plan-steps.ts";
 import { addPrometheusMetric } from "./prometheus-metric.ts";
 import { type ReadCondition, readFailure, readSuccess } from "./result-condition.ts";
 
@@ -17,8 +17,18 @@ export interface ReadAnalysis {
 
 type Arguments = ReadonlyMap<string, string>;
 
+/** One analysis of the Rollout. */
+interface AnalysisRun {
+  readonly given: Arguments;
+  /** What was read already, by template and dry runs: several templates may refer to one. */
+  readonly known: Map<string, ReadAnalysis>;
+}
+
 /** How often a metric without an interval, which is measured once, is asked for. */
 const singleMs = 30_000;
+
+/** Templates deeper in others are refused, so that none exhausts the stack. */
+const maxDepth = 50;
 
 /** Reads the analyses of one Rollout: their metrics become checks of its plan, each once. */
 export class ArgoAnalyses {
@@ -40,10 +50,17 @@ export class ArgoAnalyses {
     const given = this.#argumentsOf(analysis.objects("args"));
     const dry = analysis.objects("dryRun").map((one) => one.text("metricName"));
     analysis.dismiss("measurementRetention", "analysisRunMetadata");
-    return joined(analysis.objects("templates").map((reference) => this.#template(reference, given, dry, [])));
+    const run: AnalysisRun = { given, known: new Map() };
+    return joined(analysis.objects("templates").map((reference) => this.#template(reference, run, dry, [])));
   }
 
-  #template(reference: SourceObject, given: Arguments, dry: readonly string[], above: readonly string[]): ReadAnalysis {
+  /** `above`: the templates that led to it. */
+  #template(
+    reference: SourceObject,
+    run: AnalysisRun,
+    dry: readonly string[],
+    above: readonly Manifest[],
+  ): ReadAnalysis {
     const name = reference.text("templateName");
     const kind = reference.flag("clusterScope") === true ? "ClusterAnalysisTemplate" : "AnalysisTemplate";
     const found = this.#templates.find(
@@ -52,18 +69,35 @@ export class ArgoAnalyses {
         one.name === name &&
         (kind === "ClusterAnalysisTemplate" || one.namespace === this.#rollout.namespace),
     );
-    if (found === undefined || above.includes(name)) {
-      const what = `its analysis ${name} is not checked: the input has no ${kind} of this name`;
-      this.#draft.noteLostProtection(titleOf(this.#rollout), what);
-      return { isComplete: false, takesMs: undefined };
-    }
+    if (found === undefined) return this.#lose(name, `the input has no ${kind} of this name`);
+    if (above.includes(found)) return this.#lose(name, `the ${kind} of this name refers to itself`);
+    if (above.length > maxDepth) return this.#lose(name, `the ${kind} of this name is nested too deeply`);
+    const key = JSON.stringify([titleOf(found), dry]);
+    const known = run.known.get(key);
+    if (known !== undefined) return known;
+    const analysis = this.#templateMetrics(found, run, dry, above);
+    run.known.set(key, analysis);
+    return analysis;
+  }
+
+  #templateMetrics(
+    found: Manifest,
+    run: AnalysisRun,
+    dry: readonly string[],
+    above: readonly Manifest[],
+  ): ReadAnalysis {
     const { spec } = found;
     spec.dismiss("measurementRetention");
-    const all = new Map([...this.#argumentsOf(spec.objects("args")), ...given]);
+    const all = new Map([...this.#argumentsOf(spec.objects("args")), ...run.given]);
     const unjudged = [...dry, ...spec.objects("dryRun").map((one) => one.text("metricName"))];
     const metrics = spec.objects("metrics").map((metric) => this.#metric(metric, found, all, unjudged));
-    const nested = spec.objects("templates").map((inner) => this.#template(inner, given, unjudged, [...above, name]));
+    const nested = spec.objects("templates").map((inner) => this.#template(inner, run, unjudged, [...above, found]));
     return joined([...metrics, ...nested]);
+  }
+
+  #lose(name: string, why: string): ReadAnalysis {
+    this.#draft.noteLostProtection(titleOf(this.#rollout), `its analysis ${name} is not checked: ${why}`);
+    return { isComplete: false, takesMs: undefined };
   }
 
   #argumentsOf(args: readonly SourceObject[]): Arguments {
@@ -85,8 +119,8 @@ export class ArgoAnalyses {
     const name = metric.text("name");
     const resolve = (text: string) =>
       text.replace(/\{\{\s*(?:args|inputs)\.([\w.-]+)\s*\}\}/g, (whole, key: string) => args.get(key) ?? whole);
-    const intervalMs = millisecondsOf(resolve(metric.text("interval")));
-    const delayMs = millisecondsOf(resolve(metric.text("initialDelay"))) ?? 0;
+    const intervalMs = millisecondsIn(resolve(metric.text("interval")));
+    const delayMs = millisecondsIn(resolve(metric.text("initialDelay"))) ?? 0;
     const count = wholeNumber(resolve(metric.text("count")));
     const limit = wholeNumber(resolve(metric.text("failureLimit"))) ?? 0;
     const everyMs = Math.max(intervalMs ?? singleMs, 1_000);

@@ -1,9 +1,9 @@
-import { compilePattern } from "../../pattern.ts";
 import { cookieName, headerName } from "../../scalars.ts";
 import { accepts } from "../accepts.ts";
 import type { Draft, YamlMap } from "../draft.ts";
 import { type Manifest, titleOf } from "../manifests.ts";
 import { type Advice, noteUnread } from "../notes.ts";
+import { re2Problem } from "../re2-problem.ts";
 import { isMap, SourceObject } from "../source-object.ts";
 import { ArgoAnalyses } from "./argo-analysis.ts";
 import { argoRouters, isOfTraefik, subsetsOf } from "./argo-routers.ts";
@@ -111,7 +111,7 @@ function canaryPlan(canary: SourceObject, scope: CanaryScope): ImportedPlan {
     canary.dismiss("stableService", "canaryService");
   const routing = canary.object("trafficRouting");
   routing.dismiss("managedRoutes");
-  const maxWeight = routing.number("maxTrafficWeight") ?? 100;
+  const maxWeight = routing.number("maxTrafficWeight") || 100;
   const { rings, kept } = ingressRules(canaryAnnotations(routing.object("nginx")), where, draft);
   if (canary.has("analysis")) {
     const analysis = canary.object("analysis");
@@ -227,7 +227,7 @@ function ingressRules(
   const pattern = annotations.text("canary-by-header-pattern");
   const cookie = annotations.text("canary-by-cookie");
   if (accepts(headerName, header)) {
-    const problem = value === "" && pattern !== "" ? problemOf(pattern) : undefined;
+    const problem = value === "" && pattern !== "" ? re2Problem(pattern) : undefined;
     if (problem !== undefined) draft.note(where, `canary-by-header-pattern: ${problem}: left out`);
     else if (value !== "") rings.push({ header: { [header]: { equals: value } } });
     else if (pattern !== "") rings.push({ header: { [header]: { regex: pattern } } });
@@ -243,11 +243,6 @@ function ingressRules(
   const others = annotations.keys().filter((key) => !/^canary-by-(?:header(?:-value|-pattern)?|cookie)$/.test(key));
   if (others.length > 0) draft.note(where, `annotations of the canary Ingress: ${others.join(", ")}: not imported`);
   return { rings, kept };
-}
-
-function problemOf(pattern: string): string | undefined {
-  const compiled = compilePattern(pattern);
-  return "problem" in compiled ? `${pattern} is not valid RE2 syntax (${compiled.problem})` : undefined;
 }
 
 /** The preview gets no requests, the switch is for everyone, and the old version can come back for a while. */

@@ -1,8 +1,9 @@
 import type { Draft, YamlMap } from "../draft.ts";
+import { millisecondsIn } from "../durations.ts";
 import { type Manifest, titleOf } from "../manifests.ts";
 import type { SourceObject } from "../source-object.ts";
 import type { ArgoAnalyses } from "./argo-analysis.ts";
-import { millisecondsOf, PlanSteps } from "./plan-steps.ts";
+import { PlanSteps } from "./plan-steps.ts";
 import { headerTest, isProblem, joinedBy } from "./ring-condition.ts";
 
 export interface ArgoSteps {
@@ -79,7 +80,7 @@ function pause(step: SourceObject, steps: PlanSteps, where: string, draft: Draft
     steps.pause();
     return;
   }
-  const ms = /^\d+$/.test(text) ? Number(text) * 1_000 : millisecondsOf(text);
+  const ms = /^\d+$/.test(text) ? Number(text) * 1_000 : millisecondsIn(text);
   if (ms !== undefined) {
     steps.hold(ms);
     return;

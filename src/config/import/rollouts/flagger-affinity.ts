@@ -1,6 +1,7 @@
 import { cookieDomain, cookiePath } from "../../scalars.ts";
 import { accepts } from "../accepts.ts";
 import { type Draft, pinName, type YamlMap } from "../draft.ts";
+import { perRequestWeights } from "../notes.ts";
 import type { SourceObject } from "../source-object.ts";
 
 const defaultMaxAgeSeconds = 86_400;
@@ -8,7 +9,7 @@ const defaultMaxAgeSeconds = 86_400;
 /** `sticky` of the release for `sessionAffinity`; empty without it. */
 export function stickySessions(affinity: SourceObject, where: string, draft: Draft): YamlMap {
   if (affinity.keys().length === 0) {
-    draft.note(where, "its weights applied to each request; Perch keeps each user on one version with a signed cookie");
+    draft.note(where, perRequestWeights);
     return {};
   }
   // Always so: scripts cannot read a pin, and users of both versions have one.

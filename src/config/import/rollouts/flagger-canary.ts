@@ -1,4 +1,5 @@
 import type { Draft, YamlMap } from "../draft.ts";
+import { millisecondsIn } from "../durations.ts";
 import { type Manifest, titleOf } from "../manifests.ts";
 import { type Advice, noteUnread } from "../notes.ts";
 import type { SourceObject } from "../source-object.ts";
@@ -7,7 +8,7 @@ import { FlaggerMetrics } from "./flagger-metrics.ts";
 import { flaggerRoutes, namesOf, traefikServiceOf } from "./flagger-routes.ts";
 import { readWebhooks } from "./flagger-webhooks.ts";
 import { type ImportedPlan, PlanChecks } from "./plan.ts";
-import { millisecondsOf, PlanSteps } from "./plan-steps.ts";
+import { PlanSteps } from "./plan-steps.ts";
 import { conditionOf, isProblem, joinedBy } from "./ring-condition.ts";
 
 /** The plans of all Canaries of Flagger. */
@@ -53,18 +54,19 @@ function planOf(canary: Manifest, templates: readonly Manifest[], draft: Draft):
   const where = titleOf(canary);
   const names = namesOf(canary);
   const analysis = spec.has("analysis") ? spec.object("analysis") : spec.object("canaryAnalysis");
-  const intervalMs = millisecondsOf(analysis.text("interval")) || defaultIntervalMs;
+  const intervalMs = millisecondsIn(analysis.text("interval")) || defaultIntervalMs;
+  const everyMs = Math.max(intervalMs, shortestIntervalMs);
   const threshold = Math.max(analysis.number("threshold") ?? 1, 1);
   const ingress = spec.object("ingressRef").text("name");
   spec.object("ingressRef").dismiss();
   const checks = new PlanChecks();
-  const metrics = new FlaggerMetrics({ canary, templates, checks, threshold, draft });
+  const metrics = new FlaggerMetrics({ canary, templates, checks, everyMs, threshold, draft });
   const isNginx = ingress !== "" || spec.peek("provider") === "nginx";
   const isComplete = metrics.read(analysis);
   analysis.dismiss("primaryReadyThreshold", "canaryReadyThreshold");
   const steps = readStrategy(analysis, {
     where,
-    everyMs: Math.max(intervalMs, shortestIntervalMs),
+    everyMs,
     isComplete,
     judgesUsers: checks.judgesUsers,
     isNginx,

@@ -1,9 +1,9 @@
 import { type Draft, resourceNameOf } from "../draft.ts";
+import { millisecondsIn } from "../durations.ts";
 import { type Manifest, titleOf } from "../manifests.ts";
 import type { SourceObject } from "../source-object.ts";
 import { namesOf } from "./flagger-routes.ts";
 import type { PlanChecks } from "./plan.ts";
-import { millisecondsOf } from "./plan-steps.ts";
 import { addPrometheusMetric } from "./prometheus-metric.ts";
 import type { Limits } from "./result-condition.ts";
 
@@ -12,6 +12,8 @@ export interface FlaggerMetricsParts {
   /** The MetricTemplates of the input. */
   readonly templates: readonly Manifest[];
   readonly checks: PlanChecks;
+  /** How often it is checked. */
+  readonly everyMs: number;
   /** Bad checks in all that roll back. */
   readonly threshold: number;
   readonly draft: Draft;
@@ -31,7 +33,7 @@ export class FlaggerMetrics {
   /** Whether all of them became checks. */
   read(analysis: SourceObject): boolean {
     const { checks, canary, draft, threshold } = this.#parts;
-    const added = analysis.objects("metrics").map((metric) => this.#metric(metric, analysis));
+    const added = analysis.objects("metrics").map((metric) => this.#metric(metric));
     const where = titleOf(canary);
     if (checks.judgesUsers) {
       draft.note(
@@ -49,7 +51,7 @@ export class FlaggerMetrics {
     return added.every(Boolean);
   }
 
-  #metric(metric: SourceObject, analysis: SourceObject): boolean {
+  #metric(metric: SourceObject): boolean {
     const { checks } = this.#parts;
     const name = metric.text("name");
     const range = metric.object("thresholdRange");
@@ -58,7 +60,7 @@ export class FlaggerMetrics {
     const max = range.number("max");
     if (!metric.has("templateRef") && !metric.has("query")) {
       const success = name === "request-success-rate" ? (min ?? old) : undefined;
-      const slow = name === "request-duration" ? (max ?? durationIn(metric, old)) : undefined;
+      const slow = name === "request-duration" ? (max ?? slowestMs(metric, old)) : undefined;
       metric.dismiss("interval");
       const other = name === "request-success-rate" ? max : min;
       if (success !== undefined && other === undefined) checks.addErrors(name, 1 - success / 100);
@@ -68,14 +70,14 @@ export class FlaggerMetrics {
     }
     // The old single limit was a maximum for queries of one's own.
     const atMost = max ?? (min === undefined ? old : undefined);
-    return this.#query(metric, analysis, {
+    return this.#query(metric, {
       ...(min === undefined ? {} : { atLeast: min }),
       ...(atMost === undefined ? {} : { atMost }),
     });
   }
 
-  #query(metric: SourceObject, analysis: SourceObject, limits: Limits): boolean {
-    const { canary, checks, draft, threshold } = this.#parts;
+  #query(metric: SourceObject, limits: Limits): boolean {
+    const { canary, checks, draft, everyMs, threshold } = this.#parts;
     const name = metric.text("name");
     const where = titleOf(canary);
     const found = this.#source(metric);
@@ -84,7 +86,6 @@ export class FlaggerMetrics {
     const unknown = /\{\{[^}]*\}\}/.exec(query)?.[0];
     if (unknown !== undefined) return this.#lose(metric, name, `the value of ${unknown} is not in the input`);
     metric.dismiss("interval", "templateVariables");
-    const everyMs = Math.max(millisecondsOf(String(analysis.peek("interval") ?? "")) || 60_000, 10_000);
     const url = found.url;
     const judge = addPrometheusMetric({ name, url, query, limits, everyMs, failures: threshold }, checks, where, draft);
     if (judge === "prometheus") {
@@ -154,7 +155,7 @@ export class FlaggerMetrics {
   }
 }
 
-/** An old limit may be a number of milliseconds, or a duration. */
-function durationIn(metric: SourceObject, old: number | undefined): number | undefined {
-  return old ?? metric.take("threshold", millisecondsOf);
+/** The old limit, which may be a number of milliseconds, or a duration. */
+function slowestMs(metric: SourceObject, old: number | undefined): number | undefined {
+  return old ?? metric.take("threshold", millisecondsIn);
 }

@@ -29,7 +29,7 @@ export function readWebhooks(
 ): void {
   const hooks = analysis.objects("webhooks").map((hook) => readHook(hook, where, draft));
   const pauses = hooks.flatMap((hook) => (hook?.kind === "pause" ? [hook.gate] : []));
-  if (pauses.includes("before each step")) steps.pauseBeforeEachWeight();
+  if (pauses.includes("before each step")) steps.pauseBeforeEachStep();
   else if (pauses.includes("before the first step")) steps.pauseFirst();
   if (pauses.includes("before everyone gets the candidate")) steps.pause();
   const asked = hooks.flatMap((hook) => (hook?.kind === "webhook" ? [hook] : []));

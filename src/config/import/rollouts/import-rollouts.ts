@@ -1,4 +1,5 @@
-import type { Draft } from "../draft.ts";
+import type { Draft, DraftRoute } from "../draft.ts";
+import { importGatewayApi } from "../gateway-api/gateway-api.ts";
 import { importVirtualServices } from "../istio/istio.ts";
 import { type Manifest, parseManifests, titleOf } from "../manifests.ts";
 import { argoPlans } from "./argo-rollout.ts";
@@ -12,15 +13,19 @@ import { isRouted } from "./routed-services.ts";
  * before the routes and placed after them, since a plan belongs to the release of the routes to its Services.
  */
 export class ImportedRollouts {
-  /** Objects that the originals create, where the input lacks them: routes, and what its routes refer to. */
+  /** Objects that the originals create, where the input lacks them: routes of gateways, and what routes refer to. */
   readonly ownRoutes: readonly Manifest[];
+  /** Routes that the originals create in a mesh: no gateway has them. */
+  readonly #ofMesh: readonly Manifest[];
   readonly #plans: readonly { readonly plan: ImportedPlan; readonly own: readonly Manifest[] }[];
   readonly #services: readonly Manifest[];
+  readonly #rules: readonly Manifest[];
   readonly #draft: Draft;
 
   constructor(manifests: readonly Manifest[], draft: Draft) {
     this.#draft = draft;
     this.#services = manifests.filter(({ kind, group }) => kind === "Service" && group === "");
+    this.#rules = manifests.filter(({ kind }) => kind === "DestinationRule");
     this.#plans = [...argoPlans(manifests, draft), ...flaggerPlans(manifests, draft)].map((plan) => {
       const own = isRouted(plan, manifests) ? [] : parsed(plan.ownRoutes);
       if (own.length > 0) noteOwnRoutes(plan, own, draft);
@@ -28,7 +33,34 @@ export class ImportedRollouts {
     });
     const targets = this.#plans.flatMap(({ plan }) => parsed(plan.ownTargets));
     const isWanted = (one: Manifest) => isReferred(one, manifests) && !manifests.some((other) => isSame(one, other));
-    this.ownRoutes = [...this.#plans.flatMap(({ own }) => own), ...targets.filter(isWanted)];
+    const [ofMesh, ofGateways] = [true, false].map((isMesh) =>
+      this.#plans.flatMap(({ own }) => (own.every(isOfMesh) === isMesh ? own : [])),
+    );
+    this.#ofMesh = ofMesh ?? [];
+    this.ownRoutes = [...(ofGateways ?? []), ...targets.filter(isWanted)];
+  }
+
+  /**
+   * Imports the routes that no gateway has, for clients that name a Service. Returns those that also have other hosts,
+   * to be added behind the routes of gateways.
+   */
+  importMeshRoutes(): readonly DraftRoute[] {
+    const own = this.#ofMesh;
+    if (own.length === 0) return [];
+    const { routes } = this.#draft;
+    const first = routes.length;
+    const destinations = JSON.stringify(own.map(({ spec }) => spec.peek("http")));
+    // Rules of other hosts are yet to be read, with their routes.
+    const rules = this.#rules.filter(({ spec }) => {
+      const [service] = String(spec.peek("host")).split(".");
+      return destinations.includes(`"host":"${service}"`);
+    });
+    importVirtualServices([...this.#services, ...rules, ...own], this.#draft);
+    importGatewayApi([...this.#services, ...own], this.#draft);
+    const names = new Set(own.filter(isForServices).map(titleOf));
+    const added = routes.splice(first);
+    routes.push(...added.filter(({ comment }) => names.has(comment)));
+    return added.filter(({ comment }) => !names.has(comment));
   }
 
   /** To be called once all routes are in the draft. */
@@ -55,6 +87,17 @@ export class ImportedRollouts {
 function parsed(items: readonly object[]): readonly Manifest[] {
   const own = parseManifests(JSON.stringify({ kind: "List", items }), "");
   return own.ok ? own.manifests : [];
+}
+
+/** Whether an object is for calls within the mesh only, or no route. */
+function isOfMesh({ kind, spec }: Manifest): boolean {
+  if (kind === "HTTPRoute") return spec.objects("parentRefs").every((parent) => parent.peek("kind") === "Service");
+  return kind !== "VirtualService" || spec.texts("gateways").every((name) => name === "mesh");
+}
+
+/** Whether its hosts are Services of its namespace. */
+function isForServices({ spec }: Manifest): boolean {
+  return [...spec.texts("hosts"), ...spec.texts("hostnames")].every((host) => !/[.*]/.test(host));
 }
 
 const isSame = (a: Manifest, b: Manifest): boolean => a.group === b.group && titleOf(a) === titleOf(b);

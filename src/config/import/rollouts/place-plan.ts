@@ -93,7 +93,7 @@ function plannedSettings(before: YamlMap, plan: ImportedPlan, baseline: string, 
   const { split, rules, sticky, ...rest } = before;
   const { steps, checks } = plan;
   const withSticky = { ...(isYamlMap(sticky) ? sticky : {}), ...plan.sticky };
-  const given = Array.isArray(rules) ? (rules as readonly YamlValue[]) : [];
+  const given: readonly YamlValue[] = Array.isArray(rules) ? rules : [];
   // A rule decides before the plan does, so it would give a ring's users the candidate before the plan starts.
   const rings = new Set(steps.map(conditionIn));
   const others = given.filter((rule) => !rings.has(conditionIn(rule)));

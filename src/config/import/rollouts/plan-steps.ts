@@ -1,6 +1,5 @@
 import { formatDuration } from "../../schema-kit/scalars.ts";
 import type { YamlMap, YamlValue } from "../draft.ts";
-import { durationIn } from "../durations.ts";
 
 interface WeightStep {
   weight: number;
@@ -64,7 +63,7 @@ export class PlanSteps {
     this.#steps.push("pause");
   }
 
-  /** Waits for a person before everything else, or before everyone gets the candidate. */
+  /** Waits for a person before everything else. */
   pauseFirst(): void {
     this.#steps.unshift("pause");
   }
@@ -78,8 +77,8 @@ export class PlanSteps {
     });
   }
 
-  /** A pause before each step in which the weight rises. */
-  pauseBeforeEachWeight(): void {
+  /** Waits for a person before each step that is not a pause itself. */
+  pauseBeforeEachStep(): void {
     this.#steps = this.#steps.flatMap((step) => (step === "pause" ? [step] : ["pause", step]));
   }
 
@@ -103,13 +102,3 @@ export class PlanSteps {
 }
 
 const isPartial = (weight: number): boolean => weight > 0 && weight < 100;
-
-const unitMs: Readonly<Record<string, number>> = { h: 3_600_000, m: 60_000, s: 1_000, ms: 1 };
-
-/** A duration of Go in milliseconds; undefined if it is none. */
-export function millisecondsOf(text: string): number | undefined {
-  const written = durationIn(text.trim());
-  if (written === "") return 0;
-  const [, count = "", unit = ""] = /^(\d+)(h|ms|m|s)$/.exec(written ?? "") ?? [];
-  return count === "" ? undefined : Number(count) * (unitMs[unit] ?? 0);
-}

@@ -37,8 +37,7 @@ function isNamed(route: DraftRoute, routers: readonly Router[]): boolean {
   return routers.some(({ title, routes }) => {
     const parts = route.comment.split(/,\s|\n/).map((part) => part.trim());
     if (!parts.some((part) => part === title || part.endsWith(` ${title}`))) return false;
-    const plain = route.name.replace(/-\d+$/, "");
-    return routes.length === 0 || routes.some((name) => [route.name, plain].includes(resourceNameOf(name)));
+    return routes.length === 0 || routes.some((name) => name === route.originalName);
   });
 }
 

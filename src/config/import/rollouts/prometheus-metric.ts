@@ -101,9 +101,10 @@ function selectsErrors(query: string): boolean | undefined {
 function errorShare(query: string, { atLeast, atMost }: Limits): number | undefined {
   const isErrors = selectsErrors(query);
   if (isErrors === undefined || !isOneShare(query)) return undefined;
-  const inPercent = /\b100\b/.test(query) ? 100 : 1;
+  const operators = operatorsOf(query);
+  const inPercent = /\b100\b/.test(operators) ? 100 : 1;
   // One minus a share of errors is a share of successes.
-  const isTurned = /\b(?:1|100)\s*-/.test(query);
+  const isTurned = /\b(?:1|100)\s*-/.test(operators);
   const countsErrors = isErrors !== isTurned;
   const limit = countsErrors ? atMost : atLeast;
   if (limit === undefined || (countsErrors ? atLeast : atMost) !== undefined) return undefined;
@@ -113,8 +114,8 @@ function errorShare(query: string, { atLeast, atMost }: Limits): number | undefi
   return share >= 0 && share < 1 && !isOdd ? share : undefined;
 }
 
-/** Texts and selectors of PromQL, whose slashes and signs are no operators. */
-const notOperators = /"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|`[^`]*`|\{[^{}]*\}|\[[^\]]*\]/g;
+/** Selectors of PromQL without their texts, whose slashes and signs are no operators. */
+const selectors = /\{[^{}]*\}|\[[^\]]*\]/g;
 
 /** Whether a query is a part divided by the whole, and not a comparison of two shares, or a count per time. */
 function isOneShare(query: string): boolean {
@@ -123,9 +124,9 @@ function isOneShare(query: string): boolean {
   return divisors.length === 1 && !bare.includes("histogram_quantile") && /[A-Za-z_:]/.test(divisors[0] ?? "");
 }
 
-/** The query without comments, texts and selectors. */
+/** The query without comments, texts and selectors. Texts go first, as they may have brackets. */
 const operatorsOf = (query: string): string =>
-  query.replace(promqlParts, (_, text?: string) => text ?? " ").replace(notOperators, "");
+  query.replace(promqlParts, (_, text?: string) => (text === undefined ? " " : "")).replace(selectors, "");
 
 /** The duration that a quantile must not exceed, and the share of answers above it. */
 function slowShare(query: string, limits: Limits): { readonly overMs: number; readonly share: number } | undefined {

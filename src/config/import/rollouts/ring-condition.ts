@@ -1,8 +1,8 @@
-import { compilePattern } from "../../pattern.ts";
 import { cookieName, headerName, queryName } from "../../scalars.ts";
 import type { Schema } from "../../schema-kit/schema.ts";
 import { accepts } from "../accepts.ts";
 import type { YamlMap } from "../draft.ts";
+import { re2Problem } from "../re2-problem.ts";
 import type { SourceObject } from "../source-object.ts";
 
 export interface Problem {
@@ -17,11 +17,9 @@ function testOf(written: SourceObject): YamlMap | Problem {
   }
   const regex = written.text("regex");
   if (regex === "") return written.keys().length === 0 ? { exists: true } : { problem: `${written.path} has no test` };
-  const compiled = compilePattern(regex);
+  const problem = re2Problem(regex);
   // Envoy matches the whole value.
-  return "problem" in compiled
-    ? { problem: `the pattern ${regex} is not valid RE2 syntax (${compiled.problem})` }
-    : { regex: `^(?:${regex})$` };
+  return problem === undefined ? { regex: `^(?:${regex})$` } : { problem };
 }
 
 const operators = [

@@ -1,7 +1,7 @@
 import { headerName } from "../../scalars.ts";
 import { accepts } from "../accepts.ts";
 import { type Draft, isYamlMap, type YamlMap, type YamlValue } from "../draft.ts";
-import { durationIn } from "../durations.ts";
+import { durationIn, millisecondsIn } from "../durations.ts";
 import { type Manifest, titleOf } from "../manifests.ts";
 import type { SourceObject } from "../source-object.ts";
 import { headerSettings } from "./header-middleware.ts";
@@ -73,8 +73,15 @@ const withoutEquivalent: ReadonlyMap<string, string> = new Map([
   ["grpcWeb", "Perch does not translate gRPC-Web"],
 ]);
 
-/** How deep chains may refer to chains. */
-const maxDepth = 10;
+/** Chains that refer to others several times grow fast. */
+const maxMiddlewares = 1_000;
+
+/** The middlewares of one route, as they are applied. */
+interface Application {
+  readonly where: string;
+  readonly effects: Writable;
+  count: number;
+}
 
 export class Middlewares {
   readonly #byName: ReadonlyMap<string, Manifest>;
@@ -106,31 +113,35 @@ export class Middlewares {
       host: "",
       problem: undefined,
     };
-    this.#apply(references, namespace, where, effects, 0);
+    this.#apply(references, namespace, { where, effects, count: 0 }, []);
     return effects;
   }
 
-  #apply(
-    references: readonly SourceObject[],
-    namespace: string,
-    where: string,
-    effects: Writable,
-    depth: number,
-  ): void {
+  /** `above`: the middlewares whose chains led here. */
+  #apply(references: readonly SourceObject[], namespace: string, to: Application, above: readonly Manifest[]): void {
+    const { effects } = to;
     for (const reference of references) {
       const name = reference.text("name");
       const ownNamespace = reference.text("namespace") || namespace;
       const found = this.#byName.get(name) ?? this.#byName.get(`${ownNamespace}/${name}`);
-      if (found === undefined || depth > maxDepth) {
+      if (found === undefined) {
         const what = `the middleware ${name.includes("@") ? name : `${ownNamespace}/${name}`}`;
         effects.lost = [...effects.lost, `${what} is not in the input; it may protect the route`];
         continue;
       }
-      for (const type of found.spec.keys()) this.#applyOne(type, found, where, effects, depth);
+      to.count++;
+      // Traefik has no such route either.
+      if (above.includes(found)) effects.problem = `${titleOf(found)}: this chain refers to itself`;
+      else if (to.count > maxMiddlewares) effects.problem = `it has more than ${maxMiddlewares} middlewares`;
+      else for (const type of found.spec.keys()) this.#applyOne(type, found, to, above);
+      if (to.count <= maxMiddlewares) continue;
+      for (const one of references) one.dismiss();
+      return;
     }
   }
 
-  #applyOne(type: string, manifest: Manifest, where: string, effects: Writable, depth: number): void {
+  #applyOne(type: string, manifest: Manifest, to: Application, above: readonly Manifest[]): void {
+    const { where, effects } = to;
     const { spec, namespace } = manifest;
     const title = titleOf(manifest);
     const middleware = spec.object(type);
@@ -153,7 +164,7 @@ export class Middlewares {
       }
       if (path !== before && "kind" in path && path.kind === "pattern") this.#noteOneMatch(path.pattern, title);
     } else if (type === "chain") {
-      this.#apply(middleware.objects("middlewares"), namespace, where, effects, depth + 1);
+      this.#apply(middleware.objects("middlewares"), namespace, to, [...above, manifest]);
     } else if (type === "redirectScheme" || type === "redirectRegex") {
       const redirect = type === "redirectScheme" ? schemeRedirect(middleware) : patternRedirect(middleware);
       if ("problem" in redirect) effects.problem = `${title}: ${redirect.problem}`;
@@ -269,16 +280,9 @@ function rateLimit(middleware: SourceObject, where: string, draft: Draft): RateL
   return isByHeader ? { by: draft.attribute({ header }), ...limit } : limit;
 }
 
-const unitMs: ReadonlyMap<string, number> = new Map([
-  ["h", 3_600_000],
-  ["m", 60_000],
-  ["s", 1_000],
-]);
-
 /** Whether a limit allows fewer requests in the long run; at the same rate, fewer at once. */
 function isStricter(a: RateLimit, b: RateLimit): boolean {
-  const rate = ({ requests, per }: RateLimit) =>
-    requests / (Number.parseFloat(per) * (unitMs.get(per.replace(/^[\d.]+/, "")) ?? 1));
+  const rate = ({ requests, per }: RateLimit) => requests / (millisecondsIn(per) ?? 1);
   return rate(a) < rate(b) || (rate(a) === rate(b) && a.burst < b.burst);
 }
 

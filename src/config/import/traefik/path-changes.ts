@@ -6,9 +6,9 @@ import { escaped } from "../escaped.ts";
 import type { SourceObject } from "../source-object.ts";
 
 /** How middlewares change the path so far. */
-export type PathChange =
-  | { readonly kind: "none" }
-  | { readonly kind: "whole"; readonly path: string }
+export type PathChange = { readonly kind: "none" } | { readonly kind: "whole"; readonly path: string } | PatternChange;
+
+type PatternChange =
   /** Replaces what the pattern matches; the replacement is a literal path that ends with a slash. */
   | { readonly kind: "start"; readonly pattern: string; readonly literal: string }
   | { readonly kind: "pattern"; readonly pattern: string; readonly replacement: string };
@@ -62,9 +62,8 @@ export const groupsIn = (replacement: string): string => replacement.replace(/\$
 
 const literalText = (text: string): string => text.replaceAll("$", () => "$$");
 
-function checked(change: PathChange): PathChange | PathProblem {
-  const rewrite = rewriteOf(change)["regex"] as { readonly pattern: string; readonly replacement: string };
-  const compiled = compileReplacement(rewrite.pattern, rewrite.replacement);
+function checked(change: PatternChange): PathChange | PathProblem {
+  const compiled = compileReplacement(change.pattern, replacementOf(change));
   return "problem" in compiled ? { problem: compiled.problem } : change;
 }
 
@@ -72,6 +71,8 @@ function checked(change: PathChange): PathChange | PathProblem {
 export function rewriteOf(change: PathChange): YamlMap {
   if (change.kind === "none") return {};
   if (change.kind === "whole") return { path: change.path };
-  const replacement = change.kind === "start" ? literalText(change.literal) : change.replacement;
-  return { regex: { pattern: change.pattern, replacement } };
+  return { regex: { pattern: change.pattern, replacement: replacementOf(change) } };
 }
+
+const replacementOf = (change: PatternChange): string =>
+  change.kind === "start" ? literalText(change.literal) : change.replacement;

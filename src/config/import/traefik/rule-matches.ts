@@ -1,9 +1,9 @@
 import { hasHost } from "../../host-pattern.ts";
-import { compilePattern } from "../../pattern.ts";
 import { headerName, hostPattern, methodName, queryName, urlPath } from "../../scalars.ts";
 import { accepts } from "../accepts.ts";
 import type { YamlMap } from "../draft.ts";
 import { escaped } from "../escaped.ts";
+import { re2Problem } from "../re2-problem.ts";
 import { hostsOfPattern, patternOfTemplate } from "./host-regexp.ts";
 import { parseRule, type Rule, type RuleTest } from "./rule.ts";
 import { alternativesOf, type RuleLiteral } from "./rule-alternatives.ts";
@@ -143,9 +143,7 @@ const pathReader =
   };
 
 function addPattern(pattern: string, found: Found): string | undefined {
-  const compiled = compilePattern(pattern);
-  if ("problem" in compiled) return `not valid RE2 syntax (${compiled.problem})`;
-  return addPath({ kind: "pattern", pattern }, found);
+  return re2Problem(pattern) ?? addPath({ kind: "pattern", pattern }, found);
 }
 
 function addPath(test: PathTest, found: Found): string | undefined {
@@ -218,9 +216,8 @@ function addTest(
   operator: "equals" | "regex",
   value: string,
 ): string | undefined {
-  const compiled = operator === "regex" ? compilePattern(value) : undefined;
-  if (compiled !== undefined && "problem" in compiled) return `not valid RE2 syntax (${compiled.problem})`;
-  return add(tests, name, { [operator]: value });
+  const problem = operator === "regex" ? re2Problem(value) : undefined;
+  return problem ?? add(tests, name, { [operator]: value });
 }
 
 /** Tests of one name are one map, in which every operator stands once. */

@@ -15,9 +15,9 @@ export interface RuleProblem {
   readonly problem: string;
 }
 
-type Token =
-  | { readonly kind: "word" | "text"; readonly text: string }
-  | { readonly kind: "&&" | "||" | "!" | "(" | ")" | "," };
+type Token = { readonly kind: "word" | "text"; readonly text: string } | { readonly kind: (typeof signs)[number] };
+
+const signs = ["&&", "||", "!", "(", ")", ","] as const;
 
 /** Deeper rules are refused, so that no rule exhausts the stack. */
 const maxDepth = 50;
@@ -40,8 +40,9 @@ function tokensOf(source: string): Token[] | RuleProblem {
     const start = pattern.lastIndex;
     const found = pattern.exec(source);
     if (found === null) return { problem: `${source.slice(start, start + 20).trim()} cannot be read` };
-    const [, sign, word, raw, quoted] = found;
-    if (sign !== undefined) tokens.push({ kind: sign as "&&" });
+    const [, written, word, raw, quoted] = found;
+    const sign = signs.find((one) => one === written);
+    if (sign !== undefined) tokens.push({ kind: sign });
     else if (word !== undefined) tokens.push({ kind: "word", text: word });
     else tokens.push({ kind: "text", text: raw ?? (quoted ?? "").replace(/\\(.)/g, "$1") });
   }

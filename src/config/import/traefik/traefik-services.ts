@@ -41,8 +41,10 @@ interface Resolved {
   readonly objects: readonly string[];
 }
 
-/** How deep TraefikServices may refer to one another. */
-const maxDepth = 10;
+/** Deeper TraefikServices are refused, so that none exhausts the stack. */
+const maxDepth = 50;
+/** Services that refer to others several times grow fast. */
+const maxLeaves = 1_000;
 
 /** Traefik waits for an answer as long as the client does. */
 const timeouts: YamlMap = { connect: "30s", responseHeaders: "24d", idle: "24d" };
@@ -71,7 +73,7 @@ export class TraefikServices {
 
   /** The target of the `services` of a route; several share its requests by weight. */
   target(services: readonly SourceObject[], namespace: string, where: string): TraefikTarget | Problem {
-    const found = this.#weighted(services, namespace, where, 0);
+    const found = this.#weighted(services, namespace, where, []);
     if ("problem" in found) return found;
     const { sticky } = found;
     const leaves = this.#withOneMirror(found.leaves, where);
@@ -97,17 +99,24 @@ export class TraefikServices {
     return leaves.filter((leaf) => !others.includes(leaf));
   }
 
-  #weighted(refs: readonly SourceObject[], namespace: string, where: string, depth: number): Resolved | Problem {
+  /** `above`: the TraefikServices that led here. */
+  #weighted(
+    refs: readonly SourceObject[],
+    namespace: string,
+    where: string,
+    above: readonly Manifest[],
+  ): Resolved | Problem {
     const leaves: Leaf[] = [];
     const objects = new Set<string>();
     let sticky: SourceObject | undefined;
     // The weight of a route's only service means nothing to Traefik; one in a TraefikService does.
-    const isOnly = refs.length === 1 && (depth === 0 || refs[0]?.peek("weight") !== 0);
+    const isOnly = refs.length === 1 && (above.length === 0 || refs[0]?.peek("weight") !== 0);
     const whole = refs.reduce((sum, ref) => sum + Math.max(0, ref.number("weight") ?? 1), 0);
     for (const ref of refs) {
       const weight = Math.max(0, ref.number("weight") ?? 1);
-      const found = this.#resolve(ref, namespace, where, depth);
+      const found = this.#resolve(ref, namespace, where, above);
       if ("problem" in found) return found;
+      if (leaves.length + found.leaves.length > maxLeaves) return { problem: `it has more than ${maxLeaves} services` };
       sticky ??= found.sticky;
       for (const title of found.objects) objects.add(title);
       const total = found.leaves.reduce((sum, { backend }) => sum + backend.weight, 0);
@@ -133,7 +142,7 @@ export class TraefikServices {
     return { ...backend, mirrorPercent: scaled };
   }
 
-  #resolve(ref: SourceObject, namespace: string, where: string, depth: number): Resolved | Problem {
+  #resolve(ref: SourceObject, namespace: string, where: string, above: readonly Manifest[]): Resolved | Problem {
     const kind = ref.text("kind") || "Service";
     const name = ref.text("name");
     const ownNamespace = ref.text("namespace") || namespace;
@@ -143,15 +152,17 @@ export class TraefikServices {
       ref.dismiss();
       return { problem: `its service ${name} is Traefik's own` };
     }
-    if (kind !== "TraefikService" || object === undefined || depth > maxDepth) {
+    if (kind !== "TraefikService" || object === undefined) {
       ref.dismiss();
       return { problem: `its service, the ${kind} ${name}, is not in the input` };
     }
+    if (above.includes(object)) return { problem: `its service, the ${titleOf(object)}, refers to itself` };
+    if (above.length > maxDepth) return { problem: `its service, the ${titleOf(object)}, is nested too deeply` };
     const { spec } = object;
     const found = spec.has("weighted")
-      ? this.#weightedObject(spec.object("weighted"), object.namespace, depth, object)
+      ? this.#weightedObject(spec.object("weighted"), above, object)
       : spec.has("mirroring")
-        ? this.#mirroring(spec.object("mirroring"), object.namespace, depth, object)
+        ? this.#mirroring(spec.object("mirroring"), above, object)
         : undefined;
     if (found !== undefined) {
       return "problem" in found ? found : { ...found, objects: [titleOf(object), ...found.objects] };
@@ -161,16 +172,19 @@ export class TraefikServices {
     return { problem: `${titleOf(object)} is of type ${type}, which has no equivalent` };
   }
 
-  #weightedObject(weighted: SourceObject, namespace: string, depth: number, object: Manifest): Resolved | Problem {
-    const found = this.#weighted(weighted.objects("services"), namespace, titleOf(object), depth + 1);
+  #weightedObject(weighted: SourceObject, above: readonly Manifest[], object: Manifest): Resolved | Problem {
+    const { namespace } = object;
+    const found = this.#weighted(weighted.objects("services"), namespace, titleOf(object), [...above, object]);
     if ("problem" in found) return found;
     return { ...found, sticky: weighted.has("sticky") ? weighted.object("sticky") : found.sticky };
   }
 
   /** A Service that only gets mirrored requests becomes a version with weight zero. */
-  #mirroring(mirroring: SourceObject, namespace: string, depth: number, object: Manifest): Resolved | Problem {
+  #mirroring(mirroring: SourceObject, above: readonly Manifest[], object: Manifest): Resolved | Problem {
     const where = titleOf(object);
-    const main = this.#resolve(mirroring, namespace, where, depth + 1);
+    const { namespace } = object;
+    const path = [...above, object];
+    const main = this.#resolve(mirroring, namespace, where, path);
     if ("problem" in main) return main;
     const all = mirroring.objects("mirrors");
     // Without a percentage a mirror gets nothing.
@@ -183,7 +197,7 @@ export class TraefikServices {
     }
     if (mirror === undefined) return main;
     const mirrorPercent = mirror.number("percent") ?? 0;
-    const copy = this.#resolve(mirror, namespace, where, depth + 1);
+    const copy = this.#resolve(mirror, namespace, where, path);
     const [leaf] = "problem" in copy ? [] : copy.leaves;
     if (leaf === undefined || ("leaves" in copy && copy.leaves.length > 1)) {
       this.#draft.note(where, "mirroring: a mirror that is not one Service has no equivalent: left out");

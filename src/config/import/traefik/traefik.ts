@@ -1,6 +1,5 @@
 import { hasHost } from "../../host-pattern.ts";
-import type { Draft, DraftCertificate, YamlMap } from "../draft.ts";
-import { certificateOf, isYamlMap } from "../draft.ts";
+import { type Draft, isYamlMap, type YamlMap } from "../draft.ts";
 import { byAge, type Manifest, titleOf } from "../manifests.ts";
 import { type Advice, noteUnread } from "../notes.ts";
 import { SourceObject } from "../source-object.ts";
@@ -8,18 +7,13 @@ import { ServicePorts, weightedService } from "../weighted-versions.ts";
 import { type EntryPoints, entryPointsOf } from "./entry-points.ts";
 import { type MiddlewareEffects, Middlewares } from "./middlewares.ts";
 import { rewriteOf } from "./path-changes.ts";
+import { TraefikPlaces } from "./places.ts";
 import { matchesOfRule, type RuleMatch, type RuleSyntax } from "./rule-matches.ts";
 import { TraefikServices, type TraefikTarget } from "./traefik-services.ts";
 import { filesWithRoutes, variablesOf } from "./traefik-settings.ts";
 
 /** The API groups of Traefik 3 and of Traefik 2. */
 export const traefikGroups: readonly string[] = ["traefik.io", "traefik.containo.us"];
-
-/** The listener of an entry point, and the middlewares of all its routes. */
-interface Place {
-  readonly listeners: readonly string[];
-  readonly middlewares: readonly string[];
-}
 
 interface PlacedRoute {
   readonly manifest: Manifest;
@@ -112,33 +106,21 @@ class TraefikImporter {
   readonly #draft: Draft;
   readonly #services: TraefikServices;
   readonly #middlewares: Middlewares;
-  readonly #options: ReadonlySet<string>;
   readonly #entryPoints: EntryPoints;
-  /** Those where a route has TLS. */
-  readonly #securePorts: Set<number>;
+  readonly #places: TraefikPlaces;
 
   constructor(manifests: readonly Manifest[], ofTraefik: readonly Manifest[], entryPoints: EntryPoints, draft: Draft) {
     this.#entryPoints = entryPoints;
-    this.#securePorts = new Set([...entryPoints.secure].flatMap((name) => entryPoints.ports.get(name) ?? []));
+    this.#places = new TraefikPlaces(ofTraefik, entryPoints, draft);
     this.#draft = draft;
-    const options = ofTraefik.filter(({ kind }) => kind === "TLSOption");
-    this.#options = new Set(
-      options.flatMap(({ namespace, name }) => [`${namespace}/${name}`, `${namespace}-${name}@kubernetescrd`]),
-    );
     const { skipsVerification } = entryPoints;
     this.#services = new TraefikServices(ofTraefik, new ServicePorts(manifests, draft), { skipsVerification, draft });
     this.#middlewares = new Middlewares(ofTraefik, draft);
   }
 
-  /** Finds the ports where objects with `tls` are served. A listener cannot serve plain HTTP beside TLS. */
+  /** To be called with all objects that have `tls`, before their routes are added. */
   findSecurePorts(withTls: readonly Manifest[]): void {
-    const add = (name: string) => {
-      const port = this.#entryPoints.ports.get(name);
-      if (port !== undefined && !this.#isPlain(name)) this.#securePorts.add(port);
-    };
-    const named = withTls.map(({ spec }) => entryPointNames(spec));
-    for (const name of named.flat()) add(name);
-    if (named.some((names) => names.length === 0)) for (const name of this.#defaults(true)) add(name);
+    this.#places.findSecurePorts(withTls);
   }
 
   /** Entry points that redirect to https do so before every route. */
@@ -163,7 +145,11 @@ class TraefikImporter {
     const problem = this.#addRoute(manifest, route, rule);
     if (problem === undefined) return;
     const { lost } = this.#middlewares.effects(route.objects("middlewares"), manifest.namespace, where);
-    this.#draft.leftOut(where, `the route ${rule} is left out: ${problem}; ${mayMatch(lost)}`, lost.length > 0);
+    this.#draft.leftOut(
+      where,
+      `the route ${rule} is left out: ${problem}; ${mayMatch([...new Set(lost)])}`,
+      lost.length > 0,
+    );
     route.dismiss();
   }
 
@@ -172,7 +158,7 @@ class TraefikImporter {
     const { namespace } = manifest;
     const where = titleOf(manifest);
     if (manifest.spec.has("parentRefs")) return "it has parents, whose rules narrow its own";
-    const places = this.#places(manifest);
+    const places = this.#places.of(manifest);
     if ("problem" in places) return places.problem;
     const { matches, problems } = matchesOfRule(rule, syntaxOf(manifest, route, rule));
     if (matches.length === 0) return problems.join("; ");
@@ -218,6 +204,7 @@ class TraefikImporter {
         release: undefined,
         settings: { redirect },
         comment: titleOf(manifest),
+        sources: [titleOf(manifest)],
       });
     }
   }
@@ -228,7 +215,8 @@ class TraefikImporter {
     { backends, settings, release, ownHost, objects }: TraefikTarget,
     manifest: Manifest,
   ): void {
-    const comment = [titleOf(manifest), ...objects].join(", ");
+    const sources = [titleOf(manifest), ...objects];
+    const comment = sources.join(", ");
     const wanted = {
       service: backends[0]?.name ?? manifest.name,
       release: manifest.name,
@@ -246,6 +234,7 @@ class TraefikImporter {
         ...this.#withForwardedPrefix(effects, pathPrefix, comment),
       },
       comment,
+      sources,
     });
   }
 
@@ -268,86 +257,6 @@ class TraefikImporter {
     const fields = { "x-forwarded-prefix": prefix, ...(isYamlMap(set) ? set : {}) };
     return { ...settings, requestHeaders: { ...requestHeaders, set: fields } };
   }
-
-  /** Where the object's routes are served, or why they are not. */
-  #places(manifest: Manifest): readonly Place[] | { readonly problem: string } {
-    const { spec, namespace } = manifest;
-    const { ports, secure } = this.#entryPoints;
-    const hasTls = spec.has("tls");
-    const certificates = this.#certificates(spec.object("tls"), namespace);
-    const written = entryPointNames(spec);
-    const names = written.length > 0 ? written : this.#defaults(hasTls);
-    const unknown = names.filter((name) => !ports.has(name));
-    if (unknown.length > 0 && unknown.length === names.length) {
-      const known = [...ports.keys()].join(", ");
-      return { problem: `the port of its entry point ${unknown.join(", ")} is not known, only those of ${known}` };
-    }
-    if (unknown.length > 0) {
-      this.#draft.leftOut(`the entry point ${unknown.join(", ")}`, "left out for all routes: its port is not known");
-    }
-    const known = names.filter((name) => ports.has(name));
-    // With `tls` a route takes requests over TLS only, on every entry point.
-    const isServed = (name: string) =>
-      hasTls ? !this.#isPlain(name) : secure.has(name) || !this.#securePorts.has(ports.get(name) ?? 0);
-    const served = known.filter(isServed);
-    if (served.length === 0 && hasTls) return { problem: "it has `tls`, and its entry points are those of plain HTTP" };
-    const mixed = known.filter((name) => !hasTls && !isServed(name)).join(", ");
-    const why = `without \`tls\` it was served over plain HTTP on ${mixed || "the default entry points"}, beside routes with TLS, and a listener cannot do both`;
-    if (served.length === 0) return { problem: why };
-    if (mixed !== "") this.#draft.leftOut(titleOf(manifest), `left out on the entry point ${mixed}: ${why}`);
-    return served.map((name) => {
-      const isSecure = hasTls || secure.has(name);
-      const port = ports.get(name) ?? 0;
-      const listener = this.#draft.listener(port, isSecure ? certificates : undefined);
-      if (isSecure && certificates.length === 0) this.#noteCertificate(name, listener);
-      if (isSecure) this.#noteOptions(name);
-      if (!isSecure && port === 443) {
-        this.#draft.note(`the entry point ${name}`, "neither it nor a route has `tls`: its listener is for plain HTTP");
-      }
-      return { listeners: [listener], middlewares: this.#entryPoints.middlewares.get(name) ?? [] };
-    });
-  }
-
-  /** Whether all that an entry point serves is plain HTTP. */
-  #isPlain(name: string): boolean {
-    const { ports, redirecting, secure } = this.#entryPoints;
-    return !secure.has(name) && (ports.get(name) === 80 || redirecting.has(name));
-  }
-
-  /** The entry points of objects that name none. */
-  #defaults(hasTls: boolean): readonly string[] {
-    const { defaults, ports, secure } = this.#entryPoints;
-    const isSecure = (name: string) => secure.has(name) || this.#securePorts.has(ports.get(name) ?? 0);
-    if (!hasTls) {
-      return defaults.length === 0 ? ["web"] : defaults.filter((name) => secure.has(name) || !isSecure(name));
-    }
-    const found = defaults.filter((name) => isSecure(name) || (!this.#isPlain(name) && /secure|https|tls/.test(name)));
-    return found.length === 0 ? ["websecure"] : found;
-  }
-
-  #noteCertificate(name: string, listener: string): void {
-    const source = "where no Secret is named, Traefik uses a certificate of its resolver or its default";
-    this.#draft.note(`the entry point ${name}`, `${source}: add those to the listener ${listener}`);
-  }
-
-  /** The notes of a TLSOption in the input say what it does. */
-  #noteOptions(name: string): void {
-    const options = this.#entryPoints.tlsOptions.get(name);
-    if (options === undefined || this.#options.has(options)) return;
-    const what = `its TLSOption ${options} is not in the input; it may require certificates of clients`;
-    this.#draft.noteLostProtection(`the entry point ${name}`, what);
-  }
-
-  #certificates(tls: SourceObject, namespace: string): readonly DraftCertificate[] {
-    const secret = tls.text("secretName");
-    const options = tls.object("options");
-    // The notes of a TLSOption say what it does.
-    const isKnown = this.#options.has(`${options.peek("namespace") ?? namespace}/${options.peek("name")}`);
-    if (isKnown) tls.dismiss("options");
-    // Hints for those who issue certificates.
-    tls.dismiss("domains", "store", "certResolver");
-    return secret === "" ? [] : [certificateOf(namespace, secret)];
-  }
 }
 
 interface PlacedEffects {
@@ -364,9 +273,6 @@ function mergedPlaces(placed: readonly PlacedEffects[]): readonly PlacedEffects[
   }
   return [...merged.values()];
 }
-
-const entryPointNames = (spec: SourceObject): readonly string[] =>
-  spec.texts("entryPoints").map((name) => name.toLowerCase());
 
 /** Version 2 is that of the older API group. In the newer one it shows by what only it has. */
 function syntaxOf({ group }: Manifest, route: SourceObject, rule: string): RuleSyntax {

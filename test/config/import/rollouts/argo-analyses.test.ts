@@ -174,6 +174,28 @@ spec:
     expect(gateway(query, `successCondition: "${condition}"`)).toMatchObject([{}, { prometheus: {} }]);
   });
 
+  const perSecond = (labels: string) => `sum(rate(nginx_ingress_controller_requests{${labels},status=~"5.*"}[1m]))`;
+  test("a slash in a label is no division: errors per second are no share", () => {
+    expect(gateway(perSecond('path="/"'), 'successCondition: "result[0] <= 0.5"')).toMatchObject([
+      {},
+      { prometheus: { atMost: 0.5 } },
+    ]);
+  });
+
+  test.each([
+    ["team-1-prod", "0.05", "5%"],
+    ["shop-100", "0.05", "5%"],
+    ["1 - 100", "0.05", "5%"],
+    ["a}/1 - 100", "0.05", "5%"],
+  ])("a label with the value %s is part of no calculation", (namespace, limit, atMost) => {
+    const whole = `sum(rate(nginx_ingress_controller_requests{namespace="${namespace}"}[100m]))`;
+    const query = `${perSecond(`namespace="${namespace}"`)} / ${whole}`;
+    expect(gateway(query, `successCondition: "result[0] <= ${limit}"`)).toMatchObject([
+      {},
+      { metric: "errors", atMost },
+    ]);
+  });
+
   test("milliseconds that the query divides by 1000 are seconds", () => {
     expect(gateway(`${quantile("canary")} / 1000`, 'successCondition: "result[0] <= 2"')).toMatchObject([
       {},
@@ -194,6 +216,44 @@ spec:
     expect(plan["checks"]).toBeUndefined();
     expect(notes[0]).toContain("the metric late is left out: with failureLimit -1");
     expect(notes.join("\n")).toContain("the metric rate is left out: it has no condition");
+  });
+
+  const nested = (name: string, kind: string, inner: string) =>
+    template(`{ name: ${kind.toLowerCase()}, successCondition: "result[0] > 1", ${prometheus(kind)} }`)
+      .replace("kind: AnalysisTemplate", `kind: ${kind}`)
+      .replace("name: rate, namespace: shop", `name: ${name}, namespace: shop`)
+      .replace("spec:", `spec:\n  templates: [${inner}]`);
+
+  test("a template that refers to itself is named so", () => {
+    const itself = nested("rate", "AnalysisTemplate", "{ templateName: rate }");
+    const { rollout: plan, notes } = importedPlan(documents(canary(inStep), itself));
+    expect(plan["steps"]).toEqual([{ weight: 20, hold: "0s" }, "pause"]);
+    expect(notes[0]).toBe(
+      "Rollout shop/shop: its analysis rate is not checked: the AnalysisTemplate of this name refers to itself",
+    );
+  });
+
+  test("a template and one of the cluster may have one name", () => {
+    const own = nested("rate", "AnalysisTemplate", "{ templateName: rate, clusterScope: true }");
+    const { rollout: plan } = importedPlan(
+      documents(canary(inStep), own, nested("rate", "ClusterAnalysisTemplate", "")),
+    );
+    expect(plan["checks"]).toHaveLength(3);
+  });
+
+  test("a template that is nested too deeply is named so", () => {
+    const deep = Array.from({ length: 5_000 }, (_, index) =>
+      nested(index === 0 ? "rate" : `t-${index}`, "AnalysisTemplate", `{ templateName: t-${index + 1} }`),
+    );
+    expect(importedPlan(documents(canary(inStep), ...deep)).notes[0]).toContain("of this name is nested too deeply");
+  });
+
+  test("templates that many others refer to are read once", () => {
+    const six = (name: string) => Array.from({ length: 6 }, () => `{ templateName: ${name} }`).join(", ");
+    const names = ["rate", ...Array.from({ length: 12 }, (_, index) => `rate-${index}`)];
+    const all = names.map((name, index) => nested(name, "AnalysisTemplate", six(names[index + 1] ?? "end")));
+    const { rollout: plan } = importedPlan(documents(canary(inStep), ...all, nested("end", "AnalysisTemplate", "")));
+    expect(plan["checks"]).toHaveLength(15);
   });
 
   test("the step that the background begins with, and its limit of errors, are named", () => {

@@ -61,6 +61,11 @@ describe("steps", () => {
     expect(stepsOf("{ setWeight: 25 }", routing)).toEqual([{ weight: 2.5, hold: "0s" }]);
   });
 
+  test("a maxTrafficWeight of zero is none", () => {
+    const routing = ", trafficRouting: { maxTrafficWeight: 0, nginx: { stableIngress: shop } }";
+    expect(stepsOf("{ setWeight: 20 }", routing)).toEqual([{ weight: 20, hold: "0s" }]);
+  });
+
   test("what is lost or differs is named", () => {
     const steps =
       "{ experiment: { duration: 1h } }, { setCanaryScale: { weight: 25 } }, { setHeaderRoute: { name: a } }";

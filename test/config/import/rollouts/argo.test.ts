@@ -122,6 +122,26 @@ spec:
     expect(primary).not.toBe(fixed);
   });
 
+  test("Istio: a route whose name only resembles a named one keeps its weights", () => {
+    const to = (stable: number) =>
+      `route: [{ destination: { host: shop-stable }, weight: ${stable} }, { destination: { host: shop-canary }, weight: ${100 - stable} }]`;
+    const virtualService = `
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: { name: shop, namespace: shop }
+spec:
+  hosts: [shop.example.com]
+  http:
+    - { name: primary-2, match: [{ uri: { prefix: /ab } }], ${to(90)} }
+    - { name: primary, match: [{ uri: { prefix: /a } }, { uri: { prefix: /b } }], ${to(100)} }
+`;
+    const { share, config, name } = importedPlan(
+      documents(routing("istio: { virtualService: { name: shop, routes: [primary] } }"), virtualService),
+    );
+    expect(Math.abs(share("canary", { url: "/ab" }) - 0.1)).toBeLessThan(0.05);
+    expect(config.match(new RegExp(`^    release: ${name}$`, "gm"))).toHaveLength(2);
+  });
+
   test("Istio: a route to the stable subset alone gets the other subset's Service", () => {
     const istio =
       "istio: { virtualService: { name: shop }, destinationRule: { name: shop, canarySubsetName: new, stableSubsetName: old } }";
@@ -207,6 +227,18 @@ spec: { weighted: { services: [{ name: shop-stable, port: 80, weight: 1 }, { nam
     expect(served({ headers: { host: "shop-stable.shop" } })).toBe("shop-stable/stable");
     expect(served({ headers: { host: "shop.example.com" } })).toBeUndefined();
     expect(notes.join("\n")).toContain("no route of the input leads to its Services");
+  });
+
+  test.each([
+    ["an Ingress for one host", "    - host: web.example.com\n"],
+    ["an Ingress for every host", '    - host: ""\n'],
+  ])("beside %s its route is of no gateway, and on every listener", (_what, host) => {
+    const web = ingress("web", "web").replace("    - host: shop.example.com\n", host);
+    const { served, config, notes } = importedPlan(documents(canary("{ setWeight: 20 }"), web));
+    expect(served({ headers: { host: "shop-stable.shop" } })).toBe("shop-stable/stable");
+    expect(served({ headers: { host: "web.example.com" } })).toBe("web/stable");
+    expect(config).not.toContain("18080");
+    expect(notes.join("\n")).not.toContain("several gateways");
   });
 
   test("with an Ingress of another controller it is for the names of the root Service", () => {

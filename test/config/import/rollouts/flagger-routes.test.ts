@@ -80,6 +80,42 @@ spec:
     expect(served({ headers: { host: "shop.example.com" } })).toBeUndefined();
   });
 
+  test.each([
+    ["of Istio", "{ port: 80 }"],
+    ["of Gateway API", "{ port: 80, gatewayRefs: [{ group: core, kind: Service, name: shop, namespace: shop }] }"],
+  ])("in a mesh %s they are of no gateway, and on every listener", (_what, service) => {
+    const { served, notes } = importedPlan(documents(canary(analysis, service), ingress("web", "web")));
+    expect(served({ headers: { host: "shop.shop" } })).toBe("shop-primary/primary");
+    expect(served({})).toBe("web/stable");
+    expect(notes.join("\n")).not.toContain("several gateways");
+  });
+
+  test("for a host of the input they stand behind its routes", () => {
+    const service = "{ port: 80, hosts: [shop.example.com] }";
+    const { served } = importedPlan(documents(canary(analysis, service), ingress("web", "web")));
+    expect(served({})).toBe("web/stable");
+    expect(served({ headers: { host: "shop.shop" } })).toBe("shop-primary/primary");
+  });
+
+  test("they follow a DestinationRule of the input", () => {
+    const rule = (host: string) => `
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: { name: ${host}, namespace: shop }
+spec: { host: ${host}, trafficPolicy: { connectionPool: { tcp: { connectTimeout: 3s } } } }
+`;
+    const { config, notes } = importedPlan(
+      documents(
+        canary(analysis),
+        rule("shop-primary"),
+        rule("shop-canary.shop.svc.cluster.local"),
+        ingress("web", "web"),
+      ),
+    );
+    expect(config).toContain("connect: 3s");
+    expect(notes.join("\n")).not.toContain("DestinationRule");
+  });
+
   test("a match with a part that Perch cannot express is left out of them", () => {
     const service =
       "{ port: 80, gatewayRefs: [{ name: gateway }], hosts: [shop.example.com], match: [{ uri: { prefix: /a }, sourceLabels: { x: y } }, { uri: { prefix: /b } }] }";

@@ -124,6 +124,38 @@ describe("middlewares", () => {
     expect(imported(chain).config).toMatch(/pattern: \^\/api\/\?\s+replacement: \/v2\//);
   });
 
+  const chain = (name: string, ...inner: readonly string[]) =>
+    object("Middleware", name, `{ chain: { middlewares: [${inner.map((one) => `{ name: ${one} }`).join(", ")}] } }`);
+  const sixfold = (name: string) => Array.from({ length: 6 }, () => name);
+  const numbered = Array.from({ length: 12 }, (_, index) => chain(`all-${index}`, ...sixfold(`all-${index + 1}`)));
+
+  test.each([
+    ["to itself", chain("all", ...sixfold("all")), "Middleware shop/all: this chain refers to itself"],
+    ["to one above it", chain("all", "b") + chain("b", "all"), "Middleware shop/all: this chain refers to itself"],
+    [
+      "to far too many",
+      chain("all", "all-0") + chain("all-12") + numbered.join(""),
+      "it has more than 1000 middlewares",
+    ],
+  ])("the route of a chain that refers %s is left out, as in Traefik", (_what, chains, why) => {
+    const routes = [rule("PathPrefix(`/api`)", through("all")), rule("PathPrefix(`/`)", to("shop"))];
+    const { config, notes } = imported(ingressRoute(routes) + chains);
+    expect(config).not.toContain("regex: ^/api");
+    expect(notes).toEqual([
+      `IngressRoute shop/shop: the route PathPrefix(\`/api\`) is left out: ${why}; other routes may match its requests`,
+    ]);
+  });
+
+  test("a middleware that several chains refer to is applied each time", () => {
+    const yaml =
+      ingressRoute([rule("PathPrefix(`/api`)", through("all"))]) +
+      chain("all", "one", "two") +
+      chain("one", "add") +
+      chain("two", "add") +
+      object("Middleware", "add", "{ addPrefix: { prefix: /v2 } }");
+    expect(imported(yaml).config).toMatch(/pattern: \^\/\s+replacement: \/v2\/v2\//);
+  });
+
   test("one of another namespace, by its name in other providers", () => {
     const yaml = ingressRoute([rule("PathPrefix(`/`)", through("shop-it@kubernetescrd"))]);
     expect(imported(yaml + object("Middleware", "it", "{ addPrefix: { prefix: /x } }")).notes).toEqual([]);

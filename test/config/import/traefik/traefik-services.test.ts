@@ -146,6 +146,25 @@ describe("services", () => {
     expect(only("{ name: shop, port: 80, weight: 0 }")).toMatchObject({ ok: false });
   });
 
+  test("a TraefikService that refers to itself is named so", () => {
+    const { notes } = only("{ name: a, port: 80 }, { kind: TraefikService, name: split }");
+    expect(notes[0]?.what).toContain("its service, the TraefikService shop/split, refers to itself");
+  });
+
+  test.each([
+    ["deeply", 5_000, 1, "nested too deeply"],
+    ["broadly", 9, 6, "more than 1000 services"],
+  ])("TraefikServices that refer to others too %s are left out", (_how, depth, times, why) => {
+    const refs = (name: string) => Array.from({ length: times }, () => `{ kind: TraefikService, name: ${name} }`);
+    const nested = Array.from({ length: depth }, (_, index) =>
+      object("TraefikService", `s${index}`, `{ weighted: { services: [${refs(`s${index + 1}`).join(", ")}] } }`),
+    );
+    const last = object("TraefikService", `s${depth}`, "{ weighted: { services: [{ name: a, port: 80 }] } }");
+    const route = ingressRoute([rule("PathPrefix(`/`)", "services: [{ kind: TraefikService, name: s0 }]")]);
+    const { notes } = importManifests([{ file: "x", text: route + nested.join("") + last }]);
+    expect(notes[0]?.what).toContain(why);
+  });
+
   test("a negative weight is none", () => {
     const result = only("{ name: a, port: 80, weight: -1 }, { name: b, port: 80, weight: 1 }");
     expect(result).toMatchObject({ ok: true, defects: [] });
