@@ -109,16 +109,39 @@ function besideCors(settings: YamlMap, where: string, draft: Draft): YamlMap {
   return { ...others, cors, ...(edits.length === 0 ? {} : { responseHeaders: Object.fromEntries(edits) }) };
 }
 
+/** Settings whose parts each mean the same without the others, so that an invalid one is left out alone. */
+const divisible: ReadonlySet<string> = new Set(["timeouts", "limits", "outlier", "retries", "fault"]);
+
 function validSettings(
   settings: YamlMap,
   validate: (settings: YamlMap) => string | undefined,
   where: string,
   draft: Draft,
 ): YamlMap {
-  const kept = Object.entries(settings).filter(([key, value]) => {
+  const kept = Object.entries(settings).flatMap(([key, value]): [string, YamlValue][] => {
     const problem = validate({ [key]: value });
-    if (problem !== undefined) draft.note(where, `${key} is left out: ${problem}`, key === "rateLimit");
-    return problem === undefined;
+    if (problem === undefined) return [[key, value]];
+    const { valid, problems } = partsIn(key, value, validate);
+    const isUsable = Object.keys(valid).length > 0 && validate({ [key]: valid }) === undefined;
+    if (!isUsable) draft.note(where, `${key} is left out: ${problem}`, key === "rateLimit");
+    else for (const [part, why] of problems) draft.note(where, `${key}.${part} is left out: ${why}`);
+    return isUsable ? [[key, valid]] : [];
   });
   return Object.fromEntries(kept);
+}
+
+/** The valid parts of a setting, and the problems of the others. */
+function partsIn(
+  key: string,
+  value: YamlValue,
+  validate: (settings: YamlMap) => string | undefined,
+): { readonly valid: YamlMap; readonly problems: ReadonlyMap<string, string> } {
+  const valid: Record<string, YamlValue> = {};
+  const problems = new Map<string, string>();
+  for (const [part, one] of divisible.has(key) && isYamlMap(value) ? Object.entries(value) : []) {
+    const problem = validate({ [key]: { [part]: one } });
+    if (problem === undefined) valid[part] = one;
+    else problems.set(part, problem);
+  }
+  return { valid, problems };
 }

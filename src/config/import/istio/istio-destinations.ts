@@ -1,5 +1,6 @@
 import { type Draft, isYamlMap, type YamlMap, type YamlValue } from "../draft.ts";
 import { type Manifest, titleOf } from "../manifests.ts";
+import { longestTimeout } from "../perch-limits.ts";
 import type { SourceObject } from "../source-object.ts";
 import type { ServicePorts } from "../weighted-versions.ts";
 import { covers, serviceIn } from "./istio-hosts.ts";
@@ -7,11 +8,8 @@ import type { EntryPort, ServiceEntries } from "./istio-service-entries.ts";
 import { hashedRelease, type PolicySections, policySettings, schemeOf, sectionsOf } from "./istio-traffic-policy.ts";
 import { isVisibleIn } from "./istio-visibility.ts";
 
-/**
- * Without a DestinationRule Istio waits ten seconds for a connection, and for everything else as long as it takes. A day
- * and more is the longest that a configuration can say.
- */
-const noTimeouts: YamlMap = { connect: "10s", responseHeaders: "24d", idle: "24d" };
+/** Without a DestinationRule Istio waits ten seconds for a connection, and for everything else as long as it takes. */
+const noTimeouts: YamlMap = { connect: "10s", responseHeaders: longestTimeout, idle: longestTimeout };
 
 /** Where Istio itself is installed by default: rules of that namespace are for every client. */
 const rootNamespace = "istio-system";

@@ -1,7 +1,7 @@
 import { cookieName, cookiePath, headerName, queryName } from "../../scalars.ts";
 import { accepts } from "../accepts.ts";
 import type { Draft, YamlMap } from "../draft.ts";
-import { durationIn } from "../durations.ts";
+import { durationIn, timeLimitIn } from "../durations.ts";
 import type { Manifest } from "../manifests.ts";
 import { SourceObject } from "../source-object.ts";
 
@@ -151,8 +151,8 @@ function connectionPool(pool: SourceObject, where: string, draft: Draft): YamlMa
     draft.note(where, "http1MaxPendingRequests without http2MaxRequests: no equivalent");
   }
   const maxRequestsPerConnection = http.number("maxRequestsPerConnection");
-  const connect = tcp.take("connectTimeout", durationIn) ?? "";
-  const keepAlive = http.take("idleTimeout", durationIn) ?? "";
+  const connect = tcp.take("connectTimeout", timeLimitIn) ?? "";
+  const keepAlive = http.take("idleTimeout", timeLimitIn) ?? "";
   const upgrades = http.take("h2UpgradePolicy", (text) => (text === "DEFAULT" ? "" : text)) ?? "";
   const limits: YamlMap = {
     ...(maxConnections === undefined ? {} : { maxConnections }),
