@@ -33,6 +33,8 @@ export interface DraftRoute {
   readonly release: string | undefined;
   readonly settings: YamlMap;
   readonly comment: string;
+  /** Whether it is for requests that nothing served in the original. A result of such routes alone is none. */
+  readonly servesNobody?: true;
 }
 
 /** A certificate of a listener, in files that the Pod mounts. */

@@ -1,4 +1,5 @@
 import type { Draft, DraftRoute, YamlMap } from "../draft.ts";
+import { errorRoute } from "../error-routes.ts";
 import { type Manifest, titleOf } from "../manifests.ts";
 import { anyHost, covers, type Site } from "./istio-hosts.ts";
 
@@ -42,12 +43,12 @@ export class IstioVirtualHosts {
     const sites = [...this.#sites, ...this.#redirects].map(({ site }) => site.specificity);
     for (const level of [...new Set(sites)].sort((a, b) => b - a)) {
       for (const { site, route, wantedName } of this.#redirects) {
-        if (site.specificity === level) addRoute(route, wantedName, draft);
+        if (site.specificity === level) draft.routes.push({ ...route, name: draft.name("route", wantedName) });
       }
       const routes = this.#routes.filter(({ site }) => site.specificity === level);
       const last = (one: PlacedRoute): number => Number(one.isCatchAll);
       for (const { route, wantedName } of routes.toSorted((a, b) => last(a) - last(b))) {
-        addRoute(route, wantedName, draft);
+        draft.routes.push({ ...route, name: draft.name("route", wantedName) });
       }
       for (const open of this.#openSites(level)) addNotFound(open.site, open.where, draft);
     }
@@ -82,27 +83,10 @@ export function siteMatch({ hosts, listeners }: Pick<Site, "hosts" | "listeners"
   return { ...(hosts.length === 0 ? {} : { hosts }), ...(isEverywhere ? {} : { listeners }) };
 }
 
-/** Where Perch itself answers with an error, the route needs a service all the same; nothing is sent to it. */
-function addRoute(route: PlacedRoute["route"], wantedName: string, draft: Draft): void {
-  const answers = route.service === undefined && route.settings["redirect"] === undefined;
-  const service = answers ? draft.services[0]?.name : route.service;
-  if (answers && service === undefined) {
-    const why = "Perch answers with an error only where there is a service, and the input has none";
-    draft.leftOut(route.comment, `the route ${wantedName} is left out: ${why}`);
-    return;
-  }
-  draft.routes.push({ ...route, name: draft.name("route", wantedName), service });
-}
-
 function addNotFound(site: Site, where: string, draft: Draft): void {
-  const wantedName = `${site.hosts[0]?.replace("*", "any")}-not-found`;
-  const settings = { fault: { abort: { status: 404, percent: 100 } } };
+  const name = draft.name("route", `${site.hosts[0]?.replace("*", "any")}-not-found`);
   const comment = `${where}: what no other route of these hosts matches; wider hosts do not count`;
-  addRoute(
-    { match: siteMatch(site, draft), service: undefined, release: undefined, settings, comment },
-    wantedName,
-    draft,
-  );
+  draft.routes.push(errorRoute(name, siteMatch(site, draft), 404, comment, draft));
 }
 
 const includesAll = (all: Site["listeners"], some: Site["listeners"]): boolean =>

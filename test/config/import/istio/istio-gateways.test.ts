@@ -116,7 +116,7 @@ describe("httpsRedirect", () => {
         }),
     );
     expect(served({ url: "/a", headers: { host: "open.example" } })).toBe("a/stable");
-    expect(config).toMatch(/hosts: \[ open\.example \] }\s+service: a\s+fault:\s+abort:\s+status: 404/);
+    expect(config).toMatch(/hosts: \[ open\.example \] }\s+service: no-backend\s+fault:\s+abort:\s+status: 404/);
   });
 
   test("of the hosts that want it, on their port only", () => {

@@ -172,7 +172,7 @@ describe("other settings of a route", () => {
     [
       "an error of the gateway itself",
       `{ match: [{ uri: { prefix: /admin } }], directResponse: { status: 403 } }\n    - { route: [${to("shop")}] }`,
-      /path: { regex: \^\/admin } }\s+service: shop\s+fault:\s+abort:\s+status: 403\s+percent: 100/,
+      /path: { regex: \^\/admin } }\s+service: no-backend\s+fault:\s+abort:\s+status: 403\n/,
     ],
     [
       "a rewritten exact path",
