@@ -274,13 +274,22 @@ export class Draft {
 }
 
 /** Where the manifests of `deploy/` mount the Secrets of certificates. */
-const certificateFolder = "/etc/perch/tls";
+export const certificateFolder = "/etc/perch/tls";
 
-/** The certificate in a Secret of type kubernetes.io/tls. */
-export function certificateOf(namespace: string, secret: string): DraftCertificate {
-  const folder = `${certificateFolder}/${resourceNameOf(`${namespace}-${secret}`)}`;
-  return { certFile: `${folder}/tls.crt`, keyFile: `${folder}/tls.key` };
+/** A mounted Secret of type kubernetes.io/tls, or one or a ConfigMap with the certificates of CAs. */
+export interface MountedSecret extends DraftCertificate {
+  readonly folder: string;
+  readonly caFile: string;
 }
+
+/** The files of a Secret or ConfigMap. */
+export function certificateOf(namespace: string, secret: string): MountedSecret {
+  const folder = `${certificateFolder}/${resourceNameOf(`${namespace}-${secret}`)}`;
+  return { folder, certFile: `${folder}/tls.crt`, keyFile: `${folder}/tls.key`, caFile: `${folder}/ca.crt` };
+}
+
+/** The certificate of a listener with TLS for which the input does not name one. */
+export const defaultCertificate: MountedSecret = certificateOf("default", "certificate");
 
 export function isYamlMap(value: YamlValue | undefined): value is YamlMap {
   return typeof value === "object" && !Array.isArray(value);

@@ -1,4 +1,4 @@
-import { certificateOf, type DraftListener, type YamlMap } from "./draft.ts";
+import { type DraftListener, defaultCertificate, type YamlMap } from "./draft.ts";
 
 /** Ports below 1024 need privileges that Perch's container does not have. */
 const unprivileged: Readonly<Record<number, number>> = { 80: 8080, 443: 8443 };
@@ -34,7 +34,7 @@ export function writtenListeners(
 /** A listener with TLS stays one, even if the input does not name its certificate. */
 function tlsOf({ certificates, tls }: DraftListener): YamlMap {
   if (certificates === undefined) return {};
-  const files = certificates.length === 0 ? [certificateOf("default", "certificate")] : certificates;
+  const files = certificates.length === 0 ? [defaultCertificate] : certificates;
   return { tls: { certificates: files.map(({ certFile, keyFile }) => ({ certFile, keyFile })), ...tls } };
 }
 

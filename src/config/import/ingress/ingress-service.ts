@@ -1,4 +1,4 @@
-import { type Draft, resourceNameOf, type YamlMap, type YamlValue } from "../draft.ts";
+import { certificateOf, type Draft, type YamlMap, type YamlValue } from "../draft.ts";
 import { type Manifest, titleOf } from "../manifests.ts";
 import { maxRetryAttempts, maxTimeoutMs } from "../perch-limits.ts";
 import type { ControllerConfig } from "./controller-config.ts";
@@ -17,9 +17,6 @@ export function serviceSettings(ingress: Manifest, controller: ControllerConfig,
   };
 }
 
-/** The keys of the Secret that `proxy-ssl-secret` names, as files that the Pod mounts. */
-const secretFolder = "/etc/perch/tls";
-
 /** nginx verifies certificates only with proxy-ssl-verify and a Secret, without which it ignores `proxy-ssl-…`. */
 function upstreamTls(ingress: Manifest, draft: Draft): YamlMap {
   const where = titleOf(ingress);
@@ -36,15 +33,16 @@ function upstreamTls(ingress: Manifest, draft: Draft): YamlMap {
   );
   // Perch always sends the name. The depth of a chain is not limited.
   dismissAnnotations(ingress, "proxy-ssl-server-name", "proxy-ssl-verify-depth");
-  const folder = `${secretFolder}/${resourceNameOf(secret.replace("/", "-"))}`;
+  const [namespace = "", name = ""] = secret.split("/");
+  const { folder, caFile, certFile, keyFile } = certificateOf(namespace, name);
   draft.note(
     where,
     `proxy-ssl-secret: mount the Secret ${secret} at ${folder}; without tls.crt in it, remove cert and key`,
   );
   return {
-    ...(isVerified ? { ca: `${folder}/ca.crt` } : {}),
-    cert: `${folder}/tls.crt`,
-    key: `${folder}/tls.key`,
+    ...(isVerified ? { ca: caFile } : {}),
+    cert: certFile,
+    key: keyFile,
     ...(serverName === undefined ? {} : { serverName }),
     insecureSkipVerify: !isVerified,
   };

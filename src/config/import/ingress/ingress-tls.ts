@@ -1,4 +1,4 @@
-import { certificateOf, type Draft, type DraftCertificate, type YamlMap } from "../draft.ts";
+import { certificateOf, type Draft, type DraftCertificate, defaultCertificate, type YamlMap } from "../draft.ts";
 import { type Manifest, titleOf } from "../manifests.ts";
 import { dismissAnnotations, peekAnnotation } from "./ingress-annotations.ts";
 
@@ -25,7 +25,7 @@ export function certifiedHosts(mains: readonly Manifest[]): CertifiedHosts {
 
 /** Listeners for http and https, where an Ingress has `tls`. The Secrets are files that the Pod mounts. */
 export function importListeners(mains: readonly Manifest[], draft: Draft): void {
-  const withTls = mains.filter(({ spec }) => spec.has("tls"));
+  const withTls = mains.filter(({ spec }) => spec.objects("tls").length > 0);
   if (withTls.length === 0) return;
   const certificates = new Map<string, DraftCertificate>();
   for (const ingress of withTls) {
@@ -33,22 +33,24 @@ export function importListeners(mains: readonly Manifest[], draft: Draft): void 
       const secret = entry.text("secretName");
       const certificate = certificateOf(ingress.namespace, secret);
       if (secret !== "") certificates.set(`${ingress.namespace}/${secret}`, certificate);
-      else draft.note(titleOf(ingress), "tls without a secretName used the controller's default certificate: add it");
+      else noteDefaultCertificate(ingress, draft);
     }
   }
   draft.listener(80);
-  if (certificates.size === 0) {
-    const how = "add a listener with `tls.certificates`";
-    for (const ingress of withTls) draft.noteLostProtection(titleOf(ingress), `tls: the input names no Secret: ${how}`);
-    return;
-  }
   draft.listener(443, [...certificates.values()], clientAuthority(mains));
   const [first] = certificates;
-  const example = first === undefined ? "" : `, such as ${first[0]} at ${first[1].certFile.replace(/\/[^/]*$/, "")}`;
+  if (first === undefined) return;
+  const example = `, such as ${first[0]} at ${first[1].folder}`;
   draft.note(
     "listeners",
     `mount the Secrets of tls (${certificates.size}) where the listener https expects them${example}. Behind a load balancer that ends TLS, list it in \`trustedProxies\`, or redirects to https loop`,
   );
+}
+
+function noteDefaultCertificate(ingress: Manifest, draft: Draft): void {
+  const what = "tls without a secretName used the controller's default certificate";
+  const how = `mount it at ${defaultCertificate.folder}, and list it first in \`tls.certificates\` of the listener https`;
+  draft.note(titleOf(ingress), `${what}: ${how}`);
 }
 
 /**
@@ -64,5 +66,5 @@ function clientAuthority(mains: readonly Manifest[]): YamlMap {
   const [, namespace, name] = /^([\w.-]+)\/([\w.-]+)$/.exec(secret) ?? [];
   if (namespace === undefined || name === undefined || others.length > 0) return {};
   for (const ingress of mains) dismissAnnotations(ingress, "auth-tls-secret", "auth-tls-verify-client");
-  return { clientCa: certificateOf(namespace, name).certFile.replace(/tls\.crt$/, "ca.crt") };
+  return { clientCa: certificateOf(namespace, name).caFile };
 }
