@@ -1,4 +1,4 @@
-import { certificateOf, type Draft, type DraftCertificate, defaultCertificate, type YamlMap } from "../draft.ts";
+import { certificateOf, type Draft, defaultCertificate, type MountedSecret, type YamlMap } from "../draft.ts";
 import { type Manifest, titleOf } from "../manifests.ts";
 import { dismissAnnotations, peekAnnotation } from "./ingress-annotations.ts";
 
@@ -27,17 +27,21 @@ export function certifiedHosts(mains: readonly Manifest[]): CertifiedHosts {
 export function importListeners(mains: readonly Manifest[], draft: Draft): void {
   const withTls = mains.filter(({ spec }) => spec.objects("tls").length > 0);
   if (withTls.length === 0) return;
-  const certificates = new Map<string, DraftCertificate>();
+  const certificates = new Map<string, MountedSecret>();
+  const unnamed: Manifest[] = [];
   for (const ingress of withTls) {
     for (const entry of ingress.spec.objects("tls")) {
       const secret = entry.text("secretName");
       const certificate = certificateOf(ingress.namespace, secret);
       if (secret !== "") certificates.set(`${ingress.namespace}/${secret}`, certificate);
-      else noteDefaultCertificate(ingress, draft);
+      else unnamed.push(ingress);
     }
   }
   draft.listener(80);
-  draft.listener(443, [...certificates.values()], clientAuthority(mains));
+  for (const ingress of unnamed) noteDefaultCertificate(ingress, draft);
+  // The first one is for hosts that none of the others names.
+  const served = [...(unnamed.length === 0 ? [] : [defaultCertificate]), ...certificates.values()];
+  draft.listener(443, served, clientAuthority(mains));
   const [first] = certificates;
   if (first === undefined) return;
   const example = `, such as ${first[0]} at ${first[1].folder}`;
@@ -49,8 +53,7 @@ export function importListeners(mains: readonly Manifest[], draft: Draft): void 
 
 function noteDefaultCertificate(ingress: Manifest, draft: Draft): void {
   const what = "tls without a secretName used the controller's default certificate";
-  const how = `mount it at ${defaultCertificate.folder}, and list it first in \`tls.certificates\` of the listener https`;
-  draft.note(titleOf(ingress), `${what}: ${how}`);
+  draft.note(titleOf(ingress), `${what}: mount it at ${defaultCertificate.folder}`);
 }
 
 /**
