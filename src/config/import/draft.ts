@@ -47,6 +47,8 @@ export interface DraftListener {
   readonly name: string;
   /** Whose it is: each gateway of the input had addresses of its own. */
   readonly source: string;
+  /** The object of the input that it comes from, or else its source, for notes. */
+  readonly where: string;
   /** The port of the original, where clients connect to. */
   readonly port: number;
   /** Undefined: plain HTTP. */
@@ -137,14 +139,20 @@ export class Draft {
   /**
    * The name of the listener for this port of the original. `certificates`: undefined for plain HTTP. Those of several
    * parts of the input for one port are collected; where some speak TLS and others do not, the listener speaks TLS.
+   * `where`: the object that it comes from, for notes.
    */
-  listener(port: number, certificates?: readonly DraftCertificate[], tls: YamlMap = {}): string {
+  listener(
+    port: number,
+    certificates?: readonly DraftCertificate[],
+    tls: YamlMap = {},
+    where: string = this.#source,
+  ): string {
     const source = this.#source;
     const at = this.listeners.findIndex((one) => one.port === port && one.source === source);
     const known = this.listeners[at];
     if (known === undefined) {
       const name = this.name("listener", port === 80 ? "http" : port === 443 ? "https" : `port-${port}`);
-      this.listeners.push({ name, source, port, certificates, tls });
+      this.listeners.push({ name, source, where, port, certificates, tls });
       return name;
     }
     const added = (certificates ?? []).filter(

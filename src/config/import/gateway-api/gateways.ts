@@ -125,11 +125,12 @@ export class Gateways {
     }
     const name =
       scheme === "http"
-        ? this.#draft.listener(free)
+        ? this.#draft.listener(free, undefined, {}, titleOf(listener.owner))
         : this.#draft.listener(
             free,
             this.#certificatesOf(listener),
             clientCertificates([listener, ...this.besides(listener)], this.#draft),
+            titleOf(listener.owner),
           );
     this.#ports.add(free);
     this.#names.set(key, name);

@@ -199,7 +199,7 @@ export class IstioGateways {
       const listenerTls = protocol === "HTTPS" ? listenerTlsOf(tls, gateway, this.#draft) : undefined;
       tls.dismiss("mode");
       const { certificates, ...others } = listenerTls ?? {};
-      const listener = this.#draft.listener(port, certificates, others);
+      const listener = this.#draft.listener(port, certificates, others, where);
       const hosts = (server.has("hosts") ? written : [anyHost]).map((host) => serverHost(host, gateway.namespace));
       const isHttp2 = protocol.startsWith("HTTP2") || protocol.startsWith("GRPC");
       return [{ gateway, key, port, listener, hosts, redirects, isHttp2 }];
