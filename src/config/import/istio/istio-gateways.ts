@@ -42,6 +42,8 @@ export class IstioGateways {
   readonly #draft: Draft;
   readonly #servers: readonly Server[];
   readonly #known: ReadonlySet<string>;
+  /** Whether the first server of a port has TLS, which decides for the others. */
+  readonly #hasTls = new Map<number, boolean>();
   readonly #bound: {
     readonly service: Manifest;
     readonly hosts: readonly string[];
@@ -186,6 +188,11 @@ export class IstioGateways {
       if (!httpProtocols.includes(protocol) || (server.has("tls") && !terminatesTls(tls))) {
         return leaveOut(`${protocol} ${tls.text("mode")} is not HTTP that Perch could read`);
       }
+      const hasTls = protocol === "HTTPS";
+      if ((this.#hasTls.get(port) ?? hasTls) !== hasTls) {
+        const [own, other] = hasTls ? ["TLS", "none"] : ["no TLS", "it"];
+        return leaveOut(`it has ${own}, and an earlier server of the port ${port} has ${other}`);
+      }
       if (tls.peek("mode") === "MUTUAL" && (modes.get(port)?.modes.size ?? 0) > 1) {
         const why = `clients needed a certificate, and for other hosts of the port ${port} they did not`;
         return leaveOut(`${why}; a listener of Perch asks all or none`, true);
@@ -196,7 +203,8 @@ export class IstioGateways {
         return leaveOut(`${why}; a listener of Perch has one CA`, true);
       }
       const redirects = tls.flag("httpsRedirect") === true;
-      const listenerTls = protocol === "HTTPS" ? listenerTlsOf(tls, gateway, this.#draft) : undefined;
+      this.#hasTls.set(port, hasTls);
+      const listenerTls = hasTls ? listenerTlsOf(tls, gateway, this.#draft) : undefined;
       tls.dismiss("mode");
       const { certificates, ...others } = listenerTls ?? {};
       const listener = this.#draft.listener(port, certificates, others, where);
