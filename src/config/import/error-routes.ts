@@ -1,4 +1,4 @@
-import type { Draft, DraftRoute, YamlMap } from "./draft.ts";
+import type { Draft, DraftRoute } from "./draft.ts";
 
 /** The name never resolves (RFC 6761), and no request gets there: the fault replies first. */
 const nowhere = "http://no-backend.invalid:80";
@@ -10,6 +10,10 @@ export function errorReply(status: number, draft: Draft): Pick<DraftRoute, "serv
 }
 
 /** A route for requests that got this error in the original, for there was nothing that could serve them. */
-export function errorRoute(name: string, match: YamlMap, status: number, comment: string, draft: Draft): DraftRoute {
-  return { name, match, ...errorReply(status, draft), comment, servesNobody: true };
+export function errorRoute(
+  route: Omit<DraftRoute, "service" | "release" | "settings" | "servesNobody">,
+  status: number,
+  draft: Draft,
+): DraftRoute {
+  return { ...route, ...errorReply(status, draft), servesNobody: true };
 }

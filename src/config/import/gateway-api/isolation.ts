@@ -57,8 +57,10 @@ export class Isolation {
     const listeners = [...new Set(open.map(([, name]) => name))];
     const match = placeMatch({ hostname, host: hostname, listeners, scheme: undefined });
     const [{ owner, section }] = first;
-    const comment = `${titleOf(owner)}: its listener ${section} has no route for these requests`;
-    draft.routes.push(errorRoute(draft.name("route", `${section}-404`), match, 404, comment, draft));
+    const source = titleOf(owner);
+    const comment = `${source}: its listener ${section} has no route for these requests`;
+    const name = draft.name("route", `${section}-404`);
+    draft.routes.push(errorRoute({ name, match, comment, sources: [source] }, 404, draft));
   }
 }
 

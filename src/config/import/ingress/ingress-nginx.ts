@@ -1,7 +1,7 @@
 import { rateLimitSchema } from "../../sections/rate-limit.ts";
 import { problemWith } from "../accepts.ts";
 import type { Draft } from "../draft.ts";
-import { type Manifest, titleOf } from "../manifests.ts";
+import { type Manifest, olderFirst, titleOf } from "../manifests.ts";
 import { noteUnread } from "../notes.ts";
 import { asCatchAll } from "./catch-all.ts";
 import { ControllerConfig } from "./controller-config.ts";
@@ -30,6 +30,7 @@ const groups: ReadonlySet<string> = new Set(["networking.k8s.io", "extensions"])
 /** Imports Ingresses and their canary Ingresses with the semantics of ingress-nginx. */
 export function importIngresses(manifests: readonly Manifest[], draft: Draft): void {
   const all = manifests.filter(({ kind, group }) => kind === "Ingress" && groups.has(group));
+  // The older Ingress wins.
   const ingresses = nginxIngresses(all, manifests, draft)
     .toSorted(olderFirst)
     .map((ingress) => asCatchAll(ingress, draft));
@@ -74,19 +75,13 @@ export function importIngresses(manifests: readonly Manifest[], draft: Draft): v
   controller.noteTheRest(draft);
 }
 
-/** The older Ingress wins. Those without a time come last, in the order of the input. */
-function olderFirst(a: Manifest, b: Manifest): number {
-  const [one, other] = [a.createdAt || "9999", b.createdAt || "9999"];
-  return one < other ? -1 : one > other ? 1 : 0;
-}
-
 /** nginx counts the requests of a client to all paths of an Ingress together, Perch those of each route. */
 function noteSharedLimits(ingresses: ReadonlySet<Manifest>, draft: Draft): void {
   const counts = new Map<string, number>();
-  for (const { comment, settings } of draft.routes) {
+  for (const { sources = [], settings } of draft.routes) {
     // One that Perch does not accept is left out, with a note of its own.
     if (settings["rateLimit"] === undefined || problemWith(rateLimitSchema, settings["rateLimit"])) continue;
-    const [where = ""] = comment.split(", canary by ");
+    const [where = ""] = sources;
     counts.set(where, (counts.get(where) ?? 0) + 1);
   }
   for (const ingress of ingresses) {

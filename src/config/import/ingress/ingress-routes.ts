@@ -40,23 +40,25 @@ export class IngressRoutes {
     if (first === undefined) return;
     const name = this.#draft.name("route", `${first.ingress.name}-redirect`);
     const comment = titleOf(first.ingress);
-    this.#draft.routes.push({ name, match, service: undefined, release: undefined, settings: { redirect }, comment });
+    const reply = { service: undefined, release: undefined, settings: { redirect } };
+    this.#draft.routes.push({ name, match, ...reply, comment, sources: [comment] });
   }
 
   /** A route that answers 404, for requests that would otherwise get to a later one. */
   addNotFound(match: YamlMap, comment: string): void {
     const name = this.#draft.name("route", "not-found");
-    this.#draft.routes.push(errorRoute(name, match, 404, `${comment}: not found`, this.#draft));
+    this.#draft.routes.push(errorRoute({ name, match, comment: `${comment}: not found` }, 404, this.#draft));
   }
 
   add(main: IngressLocation, server: IngressServer, canary: IngressLocation | undefined, isCertified: boolean): void {
     const { ingress } = main;
-    const comment = `${titleOf(ingress)}${canary === undefined ? "" : `, canary by ${titleOf(canary.ingress)}`}`;
+    const sources = [ingress, ...(canary === undefined ? [] : [canary.ingress])].map(titleOf);
+    const comment = sources.join(", canary by ");
     const route = onlyRedirects(ingress)
       ? this.#redirected(main, server)
       : this.#forwarded({ ...main, server, isCertified }, canary);
     if (route === undefined) this.addNotFound(matchOf(server, main), titleOf(ingress));
-    else this.#draft.routes.push({ name: this.#draft.name("route", ingress.name), ...route, comment });
+    else this.#draft.routes.push({ name: this.#draft.name("route", ingress.name), ...route, comment, sources });
   }
 
   #redirected(main: IngressLocation, server: IngressServer): Omit<DraftRoute, "name" | "comment"> | undefined {

@@ -30,7 +30,8 @@ export class IstioVirtualHosts {
   addRedirect(site: Site, gateway: Manifest, draft: Draft): void {
     const match = { ...siteMatch(site, draft), scheme: "http" };
     const settings = { redirect: { scheme: "https", status: 301 } };
-    const route = { match, service: undefined, release: undefined, settings, comment: titleOf(gateway) };
+    const comment = titleOf(gateway);
+    const route = { match, service: undefined, release: undefined, settings, comment, sources: [comment] };
     this.#redirects.push({ site, route, wantedName: `${gateway.name}-to-https`, isCatchAll: false });
   }
 
@@ -86,7 +87,7 @@ export function siteMatch({ hosts, listeners }: Pick<Site, "hosts" | "listeners"
 function addNotFound(site: Site, where: string, draft: Draft): void {
   const name = draft.name("route", `${site.hosts[0]?.replace("*", "any")}-not-found`);
   const comment = `${where}: what no other route of these hosts matches; wider hosts do not count`;
-  draft.routes.push(errorRoute(name, siteMatch(site, draft), 404, comment, draft));
+  draft.routes.push(errorRoute({ name, match: siteMatch(site, draft), comment, sources: [where] }, 404, draft));
 }
 
 const includesAll = (all: Site["listeners"], some: Site["listeners"]): boolean =>

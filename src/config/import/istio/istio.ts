@@ -34,21 +34,21 @@ export function importVirtualServices(manifests: readonly Manifest[], draft: Dra
     shared: sharedNames(roots),
     draft,
   };
+  const earlier = draft.routes.length;
   for (const root of roots) addService(root, scope);
   scope.gateways.addRedirects(scope.virtualHosts);
   scope.delegates.noteUnused();
   scope.virtualHosts.write(draft);
-  scope.gateways.serveH2c(speaksHttp2(draft));
+  scope.gateways.serveH2c(speaksHttp2(draft, draft.routes.slice(earlier)));
   for (const service of services) noteUnread(service, advice, draft);
   for (const rule of rules) noteUnread(rule, ruleAdvice, draft);
   entries.noteUnread();
 }
 
-/** The first VirtualService with a service for HTTP/2; undefined if there is none. */
-function speaksHttp2({ services, routes }: Draft): string | undefined {
+/** The VirtualService of the first route to a service for HTTP/2; undefined if there is none. */
+function speaksHttp2({ services }: Draft, routes: readonly DraftRoute[]): string | undefined {
   const names = new Set(services.filter(({ settings }) => settings["protocol"] === "http2").map(({ name }) => name));
-  return routes.find(({ service, comment }) => names.has(service ?? "") && comment.startsWith("VirtualService "))
-    ?.comment;
+  return routes.find(({ service }) => names.has(service ?? ""))?.comment;
 }
 
 interface Scope {
@@ -166,8 +166,9 @@ function routeOf(
   { host, settings: own }: Target,
   where: string,
   draft: Draft,
-): Pick<DraftRoute, "match" | "settings" | "comment"> {
+): Omit<DraftRoute, "name" | "service" | "release"> {
   const { redirect } = own;
+  const name = route.text("name");
   const rewrite = {
     ...(host === "" ? {} : { host }),
     ...(redirect === undefined ? pathRewrite(route, uri, where, draft) : {}),
@@ -176,5 +177,7 @@ function routeOf(
     match: redirect === undefined ? match : redirectedMatch(match, redirect),
     settings: { ...(Object.keys(rewrite).length === 0 ? {} : { rewrite }), ...own },
     comment: where,
+    sources: [where],
+    ...(name === "" ? {} : { originalName: name }),
   };
 }
