@@ -1,6 +1,4 @@
 import { type Draft, type DraftVersion, resourceNameOf, type YamlMap } from "./draft.ts";
-import type { Manifest } from "./manifests.ts";
-import type { SourceObject } from "./source-object.ts";
 
 /** One of the weighted destinations of a route. */
 export interface WeightedBackend {
@@ -97,91 +95,4 @@ function versionNames(names: readonly string[], service: string): readonly strin
     resourceNameOf,
   );
   return new Set(valid).size === names.length ? valid : names.map((_, index) => `v${index + 1}`);
-}
-
-/** The origins of Kubernetes Services, with named ports looked up in the input. */
-export class ServicePorts {
-  readonly #services: ReadonlyMap<string, Manifest>;
-  readonly #draft: Draft;
-
-  constructor(manifests: readonly Manifest[], draft: Draft) {
-    const services = manifests.filter(({ kind, group }) => kind === "Service" && group === "");
-    this.#services = new Map(services.map((service) => [`${service.namespace}/${service.name}`, service]));
-    this.#draft = draft;
-  }
-
-  /** `scheme://name.namespace:port`. For a named port, or none, the Service must be part of the input. */
-  origin(
-    scheme: string,
-    namespace: string,
-    name: string,
-    port: SourceObject | number | undefined,
-    where: string,
-  ): string {
-    const number =
-      typeof port === "number" ? port : (port?.number("number") ?? this.#lookUp(namespace, name, port, where));
-    return `${scheme}://${name}.${namespace}:${this.#reachedPort(namespace, name, number, where)}`;
-  }
-
-  /** The name of a headless Service has the addresses of its Pods, and nothing translates its ports to theirs. */
-  #reachedPort(namespace: string, name: string, number: number, where: string): number {
-    const service = this.#find(namespace, name);
-    if (service?.spec.peek("clusterIP") !== "None") return number;
-    const port = service.spec.objects("ports").find((one) => one.peek("port") === number);
-    const target = port?.peek("targetPort") ?? number;
-    if (typeof target === "number") return target;
-    const unknown = `its targetPort ${String(target)} is a name of the Pods' port, which is not known here`;
-    this.#draft.note(
-      where,
-      `Service ${namespace}/${name} is headless, and ${unknown}: ${number} is written; set the port`,
-    );
-    return number;
-  }
-
-  /** The name of a port; empty if it has none, or the Service is not part of the input. */
-  portName(namespace: string, name: string, number: number): string {
-    const ports = this.#find(namespace, name)?.spec.objects("ports") ?? [];
-    return ports.find((one) => one.number("port") === number)?.text("name") ?? "";
-  }
-
-  /** The only port of a Service; undefined if it has several, or is not part of the input. */
-  onlyPort(namespace: string, name: string): number | undefined {
-    const ports = this.#find(namespace, name)?.spec.objects("ports") ?? [];
-    return ports.length === 1 ? ports[0]?.number("port") : undefined;
-  }
-
-  /** Whether the port of a Service takes HTTP/2; `number` may be missing if it has one port. */
-  speaksHttp2(namespace: string, name: string, number: number | undefined): boolean {
-    const ports = this.#find(namespace, name)?.spec.objects("ports") ?? [];
-    return speaksHttp2(
-      ports.find((one) => (number === undefined ? ports.length === 1 : one.number("port") === number)),
-    );
-  }
-
-  #lookUp(namespace: string, name: string, port: SourceObject | undefined, where: string): number {
-    const wanted = port?.text("name") ?? "";
-    const ports = this.#find(namespace, name)?.spec.objects("ports") ?? [];
-    const found = wanted === "" && ports.length === 1 ? ports[0] : ports.find((one) => one.text("name") === wanted);
-    const number = found?.number("port");
-    if (number !== undefined) return number;
-    const why = ports.length > 0 ? "the Service has others" : "add the Service to the input";
-    const unknown = `the port ${wanted === "" ? "" : `"${wanted}" `}of Service ${namespace}/${name} is unknown`;
-    this.#draft.note(where, `${unknown}, so 80 is used: ${why}, or set the port`);
-    return 80;
-  }
-
-  /** Files that are applied with `kubectl -n` do not name their namespace, so there the name has to do. */
-  #find(namespace: string, name: string): Manifest | undefined {
-    const found = this.#services.get(`${namespace}/${name}`);
-    if (found !== undefined) return found;
-    const unplaced = this.#services.get(`default/${name}`);
-    return unplaced?.hasNamespace === false ? unplaced : undefined;
-  }
-}
-
-/** Names of protocols for `appProtocol` (KEP-3726) and, as Istio and others read them, for the name of a port. */
-export function speaksHttp2(port: SourceObject | undefined): boolean {
-  const protocol = port?.text("appProtocol") ?? "";
-  if (protocol !== "") return /^(?:kubernetes\.io\/h2c|h2c|http2|grpc)$/i.test(protocol);
-  return /^(?:grpc|http2|h2c)(?:-|$)/.test(port?.text("name") ?? "");
 }

@@ -136,7 +136,7 @@ function keptOnPod(
   };
   const settings = { balance: "hash", ...wanted.settings };
   const [backend] = backends;
-  const pods = backend !== undefined && backends.length === 1 ? reader.podsOf(backend) : undefined;
+  const pods = backend !== undefined && backends.length === 1 ? reader.podsOf(backend, wanted.comment) : undefined;
   if (pods !== undefined) {
     const service = draft.service(wanted.service, [{ name: "stable", endpoints: [pods] }], settings);
     return { service, release: draft.release(wanted.release, { sticky }, wanted.comment, service) };
