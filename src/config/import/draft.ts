@@ -88,6 +88,13 @@ export interface Note {
   readonly leftOut: boolean;
 }
 
+/** What a difference costs: something that protected clients or services, or nothing of the kind. */
+export type Loss = "none" | "protection";
+
+export function lossOf(protects: boolean): Loss {
+  return protects ? "protection" : "none";
+}
+
 /** A Perch configuration under construction. */
 export class Draft {
   /** Empty: one for http. */
@@ -96,11 +103,11 @@ export class Draft {
   readonly services: DraftService[] = [];
   readonly releases: DraftRelease[] = [];
   readonly routes: DraftRoute[] = [];
-  /** By place and text, so that each is listed once. */
   /** The gateway whose routes are imported now. */
   #source = "";
   /** Which routes are of which gateway, by index. */
   readonly #sources: { readonly source: string; readonly first: number; readonly end: number }[] = [];
+  /** By place and text, so that each is listed once. */
   readonly #notes = new Map<string, Note>();
   readonly #names = new Map<string, Set<string>>();
   /** The next number by kind and name: many routes of one object have its name. */
@@ -118,24 +125,25 @@ export class Draft {
     return [true, false].flatMap((lost) => all.filter(({ lostProtection }) => lostProtection === lost));
   }
 
-  note(where: string, what: string, lostProtection = false): void {
-    this.#add({ where: printable(where), what: printable(what), lostProtection, leftOut: false });
+  note(where: string, what: string, loss: Loss = "none"): void {
+    this.#add(where, what, loss, false);
   }
 
   /** Something that protected clients or services, and that the result does not do. */
   noteLostProtection(where: string, what: string): void {
-    this.note(where, what, true);
+    this.note(where, what, "protection");
   }
 
   /**
    * A note of a route that is not in the result, or of an object whose routes are not: what it is, why, and what becomes
    * of its requests. The summary counts these notes.
    */
-  leftOut(where: string, what: string, lostProtection = false): void {
-    this.#add({ where: printable(where), what: printable(what), lostProtection, leftOut: true });
+  leftOut(where: string, what: string, loss: Loss = "none"): void {
+    this.#add(where, what, loss, true);
   }
 
-  #add(note: Note): void {
+  #add(where: string, what: string, loss: Loss, leftOut: boolean): void {
+    const note = { where: printable(where), what: printable(what), lostProtection: loss === "protection", leftOut };
     const key = JSON.stringify([note.where, note.what]);
     if (!this.#notes.has(key)) this.#notes.set(key, note);
   }

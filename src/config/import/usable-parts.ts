@@ -10,6 +10,7 @@ import {
   type DraftRoute,
   type DraftService,
   isYamlMap,
+  lossOf,
   type YamlMap,
   type YamlValue,
 } from "./draft.ts";
@@ -154,7 +155,7 @@ function validSettings(
     if (problem === undefined) return [[key, value]];
     const { valid, problems } = partsIn(key, value, validate);
     const isUsable = Object.keys(valid).length > 0 && validate({ [key]: valid }) === undefined;
-    if (!isUsable) draft.note(where, `${key} is left out: ${problem}`, key === "rateLimit");
+    if (!isUsable) draft.note(where, `${key} is left out: ${problem}`, lossOf(key === "rateLimit"));
     else for (const [part, why] of problems) draft.note(where, `${key}.${part} is left out: ${why}`);
     return isUsable ? [[key, valid]] : [];
   });

@@ -96,7 +96,6 @@ export function sitesOf(
   return sites;
 }
 
-/** Whether there is something in a list that may not have been readable. */
 interface Found {
   readonly sites: readonly Site[];
   /** What the notes are about, if it is not the route. */

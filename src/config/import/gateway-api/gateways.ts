@@ -1,4 +1,4 @@
-import { certificateOf, type Draft, type DraftCertificate } from "../draft.ts";
+import { certificateOf, type Draft, type DraftCertificate, lossOf } from "../draft.ts";
 import { byAge, type Manifest, titleOf } from "../manifests.ts";
 import { type Advice, noteUnread } from "../notes.ts";
 import type { SourceObject } from "../source-object.ts";
@@ -211,7 +211,7 @@ export class Gateways {
     const what = passes
       ? `${listener.path} passed TLS through to the backends, which encrypted all the way: no equivalent`
       : `${listener.path} has the protocol ${protocol}, which Perch does not serve: left out`;
-    this.#draft.leftOut(titleOf(owner), what, passes);
+    this.#draft.leftOut(titleOf(owner), what, lossOf(passes));
   }
 
   /** Of listeners that a request cannot tell apart, the first is used: that of the Gateway, or the older ListenerSet. */

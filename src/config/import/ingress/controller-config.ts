@@ -1,4 +1,4 @@
-import type { Draft } from "../draft.ts";
+import { type Draft, lossOf } from "../draft.ts";
 import { type Manifest, titleOf } from "../manifests.ts";
 import { protective, takeAnnotation } from "./ingress-annotations.ts";
 
@@ -47,11 +47,7 @@ export class ControllerConfig {
     }
     for (const other of maps.slice(1)) {
       const message = "its settings are left out: another ConfigMap is taken for that of the controller";
-      draft.note(
-        titleOf(other),
-        message,
-        other.data.keys().some((key) => protective.test(key)),
-      );
+      draft.note(titleOf(other), message, lossOf(other.data.keys().some((key) => protective.test(key))));
     }
   }
 
@@ -68,7 +64,7 @@ export class ControllerConfig {
   noteTheRest(draft: Draft): void {
     if (this.#map === undefined) return;
     for (const key of this.#map.data.unread().filter((one) => !irrelevant.test(one))) {
-      draft.note(titleOf(this.#map), `${key}: ${advice[key] ?? "not imported"}`, protective.test(key));
+      draft.note(titleOf(this.#map), `${key}: ${advice[key] ?? "not imported"}`, lossOf(protective.test(key)));
     }
   }
 }

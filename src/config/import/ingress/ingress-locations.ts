@@ -1,7 +1,7 @@
 import { compilePattern } from "../../pattern.ts";
 import { hostPattern, urlPath } from "../../scalars.ts";
 import { accepts } from "../accepts.ts";
-import type { Draft, YamlMap } from "../draft.ts";
+import { type Draft, lossOf, type YamlMap } from "../draft.ts";
 import { escaped } from "../escaped.ts";
 import { type Manifest, titleOf } from "../manifests.ts";
 import { SourceObject } from "../source-object.ts";
@@ -217,8 +217,8 @@ function refusedOf(
   const start = kind === "regex" ? literalStart(path) : path;
   const next = usable.find((other) => byPrecedence(location, other) <= 0 && mayShare(start, other));
   const leftOut = (outcome: string): void => {
-    const isProtected = next !== undefined && hasProtection(ingress);
-    draft.leftOut(titleOf(ingress), `the path ${path} of ${host} ${problem}: left out${outcome}`, isProtected);
+    const loss = lossOf(next !== undefined && hasProtection(ingress));
+    draft.leftOut(titleOf(ingress), `the path ${path} of ${host} ${problem}: left out${outcome}`, loss);
   };
   if (kind !== "regex" || next === undefined) {
     leftOut(

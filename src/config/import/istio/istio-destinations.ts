@@ -1,4 +1,4 @@
-import { type Draft, isYamlMap, type YamlMap, type YamlValue } from "../draft.ts";
+import { type Draft, isYamlMap, lossOf, type YamlMap, type YamlValue } from "../draft.ts";
 import { type Manifest, titleOf } from "../manifests.ts";
 import { longestTimeout } from "../perch-limits.ts";
 import type { ServicePorts } from "../service-ports.ts";
@@ -136,7 +136,7 @@ export class IstioDestinations {
     });
     const where = found.find((one) => one.settings[key] !== undefined)?.where ?? "";
     const what = `${key} differs (${values.join(", ")}), and is one for all versions of a service: left out`;
-    this.#draft.note(where, what, key === "tls");
+    this.#draft.note(where, what, lossOf(key === "tls"));
   }
 
   #sections(destination: SourceObject, caller: Caller): PolicySections {

@@ -1,4 +1,4 @@
-import type { Draft } from "../draft.ts";
+import type { Draft, Loss } from "../draft.ts";
 import { type Manifest, titleOf } from "../manifests.ts";
 import { type Advice, noteUnread } from "../notes.ts";
 import type { SourceObject } from "../source-object.ts";
@@ -175,8 +175,8 @@ export class IstioGateways {
     gateway.spec.dismiss("selector");
     const key = `${gateway.namespace}/${gateway.name}`;
     return gateway.spec.objects("servers").flatMap((server): Server[] => {
-      const leaveOut = (why: string, isLoss = false): Server[] => {
-        this.#draft.leftOut(where, `${server.path}: ${why}: left out`, isLoss);
+      const leaveOut = (why: string, loss: Loss = "none"): Server[] => {
+        this.#draft.leftOut(where, `${server.path}: ${why}: left out`, loss);
         server.dismiss();
         return [];
       };
@@ -195,12 +195,12 @@ export class IstioGateways {
       }
       if (tls.peek("mode") === "MUTUAL" && (modes.get(port)?.modes.size ?? 0) > 1) {
         const why = `clients needed a certificate, and for other hosts of the port ${port} they did not`;
-        return leaveOut(`${why}; a listener of Perch asks all or none`, true);
+        return leaveOut(`${why}; a listener of Perch asks all or none`, "protection");
       }
       const [clientCa, firstCa] = [clientCaOf(tls, gateway), modes.get(port)?.clientCa ?? ""];
       if (clientCa !== "" && firstCa !== "" && clientCa !== firstCa) {
         const why = `clients needed a certificate of ${clientCa}, and for other hosts of the port ${port} one of ${firstCa}`;
-        return leaveOut(`${why}; a listener of Perch has one CA`, true);
+        return leaveOut(`${why}; a listener of Perch has one CA`, "protection");
       }
       const redirects = tls.flag("httpsRedirect") === true;
       this.#hasTls.set(port, hasTls);

@@ -57,7 +57,7 @@ function directResponse(response: SourceObject, where: string, draft: Draft): Ta
   const status = response.number("status");
   if (status === undefined || !Number.isInteger(status) || status < 400 || status > 599) {
     const why = `the status ${status ?? ""} has no equivalent, only those of errors have`;
-    draft.leftOut(where, `${response.path} is left out: ${why}`, true);
+    draft.leftOut(where, `${response.path} is left out: ${why}`, "protection");
     return undefined;
   }
   if (response.has("body")) draft.note(where, `${response.path}.body: no equivalent; Perch writes a body of its own`);

@@ -90,11 +90,8 @@ function noteFiles(tls: SourceObject, mode: string, where: string, draft: Draft)
     draft.note(where, `${tls.path}: mount ${client}, and set \`tls.cert\` and \`tls.key\` of the service to it`);
   }
   if (tls.has("subjectAltNames")) {
-    draft.note(
-      where,
-      `${tls.path}.subjectAltNames: not imported: set \`tls.serverName\` to the name it must have`,
-      true,
-    );
+    const what = `${tls.path}.subjectAltNames: not imported: set \`tls.serverName\` to the name it must have`;
+    draft.noteLostProtection(where, what);
     tls.dismiss("subjectAltNames");
   }
 }

@@ -1,4 +1,4 @@
-import { type Draft, isYamlMap, type YamlMap, type YamlValue } from "../draft.ts";
+import { type Draft, isYamlMap, lossOf, type YamlMap, type YamlValue } from "../draft.ts";
 import { durationIn } from "../durations.ts";
 import { type Manifest, titleOf } from "../manifests.ts";
 import type { SourceObject } from "../source-object.ts";
@@ -124,7 +124,7 @@ export class Middlewares {
     const lost = protecting.get(type);
     const advice = withoutEquivalent.get(type);
     if (lost !== undefined || advice !== undefined) {
-      this.#draft.note(where, `${type} of ${title}: ${lost ?? advice}`, lost !== undefined);
+      this.#draft.note(where, `${type} of ${title}: ${lost ?? advice}`, lossOf(lost !== undefined));
       spec.dismiss(type);
       return;
     }
@@ -170,7 +170,7 @@ export class Middlewares {
     this.#draft.note(
       where,
       `rateLimit of ${other.title}: a route has one limit, the stricter, which is that of ${kept.title}; this one is left out: ${requests} per ${per}, burst ${burst}`,
-      burst < kept.limit.burst,
+      lossOf(burst < kept.limit.burst),
     );
   }
 
