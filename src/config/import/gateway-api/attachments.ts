@@ -1,10 +1,10 @@
 import { hostPattern } from "../../scalars.ts";
 import { accepts } from "../accepts.ts";
 import type { Draft, YamlMap } from "../draft.ts";
+import { type Hostname, intersection } from "../hostnames.ts";
 import { type Manifest, titleOf } from "../manifests.ts";
 import type { SourceObject } from "../source-object.ts";
 import { type GatewayListener, type Gateways, gatewayGroup, isListenerSet, type Scheme } from "./gateways.ts";
-import { type Hostname, intersection } from "./hostnames.ts";
 import { hasEntries } from "./http-route-match.ts";
 
 /** What a route is attached to: a listener of a Gateway, or something of which less is known. */

@@ -1,4 +1,5 @@
 import type { Draft } from "../draft.ts";
+import { bySpecificity, intersection } from "../hostnames.ts";
 import { byAge, type Manifest, titleOf } from "../manifests.ts";
 import { type Advice, noteUnread } from "../notes.ts";
 import type { SourceObject } from "../source-object.ts";
@@ -6,7 +7,6 @@ import { hostnamesOf, type Place, placeMatch, placesOf, type Site, sitesOf } fro
 import { BackendReader } from "./backends.ts";
 import { Gateways } from "./gateways.ts";
 import { readGrpcMatch } from "./grpc-route-match.ts";
-import { bySpecificity, intersection } from "./hostnames.ts";
 import { matchesOf, type RuleMatch, readHttpMatch } from "./http-route-match.ts";
 import { Isolation } from "./isolation.ts";
 import { addRoute } from "./rules.ts";

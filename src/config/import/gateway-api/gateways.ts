@@ -1,9 +1,9 @@
 import { certificateOf, type Draft, type DraftCertificate, lossOf } from "../draft.ts";
+import type { Hostname } from "../hostnames.ts";
 import { byAge, type Manifest, titleOf } from "../manifests.ts";
 import { type Advice, noteUnread } from "../notes.ts";
 import type { SourceObject } from "../source-object.ts";
 import { clientCertificates } from "./client-certificates.ts";
-import type { Hostname } from "./hostnames.ts";
 import { type Answer, NamespaceRules } from "./namespace-rules.ts";
 
 export type Scheme = "http" | "https";

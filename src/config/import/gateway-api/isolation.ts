@@ -1,9 +1,9 @@
 import type { Draft } from "../draft.ts";
 import { errorRoute } from "../error-routes.ts";
+import { bySpecificity, covers, type Hostname, intersection } from "../hostnames.ts";
 import { titleOf } from "../manifests.ts";
 import { type Place, placeMatch, type Site } from "./attachments.ts";
 import type { GatewayListener, Gateways } from "./gateways.ts";
-import { bySpecificity, covers, type Hostname, intersection } from "./hostnames.ts";
 
 interface Placed {
   readonly place: Place;

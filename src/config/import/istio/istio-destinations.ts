@@ -1,9 +1,10 @@
 import { type Draft, isYamlMap, lossOf, type YamlMap, type YamlValue } from "../draft.ts";
+import { covers } from "../hostnames.ts";
 import { type Manifest, titleOf } from "../manifests.ts";
 import { longestTimeout } from "../perch-limits.ts";
 import type { ServicePorts } from "../service-ports.ts";
 import type { SourceObject } from "../source-object.ts";
-import { covers, serviceIn } from "./istio-hosts.ts";
+import { serviceIn } from "./istio-hosts.ts";
 import type { EntryPort, ServiceEntries } from "./istio-service-entries.ts";
 import { hashedRelease, type PolicySections, policySettings, schemeOf, sectionsOf } from "./istio-traffic-policy.ts";
 import { isVisibleIn } from "./istio-visibility.ts";

@@ -1,8 +1,9 @@
 import type { Draft, Loss } from "../draft.ts";
+import { intersection } from "../hostnames.ts";
 import { type Manifest, titleOf } from "../manifests.ts";
 import { type Advice, noteUnread } from "../notes.ts";
 import type { SourceObject } from "../source-object.ts";
-import { anyHost, commonHost, type Site, specificityOf } from "./istio-hosts.ts";
+import { anyHost, type Site, specificityOf } from "./istio-hosts.ts";
 import { clientCaOf, listenerTlsOf, terminatesTls } from "./istio-listener-tls.ts";
 import type { IstioVirtualHosts } from "./istio-virtual-hosts.ts";
 import { isVisibleIn } from "./istio-visibility.ts";
@@ -129,21 +130,13 @@ export class IstioGateways {
       this.#draft.note(where, `the Gateway ${list} is not in the input: ${result}`);
     }
     this.#bound.push({ service, hosts, names: visible });
-    const sites = this.#sites(service, hosts, anywhere);
+    const sites = this.sitesFor(service, hosts, anywhere);
     if ("problem" in sites) this.#draft.leftOut(where, `${sites.problem}: left out`);
     return "problem" in sites ? [] : sites.sites;
   }
 
   /** The sites that are left for a match with `gateways` or `port`; or why they cannot be told apart. */
   sitesFor(
-    service: Manifest,
-    hosts: readonly string[],
-    arrival: Arrival,
-  ): { readonly sites: readonly Site[] } | { readonly problem: string } {
-    return this.#sites(service, hosts, arrival);
-  }
-
-  #sites(
     service: Manifest,
     hosts: readonly string[],
     arrival: Arrival,
@@ -285,7 +278,7 @@ function serverHost(written: string, own: string): { readonly namespace: string;
 /** The hosts that a VirtualService shares with a server. */
 function sharedHosts(server: Server, { namespace }: Manifest, hosts: readonly string[]): readonly string[] {
   const allowed = server.hosts.filter((one) => one.namespace === "" || one.namespace === namespace);
-  return allowed.flatMap((one) => hosts.flatMap((own) => commonHost(one.host, own) ?? []));
+  return allowed.flatMap((one) => hosts.flatMap((own) => intersection(one.host, own) ?? []));
 }
 
 const isEmptyList = (value: unknown): boolean => Array.isArray(value) && value.length === 0;

@@ -1,8 +1,8 @@
-import { compilePattern } from "../../pattern.ts";
 import { headerName, hostText, queryName, urlPath } from "../../scalars.ts";
 import { accepts } from "../accepts.ts";
 import type { Draft, YamlMap, YamlValue } from "../draft.ts";
 import { escaped } from "../escaped.ts";
+import { re2Problem } from "../re2-problem.ts";
 import type { SourceObject } from "../source-object.ts";
 import { type Arrival, anywhere } from "./istio-gateways.ts";
 
@@ -158,8 +158,8 @@ function readUri(
   const regex = uri.text("regex");
   if (regex === "" && (uri.has("exact") || uri.has("regex"))) return { problem: `${uri.path} is empty` };
   if (regex === "") return { match: {}, uri: { kind: "any" } };
-  const compiled = compilePattern(regex);
-  if ("problem" in compiled) return { problem: notRe2(regex, compiled.problem) };
+  const problem = re2Problem(regex);
+  if (problem !== undefined) return { problem };
   // Here Istio does not heed ignoreUriCase.
   return { match: { path: { regex: `^(?:${regex})$` } }, uri: { kind: "whole" } };
 }
@@ -174,13 +174,10 @@ function readTests(map: SourceObject, isName: (name: string) => boolean): { read
     else if (test.has("prefix")) tests[name] = { prefix: test.text("prefix") };
     else if (regex === "" || regex === "*" || regex === ".*") tests[name] = { exists: true };
     else {
-      const compiled = compilePattern(regex);
-      if ("problem" in compiled) return { problem: notRe2(regex, compiled.problem) };
+      const problem = re2Problem(regex);
+      if (problem !== undefined) return { problem };
       tests[name] = { regex: `^(?:${regex})$` };
     }
   }
   return { tests };
 }
-
-const notRe2 = (pattern: string, problem: string): string =>
-  `the pattern ${pattern} is not valid RE2 syntax (${problem})`;

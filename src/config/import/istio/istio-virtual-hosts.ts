@@ -1,7 +1,8 @@
 import type { Draft, DraftRoute, YamlMap } from "../draft.ts";
 import { errorRoute } from "../error-routes.ts";
+import { covers } from "../hostnames.ts";
 import { type Manifest, titleOf } from "../manifests.ts";
-import { anyHost, covers, type Site } from "./istio-hosts.ts";
+import { anyHost, type Site } from "./istio-hosts.ts";
 
 /** A route that is not in the draft yet, since its place depends on the other VirtualServices. */
 export interface PlacedRoute {

@@ -1,4 +1,5 @@
 import type { Draft, DraftRoute } from "../draft.ts";
+import { intersection } from "../hostnames.ts";
 import { byAge, type Manifest, titleOf } from "../manifests.ts";
 import { type Advice, noteUnread } from "../notes.ts";
 import { redirectedMatch } from "../redirects.ts";
@@ -7,7 +8,7 @@ import type { SourceObject } from "../source-object.ts";
 import { IstioDelegates, type IstioRoute, isDelegate } from "./istio-delegates.ts";
 import { IstioDestinations } from "./istio-destinations.ts";
 import { IstioGateways } from "./istio-gateways.ts";
-import { commonHost, hostsOf, type Site, sharedNames } from "./istio-hosts.ts";
+import { hostsOf, type Site, sharedNames } from "./istio-hosts.ts";
 import { type IstioMatch, leaveOut, matchesOf } from "./istio-match.ts";
 import { pathRewrite, rewriteProblem } from "./istio-route-settings.ts";
 import { ServiceEntries } from "./istio-service-entries.ts";
@@ -156,7 +157,7 @@ const isCatchAll = ({ match, authority, arrival }: IstioMatch): boolean =>
 /** The part of a site that a match with one authority takes; empty if it takes none of it. */
 function withAuthority(site: Site, authority: string): readonly { readonly site: Site; readonly narrowed: Site }[] {
   if (authority === "") return [{ site, narrowed: site }];
-  const isHere = site.hosts.length === 0 || site.hosts.some((host) => commonHost(host, authority) === authority);
+  const isHere = site.hosts.length === 0 || site.hosts.some((host) => intersection(host, authority) === authority);
   return isHere ? [{ site, narrowed: { ...site, hosts: [authority] } }] : [];
 }
 
