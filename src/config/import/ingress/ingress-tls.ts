@@ -2,7 +2,6 @@ import { certificateOf, type Draft, defaultCertificate, type MountedSecret, type
 import { type Manifest, titleOf } from "../manifests.ts";
 import { dismissAnnotations, peekAnnotation } from "./ingress-annotations.ts";
 
-/** Hosts with a certificate. */
 export interface CertifiedHosts {
   covers(host: string): boolean;
 }

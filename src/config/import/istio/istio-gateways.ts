@@ -3,18 +3,18 @@ import { intersection } from "../hostnames.ts";
 import { type Manifest, titleOf } from "../manifests.ts";
 import { type Advice, noteUnread } from "../notes.ts";
 import type { SourceObject } from "../source-object.ts";
-import { anyHost, type Site, specificityOf } from "./istio-hosts.ts";
+import type { EnvoyRoutes } from "./envoy-routes.ts";
+import { anyHost, specificityOf, type VirtualHost } from "./istio-hosts.ts";
 import { clientCaOf, listenerTlsOf, terminatesTls } from "./istio-listener-tls.ts";
-import type { IstioVirtualHosts } from "./istio-virtual-hosts.ts";
 import { isVisibleIn } from "./istio-visibility.ts";
 
 /** What a match says of where a request arrives; undefined if nothing. */
-export interface Arrival {
+export interface ListenerMatch {
   readonly gateways: readonly string[] | undefined;
   readonly port: number | undefined;
 }
 
-export const anywhere: Arrival = { gateways: undefined, port: undefined };
+export const anyListener: ListenerMatch = { gateways: undefined, port: undefined };
 
 /** A server of a Gateway that VirtualServices can be bound to. */
 interface Server {
@@ -69,7 +69,7 @@ export class IstioGateways {
    * Redirects of plain requests to https. They stand before the routes, or, where a server of the same port does not
    * redirect, before those of their hosts.
    */
-  addRedirects(virtualHosts: IstioVirtualHosts): void {
+  addRedirects(envoyRoutes: EnvoyRoutes): void {
     const draft = this.#draft;
     const first = Number.POSITIVE_INFINITY;
     for (const server of this.#servers.filter(({ redirects }) => redirects)) {
@@ -80,9 +80,9 @@ export class IstioGateways {
       const hosts = [...new Set([...server.hosts.map(({ host }) => host), ...ofServices])];
       // If it is the only plain listener, the scheme says enough.
       const isPart = draft.listeners.some(({ name, certificates }) => name !== listener && certificates === undefined);
-      const sites = bySpecificity(new Map(hosts.map((host) => [host, isPart ? [listener] : undefined])));
-      for (const site of sites)
-        virtualHosts.addRedirect(isMixed ? site : { ...site, specificity: first }, gateway, draft);
+      const virtualHosts = bySpecificity(new Map(hosts.map((host) => [host, isPart ? [listener] : undefined])));
+      for (const virtualHost of virtualHosts)
+        envoyRoutes.addRedirect(isMixed ? virtualHost : { ...virtualHost, specificity: first }, gateway, draft);
     }
   }
 
@@ -99,7 +99,7 @@ export class IstioGateways {
   }
 
   /** Where requests for a VirtualService arrive; empty if it is left out, which is then noted. */
-  sitesOf(service: Manifest, hosts: readonly string[]): readonly Site[] {
+  virtualHostsOf(service: Manifest, hosts: readonly string[]): readonly VirtualHost[] {
     const where = titleOf(service);
     const bound = boundTo(service);
     if (bound.length === 0) {
@@ -130,28 +130,28 @@ export class IstioGateways {
       this.#draft.note(where, `the Gateway ${list} is not in the input: ${result}`);
     }
     this.#bound.push({ service, hosts, names: visible });
-    const sites = this.sitesFor(service, hosts, anywhere);
-    if ("problem" in sites) this.#draft.leftOut(where, `${sites.problem}: left out`);
-    return "problem" in sites ? [] : sites.sites;
+    const virtualHosts = this.virtualHostsFor(service, hosts, anyListener);
+    if ("problem" in virtualHosts) this.#draft.leftOut(where, `${virtualHosts.problem}: left out`);
+    return "problem" in virtualHosts ? [] : virtualHosts.virtualHosts;
   }
 
-  /** The sites that are left for a match with `gateways` or `port`; or why they cannot be told apart. */
-  sitesFor(
+  /** The virtual hosts that are left for a match with `gateways` or `port`; or why they cannot be told apart. */
+  virtualHostsFor(
     service: Manifest,
     hosts: readonly string[],
-    arrival: Arrival,
-  ): { readonly sites: readonly Site[] } | { readonly problem: string } {
+    listenerMatch: ListenerMatch,
+  ): { readonly virtualHosts: readonly VirtualHost[] } | { readonly problem: string } {
     const bound = servedBy(service).filter((name) => !this.#isGateway || name !== mesh);
-    const wanted = arrival.gateways?.map((name) => keyOf(name, service.namespace));
+    const wanted = listenerMatch.gateways?.map((name) => keyOf(name, service.namespace));
     const named = bound.filter((name) => wanted === undefined || wanted.includes(name));
     if (this.#known.size === 0 || !this.#isGateway) {
-      if (arrival.port !== undefined) return { problem: "port: no equivalent without the Gateway in the input" };
+      if (listenerMatch.port !== undefined) return { problem: "port: no equivalent without the Gateway in the input" };
       if (named.length < bound.length)
         return { problem: "gateways: no equivalent without these Gateways in the input" };
-      return { sites: bySpecificity(new Map(hosts.map((host) => [host, undefined]))) };
+      return { virtualHosts: bySpecificity(new Map(hosts.map((host) => [host, undefined]))) };
     }
     const servers = this.#servers.filter(
-      ({ key, port }) => named.includes(key) && (arrival.port === undefined || arrival.port === port),
+      ({ key, port }) => named.includes(key) && (listenerMatch.port === undefined || listenerMatch.port === port),
     );
     const listeners = new Map<string, string[]>();
     for (const server of servers) {
@@ -159,7 +159,7 @@ export class IstioGateways {
         listeners.set(host, [...new Set([...(listeners.get(host) ?? []), server.listener])]);
       }
     }
-    if (listeners.size > 0) return { sites: bySpecificity(listeners) };
+    if (listeners.size > 0) return { virtualHosts: bySpecificity(listeners) };
     return { problem: "no server of its Gateways has one of its hosts, or its port" };
   }
 
@@ -309,13 +309,13 @@ function keyOf(name: string, namespace: string): string {
   return name === mesh || name.includes("/") ? name : `${namespace}/${name}`;
 }
 
-function bySpecificity(hosts: ReadonlyMap<string, readonly string[] | undefined>): readonly Site[] {
-  const sites = new Map<string, Site>();
+function bySpecificity(hosts: ReadonlyMap<string, readonly string[] | undefined>): readonly VirtualHost[] {
+  const virtualHosts = new Map<string, VirtualHost>();
   for (const [host, listeners] of hosts) {
     const specificity = specificityOf(host);
     const key = JSON.stringify([specificity, listeners]);
-    const others = sites.get(key)?.hosts ?? [];
-    sites.set(key, { hosts: host === anyHost ? [] : [...others, host], listeners, specificity });
+    const others = virtualHosts.get(key)?.hosts ?? [];
+    virtualHosts.set(key, { hosts: host === anyHost ? [] : [...others, host], listeners, specificity });
   }
-  return [...sites.values()];
+  return [...virtualHosts.values()];
 }

@@ -6,8 +6,8 @@ import { type Manifest, titleOf } from "../manifests.ts";
 /** Any host, as Istio writes it. */
 export const anyHost = "*";
 
-/** Hosts of one specificity, and the listeners on which requests for them arrive. */
-export interface Site {
+/** Hosts of one specificity, with the listeners that have them: what Envoy calls a virtual host. */
+export interface VirtualHost {
   /** Empty: any host. */
   readonly hosts: readonly string[];
   /** Undefined: every listener, for the Gateways are not in the input. */

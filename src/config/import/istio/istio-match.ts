@@ -4,7 +4,7 @@ import type { Draft, YamlMap, YamlValue } from "../draft.ts";
 import { escaped } from "../escaped.ts";
 import { re2Problem } from "../re2-problem.ts";
 import type { SourceObject } from "../source-object.ts";
-import { type Arrival, anywhere } from "./istio-gateways.ts";
+import { anyListener, type ListenerMatch } from "./istio-gateways.ts";
 
 /** The test of a path, which decides what a rewrite replaces. */
 export type UriTest =
@@ -18,7 +18,7 @@ export interface IstioMatch {
   readonly uri: UriTest;
   /** The only host; empty for all of the VirtualService. */
   readonly authority: string;
-  readonly arrival: Arrival;
+  readonly listenerMatch: ListenerMatch;
   /** Where it is in its object; empty for a route without `match`. */
   readonly path: string;
 }
@@ -37,7 +37,7 @@ type Tests = Record<string, YamlValue>;
 export function matchesOf(route: SourceObject, where: string, draft: Draft): IstioMatch[] {
   const matches = route.objects("match");
   if (matches.length === 0 && isNothing(route.peek("match"))) {
-    return [{ match: {}, uri: { kind: "any" }, authority: "", arrival: anywhere, path: "" }];
+    return [{ match: {}, uri: { kind: "any" }, authority: "", listenerMatch: anyListener, path: "" }];
   }
   if (matches.length === 0) {
     draft.leftOut(where, `${route.path}.match is not a list of matches: the route is left out`);
@@ -97,7 +97,7 @@ function readMatch(match: SourceObject, isRewritten: boolean): IstioMatch | Prob
     },
     uri: path.uri,
     authority: (authority ?? "").toLowerCase(),
-    arrival: { gateways: gateways.length === 0 ? undefined : gateways, port: match.number("port") },
+    listenerMatch: { gateways: gateways.length === 0 ? undefined : gateways, port: match.number("port") },
     path: match.path,
   };
 }
