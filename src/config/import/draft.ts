@@ -296,7 +296,7 @@ export class Draft {
 /** Where the manifests of `deploy/` mount the Secrets of certificates. */
 export const certificateFolder = "/etc/perch/tls";
 
-/** A mounted Secret of type kubernetes.io/tls, or one or a ConfigMap with the certificates of CAs. */
+/** The files of a mounted Secret with a certificate, or of a Secret or ConfigMap with the certificates of CAs. */
 export interface MountedSecret extends DraftCertificate {
   readonly folder: string;
   readonly caFile: string;

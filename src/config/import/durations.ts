@@ -13,7 +13,7 @@ export function durationIn(text: string): string | undefined {
   return ms % 1_000 === 0 ? `${ms / 1_000}s` : `${ms}ms`;
 }
 
-/** The same, of a time limit: of one that is longer than Perch's longest, the longest. */
+/** The same for a time limit: one that is longer than Perch's longest becomes the longest. */
 export function timeLimitIn(text: string): string | undefined {
   return (millisecondsIn(text) ?? 0) > maxTimeoutMs ? longestTimeout : durationIn(text);
 }
