@@ -37,6 +37,8 @@ export interface DraftRoute {
   readonly sources?: readonly string[];
   /** What the original calls it, if it has a name there. Several routes may share it. */
   readonly originalName?: string;
+  /** Whether it is for requests that nothing served in the original. A result of such routes alone is none. */
+  readonly servesNobody?: true;
 }
 
 /** A certificate of a listener, in files that the Pod mounts. */
@@ -49,6 +51,8 @@ export interface DraftListener {
   readonly name: string;
   /** Whose it is: each gateway of the input had addresses of its own. */
   readonly source: string;
+  /** The object of the input that it comes from, or else its source, for notes. */
+  readonly where: string;
   /** The port of the original, where clients connect to. */
   readonly port: number;
   /** Undefined: plain HTTP. */
@@ -84,6 +88,13 @@ export interface Note {
   readonly leftOut: boolean;
 }
 
+/** What a difference costs: something that protected clients or services, or nothing of the kind. */
+export type Loss = "none" | "protection";
+
+export function lossOf(protects: boolean): Loss {
+  return protects ? "protection" : "none";
+}
+
 /** A Perch configuration under construction. */
 export class Draft {
   /** Empty: one for http. */
@@ -92,11 +103,11 @@ export class Draft {
   readonly services: DraftService[] = [];
   readonly releases: DraftRelease[] = [];
   readonly routes: DraftRoute[] = [];
-  /** By place and text, so that each is listed once. */
   /** The gateway whose routes are imported now. */
   #source = "";
   /** Which routes are of which gateway, by index. */
   readonly #sources: { readonly source: string; readonly first: number; readonly end: number }[] = [];
+  /** By place and text, so that each is listed once. */
   readonly #notes = new Map<string, Note>();
   readonly #names = new Map<string, Set<string>>();
   /** The next number by kind and name: many routes of one object have its name. */
@@ -114,24 +125,25 @@ export class Draft {
     return [true, false].flatMap((lost) => all.filter(({ lostProtection }) => lostProtection === lost));
   }
 
-  note(where: string, what: string, lostProtection = false): void {
-    this.#add({ where: printable(where), what: printable(what), lostProtection, leftOut: false });
+  note(where: string, what: string, loss: Loss = "none"): void {
+    this.#add(where, what, loss, false);
   }
 
   /** Something that protected clients or services, and that the result does not do. */
   noteLostProtection(where: string, what: string): void {
-    this.note(where, what, true);
+    this.note(where, what, "protection");
   }
 
   /**
    * A note of a route that is not in the result, or of an object whose routes are not: what it is, why, and what becomes
    * of its requests. The summary counts these notes.
    */
-  leftOut(where: string, what: string, lostProtection = false): void {
-    this.#add({ where: printable(where), what: printable(what), lostProtection, leftOut: true });
+  leftOut(where: string, what: string, loss: Loss = "none"): void {
+    this.#add(where, what, loss, true);
   }
 
-  #add(note: Note): void {
+  #add(where: string, what: string, loss: Loss, leftOut: boolean): void {
+    const note = { where: printable(where), what: printable(what), lostProtection: loss === "protection", leftOut };
     const key = JSON.stringify([note.where, note.what]);
     if (!this.#notes.has(key)) this.#notes.set(key, note);
   }
@@ -139,14 +151,20 @@ export class Draft {
   /**
    * The name of the listener for this port of the original. `certificates`: undefined for plain HTTP. Those of several
    * parts of the input for one port are collected; where some speak TLS and others do not, the listener speaks TLS.
+   * `where`: the object that it comes from, for notes.
    */
-  listener(port: number, certificates?: readonly DraftCertificate[], tls: YamlMap = {}): string {
+  listener(
+    port: number,
+    certificates?: readonly DraftCertificate[],
+    tls: YamlMap = {},
+    where: string = this.#source,
+  ): string {
     const source = this.#source;
     const at = this.listeners.findIndex((one) => one.port === port && one.source === source);
     const known = this.listeners[at];
     if (known === undefined) {
       const name = this.name("listener", port === 80 ? "http" : port === 443 ? "https" : `port-${port}`);
-      this.listeners.push({ name, source, port, certificates, tls });
+      this.listeners.push({ name, source, where, port, certificates, tls });
       return name;
     }
     const added = (certificates ?? []).filter(
@@ -276,13 +294,22 @@ export class Draft {
 }
 
 /** Where the manifests of `deploy/` mount the Secrets of certificates. */
-const certificateFolder = "/etc/perch/tls";
+export const certificateFolder = "/etc/perch/tls";
 
-/** The certificate in a Secret of type kubernetes.io/tls. */
-export function certificateOf(namespace: string, secret: string): DraftCertificate {
-  const folder = `${certificateFolder}/${resourceNameOf(`${namespace}-${secret}`)}`;
-  return { certFile: `${folder}/tls.crt`, keyFile: `${folder}/tls.key` };
+/** The files of a mounted Secret with a certificate, or of a Secret or ConfigMap with the certificates of CAs. */
+export interface MountedSecret extends DraftCertificate {
+  readonly folder: string;
+  readonly caFile: string;
 }
+
+/** The files of a Secret or ConfigMap. */
+export function certificateOf(namespace: string, secret: string): MountedSecret {
+  const folder = `${certificateFolder}/${resourceNameOf(`${namespace}-${secret}`)}`;
+  return { folder, certFile: `${folder}/tls.crt`, keyFile: `${folder}/tls.key`, caFile: `${folder}/ca.crt` };
+}
+
+/** The certificate of a listener with TLS for which the input does not name one. */
+export const defaultCertificate: MountedSecret = certificateOf("default", "certificate");
 
 export function isYamlMap(value: YamlValue | undefined): value is YamlMap {
   return typeof value === "object" && !Array.isArray(value);

@@ -1,3 +1,5 @@
+import { longestTimeout, maxTimeoutMs } from "./perch-limits.ts";
+
 const unitMs: Readonly<Record<string, number>> = { h: 3_600_000, m: 60_000, s: 1_000, ms: 1 };
 
 /**
@@ -9,6 +11,11 @@ export function durationIn(text: string): string | undefined {
   if (ms === undefined || ms === 0) return ms === undefined ? undefined : "";
   if (/^[1-9]\d*[a-z]+$/.test(text)) return text;
   return ms % 1_000 === 0 ? `${ms / 1_000}s` : `${ms}ms`;
+}
+
+/** The same for a time limit: one that is longer than Perch's longest becomes the longest. */
+export function timeLimitIn(text: string): string | undefined {
+  return (millisecondsIn(text) ?? 0) > maxTimeoutMs ? longestTimeout : durationIn(text);
 }
 
 /** The same duration in whole seconds. */

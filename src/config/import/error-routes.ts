@@ -1,15 +1,19 @@
-import type { Draft, DraftRoute, YamlMap } from "./draft.ts";
+import type { Draft, DraftRoute } from "./draft.ts";
 
 /** The name never resolves (RFC 6761), and no request gets there: the fault replies first. */
 const nowhere = "http://no-backend.invalid:80";
 
-/** A route whose requests all get this error, as they did in the original. */
-export function errorRoute(name: string, match: YamlMap, status: number, comment: string, draft: Draft): DraftRoute {
+/** What makes a route reply to all its requests with this error. */
+export function errorReply(status: number, draft: Draft): Pick<DraftRoute, "service" | "release" | "settings"> {
   const service = draft.service("no-backend", [{ name: "none", endpoints: [nowhere] }], {});
-  return { name, match, service, release: undefined, settings: { fault: { abort: { status } } }, comment };
+  return { service, release: undefined, settings: { fault: { abort: { status } } } };
 }
 
-/** Whether it is such a route. A result of these alone serves nobody. */
-export function isErrorRoute({ service = "", settings }: DraftRoute): boolean {
-  return service.startsWith("no-backend") && settings["fault"] !== undefined;
+/** A route for requests that got this error in the original, for there was nothing that could serve them. */
+export function errorRoute(
+  route: Omit<DraftRoute, "service" | "release" | "settings" | "servesNobody">,
+  status: number,
+  draft: Draft,
+): DraftRoute {
+  return { ...route, ...errorReply(status, draft), servesNobody: true };
 }

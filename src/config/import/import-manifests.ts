@@ -2,7 +2,6 @@ import { loadConfigText, maxConfigBytes } from "../load.ts";
 import { UnfitFileError } from "../named-files.ts";
 import type { Diagnostic } from "../schema-kit/diagnostics.ts";
 import { Draft, type DraftParts, type Note } from "./draft.ts";
-import { isErrorRoute } from "./error-routes.ts";
 import { importGatewayApi } from "./gateway-api/gateway-api.ts";
 import { importIngresses } from "./ingress/ingress-nginx.ts";
 import { importVirtualServices } from "./istio/istio.ts";
@@ -90,7 +89,7 @@ function written(parts: DraftParts, { notes }: Draft, files: readonly string[]):
   return { parts, config, notes, summary, defects: defectsOf(config) };
 }
 
-const servesNothing = ({ routes }: DraftParts): boolean => routes.every(isErrorRoute);
+const servesNothing = ({ routes }: DraftParts): boolean => routes.every(({ servesNobody }) => servesNobody === true);
 
 const imported = ({ parts: _, ...result }: Written): Imported => ({ ok: true, ...result });
 

@@ -1,4 +1,4 @@
-import type { Draft } from "./draft.ts";
+import { type Draft, lossOf } from "./draft.ts";
 import { type Manifest, titleOf } from "./manifests.ts";
 import { traefikGroups } from "./traefik/traefik.ts";
 
@@ -142,9 +142,10 @@ function noteUnreadKind(manifest: Manifest, draft: Draft): void {
   const protects = protective.test(kind);
   const may = !protects && mayProtect.test(kind);
   const why = `${whyUnread(manifest)}${may ? "; it may have protected what it applied to" : ""}`;
+  const loss = lossOf(protects || may);
   const isOfRouter = advice.has(`${group} ${kind}`) || hasRoutes.test(kind);
-  if (isOfRouter) draft.leftOut(titleOf(manifest), `left out: ${why}`, protects || may);
-  else draft.note(titleOf(manifest), `not imported: ${why}`, protects || may);
+  if (isOfRouter) draft.leftOut(titleOf(manifest), `left out: ${why}`, loss);
+  else draft.note(titleOf(manifest), `not imported: ${why}`, loss);
 }
 
 function whyUnread({ kind, group, version }: Manifest): string {

@@ -98,9 +98,14 @@ function fileOf(content: Loose, file: string): Manifest {
   };
 }
 
+/** Sorts the older object first, those without a time last, and otherwise keeps the order of the input. */
+export function olderFirst(a: Manifest, b: Manifest): number {
+  return compare(ageKey(a), ageKey(b));
+}
+
 /** The order in which Kubernetes settles conflicts: the older object wins; of the same age the first by name. */
 export function byAge(a: Manifest, b: Manifest): number {
-  return compare(ageKey(a), ageKey(b)) || compare(`${a.namespace}/${a.name}`, `${b.namespace}/${b.name}`);
+  return olderFirst(a, b) || compare(`${a.namespace}/${a.name}`, `${b.namespace}/${b.name}`);
 }
 
 const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);

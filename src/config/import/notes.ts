@@ -1,4 +1,4 @@
-import type { Draft } from "./draft.ts";
+import { type Draft, lossOf } from "./draft.ts";
 import { type Manifest, titleOf } from "./manifests.ts";
 
 /** What a note says of a key, by its name. */
@@ -15,8 +15,9 @@ export function noteUnread(manifest: Manifest, advice: Readonly<Record<string, A
   for (const path of manifest.spec.unread()) {
     const key = path.replace(/\[\d+\]$/, "").replace(/^.*\./, "");
     const { text, protects, isRoute } = advice[key] ?? { text: "not imported" };
-    if (isRoute === true) draft.leftOut(titleOf(manifest), `${path} is left out: ${text}`, protects);
-    else draft.note(titleOf(manifest), `${path}: ${text}`, protects);
+    const loss = lossOf(protects === true);
+    if (isRoute === true) draft.leftOut(titleOf(manifest), `${path} is left out: ${text}`, loss);
+    else draft.note(titleOf(manifest), `${path}: ${text}`, loss);
   }
 }
 

@@ -1,4 +1,5 @@
 import { corsResponseFields } from "../../http/header-names.ts";
+import { listenerSchema } from "../sections/listener.ts";
 import { releaseSchema } from "../sections/release.ts";
 import { routeSchema } from "../sections/route.ts";
 import { serviceSchema } from "../sections/service.ts";
@@ -9,10 +10,12 @@ import {
   type DraftRoute,
   type DraftService,
   isYamlMap,
+  lossOf,
   type YamlMap,
   type YamlValue,
 } from "./draft.ts";
 import { whoServesInstead } from "./later-routes.ts";
+import { writtenListeners } from "./written-listeners.ts";
 
 /**
  * The draft without what a configuration does not accept, such as a time limit of a year: a setting is left out, and
@@ -26,13 +29,19 @@ export function usableParts(draft: Draft): DraftParts {
     problems.set(service.name, problem);
     draft.note(`service ${service.name}`, `${problem}: left out, with its routes`);
   }
+  const closed = invalidListeners(draft);
   const routes = keptRoutes(draft.routes, draft, (route) => {
+    const listeners = listenersOf(route, draft);
+    if (listeners.length > 0 && listeners.every((name) => closed.has(name))) {
+      return `its listener ${listeners.join(", ")} is left out`;
+    }
     const ofService = problems.get(route.service ?? "");
     return ofService === undefined ? problemOfMatch(route) : `its service has no usable endpoint (${ofService})`;
   });
-  const { services, releases, ...others } = partsOf(draft, routes);
+  const { services, releases, listeners, ...others } = partsOf(draft, routes);
   return {
     ...others,
+    listeners: listeners.filter(({ name }) => !closed.has(name)),
     services: services.map((service) => {
       const versions = { only: { endpoints: ["http://127.0.0.1:80"] } };
       const validate = (settings: YamlMap) => problemWith(serviceSchema, { versions, ...settings });
@@ -42,8 +51,31 @@ export function usableParts(draft: Draft): DraftParts {
       const validate = (settings: YamlMap) => problemWith(releaseSchema, settings);
       return { ...release, settings: validSettings(release.settings, validate, release.comment, draft) };
     }),
-    routes: routes.map((route) => withValidSettings(route, draft)),
+    routes: routes.map((route) => withValidSettings(withoutListeners(route, closed), draft)),
   };
+}
+
+/** The names of listeners that a configuration does not accept, such as those of port 70000. Each is noted. */
+function invalidListeners(draft: Draft): ReadonlySet<string> {
+  const written = writtenListeners(draft.listeners);
+  const invalid = draft.listeners.filter(({ name, where }, index) => {
+    const problem = problemWith(listenerSchema, written[index]?.settings);
+    if (problem !== undefined) draft.note(where, `the listener ${name} is left out: ${problem}`);
+    return problem !== undefined;
+  });
+  return new Set(invalid.map(({ name }) => name));
+}
+
+/** The names of the listeners with requests for the route. */
+function listenersOf({ match }: DraftRoute, draft: Draft): readonly string[] {
+  const named = match["listeners"];
+  return Array.isArray(named) ? named.map(String) : draft.listeners.map(({ name }) => name);
+}
+
+function withoutListeners(route: DraftRoute, closed: ReadonlySet<string>): DraftRoute {
+  const named = route.match["listeners"];
+  if (!Array.isArray(named)) return route;
+  return { ...route, match: { ...route.match, listeners: named.filter((name) => !closed.has(String(name))) } };
 }
 
 /** These routes, with the services and releases that they use. */
@@ -109,16 +141,39 @@ function besideCors(settings: YamlMap, where: string, draft: Draft): YamlMap {
   return { ...others, cors, ...(edits.length === 0 ? {} : { responseHeaders: Object.fromEntries(edits) }) };
 }
 
+/** Settings whose parts each mean the same without the others, so that an invalid one is left out alone. */
+const divisible: ReadonlySet<string> = new Set(["timeouts", "limits", "outlier", "retries", "fault"]);
+
 function validSettings(
   settings: YamlMap,
   validate: (settings: YamlMap) => string | undefined,
   where: string,
   draft: Draft,
 ): YamlMap {
-  const kept = Object.entries(settings).filter(([key, value]) => {
+  const kept = Object.entries(settings).flatMap(([key, value]): [string, YamlValue][] => {
     const problem = validate({ [key]: value });
-    if (problem !== undefined) draft.note(where, `${key} is left out: ${problem}`, key === "rateLimit");
-    return problem === undefined;
+    if (problem === undefined) return [[key, value]];
+    const { valid, problems } = partsIn(key, value, validate);
+    const isUsable = Object.keys(valid).length > 0 && validate({ [key]: valid }) === undefined;
+    if (!isUsable) draft.note(where, `${key} is left out: ${problem}`, lossOf(key === "rateLimit"));
+    else for (const [part, why] of problems) draft.note(where, `${key}.${part} is left out: ${why}`);
+    return isUsable ? [[key, valid]] : [];
   });
   return Object.fromEntries(kept);
+}
+
+/** The valid parts of a setting, and the problems of the others. */
+function partsIn(
+  key: string,
+  value: YamlValue,
+  validate: (settings: YamlMap) => string | undefined,
+): { readonly valid: YamlMap; readonly problems: ReadonlyMap<string, string> } {
+  const valid: Record<string, YamlValue> = {};
+  const problems = new Map<string, string>();
+  for (const [part, one] of divisible.has(key) && isYamlMap(value) ? Object.entries(value) : []) {
+    const problem = validate({ [key]: { [part]: one } });
+    if (problem === undefined) valid[part] = one;
+    else problems.set(part, problem);
+  }
+  return { valid, problems };
 }

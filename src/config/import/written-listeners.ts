@@ -1,7 +1,10 @@
-import { certificateOf, type DraftListener, type YamlMap } from "./draft.ts";
+import { type DraftListener, defaultCertificate, type YamlMap } from "./draft.ts";
 
-/** Ports below 1024 need privileges that Perch's container does not have. */
-const unprivileged: Readonly<Record<number, number>> = { 80: 8080, 443: 8443 };
+/** Ports below this need privileges that Perch's container does not have. They become 8080 for 80, 8443 for 443. */
+const firstUnprivileged = 1024;
+const added = 8_000;
+
+const isPrivileged = ({ port }: DraftListener): boolean => port > 0 && port < firstUnprivileged;
 
 /** The admin server's port, which no listener can have. */
 const adminPort = 9901;
@@ -13,10 +16,10 @@ export function writtenListeners(
   const taken = new Set([adminPort]);
   const ports = new Map<DraftListener, number>();
   // Those that keep their port come first: 8080 may be a port of the original, beside 80.
-  const order = listeners.toSorted((a, b) => Number(a.port in unprivileged) - Number(b.port in unprivileged));
+  const order = listeners.toSorted((a, b) => Number(isPrivileged(a)) - Number(isPrivileged(b)));
   for (const listener of order) {
-    let port = unprivileged[listener.port] ?? listener.port;
-    while (taken.has(port)) port = port < 50_000 ? port + 10_000 : port - 49_999;
+    let port = isPrivileged(listener) ? listener.port + added : listener.port;
+    while (taken.has(port)) port = port < 50_000 ? port + 10_000 : port - 48_973;
     taken.add(port);
     ports.set(listener, port);
   }
@@ -34,7 +37,7 @@ export function writtenListeners(
 /** A listener with TLS stays one, even if the input does not name its certificate. */
 function tlsOf({ certificates, tls }: DraftListener): YamlMap {
   if (certificates === undefined) return {};
-  const files = certificates.length === 0 ? [certificateOf("default", "certificate")] : certificates;
+  const files = certificates.length === 0 ? [defaultCertificate] : certificates;
   return { tls: { certificates: files.map(({ certFile, keyFile }) => ({ certFile, keyFile })), ...tls } };
 }
 

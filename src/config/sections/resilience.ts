@@ -55,9 +55,15 @@ const retryCause: Schema<RetryCause> = scalar({
   json: { enum: ["connect-failure", "reset-before-response", 500, 502, 503, 504] },
 });
 
+export const maxRetryAttempts = 10;
+
 export const retriesSchema = object(
   {
-    attempts: defaulted("The maximum number of attempts after the first.", count("a number of attempts", 0, 10), 2),
+    attempts: defaulted(
+      "The maximum number of attempts after the first.",
+      count("a number of attempts", 0, maxRetryAttempts),
+      2,
+    ),
     on: defaulted(
       "The failures that are retried; statuses for idempotent methods only.",
       list(retryCause, { of: "causes" }),

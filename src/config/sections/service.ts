@@ -29,7 +29,9 @@ import {
 import { compileUpstreamTls, upstreamTlsSchema } from "./upstream-tls.ts";
 
 /** Timers of Node run for at most 2^31 - 1 milliseconds, about 24.8 days. */
-export const timeout: Schema<number> = duration({ minMs: 1, maxMs: 24 * 86_400_000 });
+export const maxTimeoutMs: number = 24 * 86_400_000;
+
+export const timeout: Schema<number> = duration({ minMs: 1, maxMs: maxTimeoutMs });
 
 const version = object(
   {

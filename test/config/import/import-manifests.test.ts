@@ -88,6 +88,35 @@ describe("a route that Perch would not accept is left out by name, with the rout
     expect(notes.join("\n")).toMatch(/the route shop is left out, as its service has no usable endpoint/);
   });
 
+  describe("one whose listener has no valid port", () => {
+    const gateway = (ports: readonly number[]) => `
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: { name: edge, namespace: shop }
+spec: { listeners: [${ports.map((port) => `{ name: at-${port}, port: ${port}, protocol: HTTP }`).join(", ")}] }
+`;
+    const attached = (rules: readonly string[]) =>
+      httpRoute(rules).replace("spec: {", "spec: { parentRefs: [{ name: edge }],");
+    const listenerNote = "Gateway shop/edge: the listener port-70000 is left out: 70000 is not a port";
+
+    test("the object of the listener is named", () => {
+      const result = importManifests([{ file: "x.yaml", text: gateway([70_000]) + attached([`{ ${shop} }`]) }]);
+      expect(result.ok).toBe(false);
+      const notes = result.notes.map(({ where, what }) => `${where}: ${what}`).join("\n");
+      expect(notes).toContain(listenerNote);
+      expect(notes).toContain(
+        "HTTPRoute shop/shop: the route shop is left out, as its listener port-70000 is left out; no other route",
+      );
+    });
+
+    test("on the other listeners the route stays", () => {
+      const { config, notes } = imported(gateway([8_000, 70_000]) + attached([`{ ${shop} }`]));
+      expect(notes.join("\n")).toContain(listenerNote);
+      expect(config).toMatch(/listeners: \[ port-8000 \]/);
+      expect(config).not.toContain("name: port-70000");
+    });
+  });
+
   test("nothing is left", () => {
     const result = importManifests([{ file: "x.yaml", text: httpRoute([refused]) }]);
     expect(result.ok).toBe(false);

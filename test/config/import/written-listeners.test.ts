@@ -22,6 +22,8 @@ const addresses = (draft: Draft) => writtenListeners(draft.listeners).map(({ set
 test.each([
   ["80 and 443 get ports that need no privileges", [80, 443, 8000], ["*:8080", "*:8443", "*:8000"]],
   ["a port of the original that is taken keeps it", [80, 8080], ["*:18080", "*:8080"]],
+  ["so do all others below 1024", [81, 1023, 1024], ["*:8081", "*:9023", "*:1024"]],
+  ["two of the original that would get one port", [81, 8081, 18_081], ["*:28081", "*:8081", "*:18081"]],
   ["the admin server keeps its port", [9901], ["*:19901"]],
 ])("%s", (_what, ports, wanted) => {
   expect(addresses(draftWith(...ports))).toEqual(wanted);

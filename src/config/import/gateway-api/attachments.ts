@@ -1,14 +1,14 @@
 import { hostPattern } from "../../scalars.ts";
 import { accepts } from "../accepts.ts";
 import type { Draft, YamlMap } from "../draft.ts";
+import { type Hostname, intersection } from "../hostnames.ts";
 import { type Manifest, titleOf } from "../manifests.ts";
 import type { SourceObject } from "../source-object.ts";
 import { type GatewayListener, type Gateways, gatewayGroup, isListenerSet, type Scheme } from "./gateways.ts";
-import { type Hostname, intersection } from "./hostnames.ts";
 import { hasEntries } from "./http-route-match.ts";
 
 /** What a route is attached to: a listener of a Gateway, or something of which less is known. */
-export interface Site {
+export interface Attachment {
   /** Perch's listener; undefined: any. */
   readonly listener: string | undefined;
   /** The scheme of its requests; undefined if it may be either. */
@@ -21,8 +21,8 @@ export interface Site {
   readonly source: GatewayListener | undefined;
 }
 
-/** Where requests for a rule come from: one host, and the listeners that have it. */
-export interface Place {
+/** Which requests of the listeners a rule is for: those to one host, on the listeners that have it. */
+export interface ListenerMatch {
   readonly hostname: Hostname;
   /** The intersection of the hostnames of listener and route. */
   readonly host: Hostname;
@@ -31,8 +31,8 @@ export interface Place {
   readonly scheme: Scheme | undefined;
 }
 
-/** The match of a place alone. */
-export function placeMatch({ host, listeners, scheme }: Place): YamlMap {
+/** The match of a route for these requests. */
+export function asMatch({ host, listeners, scheme }: ListenerMatch): YamlMap {
   return {
     ...(listeners === undefined ? {} : { listeners }),
     ...(host === "" ? {} : { hosts: [host] }),
@@ -41,23 +41,27 @@ export function placeMatch({ host, listeners, scheme }: Place): YamlMap {
 }
 
 /**
- * The places of all hosts of a route at its sites. Listeners with the same hostname share a place, unless
+ * One for each host of a route and each hostname of the listeners that it is attached to. Listeners with the same hostname share one, unless
  * `byScheme`.
  */
-export function placesOf(sites: readonly Site[], hostnames: readonly Hostname[], byScheme: boolean): readonly Place[] {
-  const places = new Map<string, Place>();
-  for (const { listener, scheme, hostname, hosts } of sites) {
+export function listenerMatchesOf(
+  attachments: readonly Attachment[],
+  hostnames: readonly Hostname[],
+  byScheme: boolean,
+): readonly ListenerMatch[] {
+  const listenerMatches = new Map<string, ListenerMatch>();
+  for (const { listener, scheme, hostname, hosts } of attachments) {
     for (const wanted of hosts ?? (hostnames.length === 0 ? [""] : hostnames)) {
       const host = intersection(hostname, wanted);
       if (host === undefined) continue;
       const split = byScheme || listener === undefined ? scheme : undefined;
       const key = JSON.stringify([hostname, host, split ?? "", listener === undefined]);
-      const known = places.get(key);
+      const known = listenerMatches.get(key);
       const listeners = listener === undefined ? undefined : [...new Set([...(known?.listeners ?? []), listener])];
-      places.set(key, { hostname, host, listeners, scheme: split });
+      listenerMatches.set(key, { hostname, host, listeners, scheme: split });
     }
   }
-  return [...places.values()];
+  return [...listenerMatches.values()];
 }
 
 /** The hostnames that a configuration accepts; undefined if the route has only others. */
@@ -74,39 +78,38 @@ export function hostnamesOf({ spec }: Manifest, where: string, draft: Draft): re
   return hosts.length === 0 && written.length > 0 ? undefined : hosts;
 }
 
-/** The sites of a route. What does not accept the route, or is not known well enough, is noted and left out. */
-export function sitesOf(
+/** The attachments of a route. What does not accept the route, or is not known well enough, is noted and left out. */
+export function attachmentsOf(
   route: Manifest,
   hostnames: readonly Hostname[],
   gateways: Gateways,
   draft: Draft,
-): readonly Site[] {
+): readonly Attachment[] {
   const where = titleOf(route);
   const parents = route.spec.objects("parentRefs");
   if (parents.length === 0 && gateways.isEmpty && !hasEntries(route.spec.peek("parentRefs"))) {
     draft.note(where, "it has no parentRefs: its routes apply on every listener");
     return [{ listener: undefined, scheme: undefined, hostname: "", source: undefined }];
   }
-  const sites = parents.flatMap((parent) => {
-    const found = new ParentSites(parent, route, hostnames, gateways).find();
+  const attachments = parents.flatMap((parent) => {
+    const found = new ParentAttachments(parent, route, hostnames, gateways).find();
     for (const note of found.notes) draft.note(found.about ?? where, note);
-    return found.sites;
+    return found.attachments;
   });
-  if (sites.length === 0) draft.leftOut(where, "nothing that it refers to accepts it: left out");
-  return sites;
+  if (attachments.length === 0) draft.leftOut(where, "nothing that it refers to accepts it: left out");
+  return attachments;
 }
 
-/** Whether there is something in a list that may not have been readable. */
 interface Found {
-  readonly sites: readonly Site[];
+  readonly attachments: readonly Attachment[];
   /** What the notes are about, if it is not the route. */
   readonly about?: string;
   readonly notes: readonly string[];
 }
 
-const leftOut = (why: string): Found => ({ sites: [], notes: [why] });
+const leftOut = (why: string): Found => ({ attachments: [], notes: [why] });
 
-class ParentSites {
+class ParentAttachments {
   readonly #route: Manifest;
   readonly #hostnames: readonly Hostname[];
   readonly #gateways: Gateways;
@@ -152,17 +155,19 @@ class ParentSites {
     );
     if (chosen.length === 0) return leftOut(`${this.#path} names no listener of ${this.#parent} for HTTP: left out`);
     const refusals = chosen.map((listener) => ({ listener, ...this.#refusalOf(listener) }));
-    const sites = refusals.flatMap(({ listener, why }) => (why === undefined ? [this.#siteOf(listener)] : []));
+    const attachments = refusals.flatMap(({ listener, why }) =>
+      why === undefined ? [this.#attachmentTo(listener)] : [],
+    );
     // A route need not fit all listeners of its Gateway, so these are worth a note only if it fits none.
-    const noted = refusals.filter(({ isCertain }) => sites.length === 0 || !isCertain);
-    return { sites, notes: noted.flatMap(({ why }) => why ?? []) };
+    const noted = refusals.filter(({ isCertain }) => attachments.length === 0 || !isCertain);
+    return { attachments, notes: noted.flatMap(({ why }) => why ?? []) };
   }
 
   get #parent(): string {
     return `${this.#kind} ${this.#namespace}/${this.#name}`;
   }
 
-  #siteOf(listener: GatewayListener): Site {
+  #attachmentTo(listener: GatewayListener): Attachment {
     const { scheme, hostname } = listener;
     return { listener: this.#gateways.nameOf(listener), scheme, hostname, source: listener };
   }
@@ -188,7 +193,7 @@ class ParentSites {
 
   /** The Gateway is not part of the input: only what the reference itself says is known. */
   #ofUnknown(): Found {
-    const site = { listener: undefined, hostname: "", source: undefined };
+    const attachment = { listener: undefined, hostname: "", source: undefined };
     const unknown = `${this.#parent} is not in the input`;
     if (!this.#gateways.isEmpty) {
       return leftOut(`${unknown}, and others are, which do not have this route: left out; add it to the input`);
@@ -196,7 +201,7 @@ class ParentSites {
     if (this.#section === "" && this.#port === undefined) {
       const note =
         "not in the input, so the hosts and ports of its listeners are not known: its routes apply on every listener";
-      return { sites: [{ ...site, scheme: undefined }], about: this.#parent, notes: [note] };
+      return { attachments: [{ ...attachment, scheme: undefined }], about: this.#parent, notes: [note] };
     }
     const scheme = schemeOf(this.#section, this.#port);
     if (scheme === undefined) {
@@ -205,7 +210,7 @@ class ParentSites {
       );
     }
     const note = `not in the input: its listener ${this.#section || this.#port} is taken for all requests by ${scheme}`;
-    return { sites: [{ ...site, scheme }], about: this.#parent, notes: [note] };
+    return { attachments: [{ ...attachment, scheme }], about: this.#parent, notes: [note] };
   }
 
   /** A route of a mesh applies to requests that clients send to the Service, whatever its hostnames are. */
@@ -222,7 +227,7 @@ class ParentSites {
     const name = `${this.#name}.${this.#namespace}`.toLowerCase();
     const hosts = [this.#name.toLowerCase(), name, `${name}.svc`, `${name}.svc.cluster.local`];
     return {
-      sites: [{ listener: undefined, scheme: undefined, hostname: "", hosts, source: undefined }],
+      attachments: [{ listener: undefined, scheme: undefined, hostname: "", hosts, source: undefined }],
       notes: [`${this.#path}: clients of ${this.#parent} must call Perch under its names (${hosts.join(", ")})`],
     };
   }

@@ -50,7 +50,7 @@ export class BackendTls {
     const authorities = validation.objects("caCertificateRefs");
     const [authority] = authorities;
     validation.dismiss("caCertificateRefs", "wellKnownCACertificates");
-    const [file] = authorities.map((one) => authoritiesOf(policy.namespace, one.text("name")));
+    const [file] = authorities.map((one) => certificateOf(policy.namespace, one.text("name")).caFile);
     if (authority !== undefined) this.#noteMounts(policy, authorities, file);
     return {
       ...(file === undefined ? {} : { ca: file }),
@@ -63,9 +63,4 @@ export class BackendTls {
     const more = others.length === 0 ? "" : `; add the CAs of ${others.join(", ")} to that file`;
     this.#draft.note(titleOf(policy), `mount the CAs of ${first} (ca.crt) as ${file}${more}`);
   }
-}
-
-/** The CAs in a ConfigMap, where certificates are mounted. */
-function authoritiesOf(namespace: string, configMap: string): string {
-  return certificateOf(namespace, configMap).certFile.replace(/tls\.crt$/, "ca.crt");
 }

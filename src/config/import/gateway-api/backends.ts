@@ -1,7 +1,8 @@
 import type { Draft, YamlMap } from "../draft.ts";
 import { type Manifest, titleOf } from "../manifests.ts";
+import { ServicePorts, speaksHttp2 } from "../service-ports.ts";
 import type { SourceObject } from "../source-object.ts";
-import { ServicePorts, speaksHttp2, type WeightedBackend } from "../weighted-versions.ts";
+import type { WeightedBackend } from "../weighted-versions.ts";
 import { BackendTls } from "./backend-tls.ts";
 import { headerModifiers } from "./http-route-filters.ts";
 import { ReferenceGrants } from "./reference-grants.ts";
@@ -25,15 +26,12 @@ export interface Backend extends WeightedBackend {
 /** Reads backendRefs, with what Services and BackendTLSPolicies say of them. */
 export class BackendReader {
   readonly #ports: ServicePorts;
-  readonly #services: ReadonlyMap<string, Manifest>;
   readonly #grants: ReferenceGrants;
   readonly #tls: BackendTls;
   readonly #draft: Draft;
 
   constructor(manifests: readonly Manifest[], draft: Draft) {
     this.#ports = new ServicePorts(manifests, draft);
-    const services = manifests.filter(({ kind, group }) => kind === "Service" && group === "");
-    this.#services = new Map(services.map((service) => [`${service.namespace}/${service.name}`, service]));
     this.#grants = new ReferenceGrants(manifests);
     this.#tls = new BackendTls(manifests, draft);
     this.#draft = draft;
@@ -55,19 +53,8 @@ export class BackendReader {
   }
 
   /** The endpoint of a headless Service, whose name has the addresses of its Pods; undefined for other Services. */
-  podsOf({ namespace, name, port }: Backend): YamlMap | undefined {
-    const service = this.#find(namespace, name);
-    if (service?.spec.text("clusterIP") !== "None") return undefined;
-    const found = service.spec.objects("ports").find((one) => port === undefined || one.number("port") === port);
-    // Pods have the target port: nothing stands between that could translate it.
-    const ofPods = found?.number("targetPort") ?? port;
-    return ofPods === undefined ? undefined : { dns: `${name}.${namespace}`, port: ofPods };
-  }
-
-  /** Files that are applied with `kubectl -n` do not name their namespace, so there the name has to do. */
-  #find(namespace: string, name: string): Manifest | undefined {
-    const unplaced = this.#services.get(`default/${name}`);
-    return this.#services.get(`${namespace}/${name}`) ?? (unplaced?.hasNamespace === false ? unplaced : undefined);
+  podsOf({ namespace, name, port }: Backend, where: string): YamlMap | undefined {
+    return this.#ports.pods(namespace, name, port, where);
   }
 
   #read(
@@ -96,10 +83,8 @@ export class BackendReader {
       const what = `${ref.path}: the backend is in the namespace ${namespace}, which needs a ReferenceGrant there; none is in the input, so it is taken as given`;
       this.#draft.note(where, what);
     }
-    const service = isImport ? undefined : this.#find(namespace, name);
     const port = ref.number("port");
-    const ports = service?.spec.objects("ports") ?? [];
-    const servicePort = ports.find((one) => port === undefined || one.number("port") === port);
+    const servicePort = isImport ? undefined : this.#ports.port(namespace, name, port);
     const tls = this.#tls.of(namespace, name, servicePort?.text("name") ?? "");
     const scheme = tls === undefined ? "http" : "https";
     const appProtocol = servicePort?.text("appProtocol") ?? "";

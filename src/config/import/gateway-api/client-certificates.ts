@@ -36,7 +36,7 @@ export function clientCertificates(listeners: readonly ValidatedListener[], draf
   }
   const name = ref.text("name");
   const namespace = ref.text("namespace") || listener.gateway.namespace;
-  const clientCa = certificateOf(namespace, name).certFile.replace(/tls\.crt$/, "ca.crt");
+  const clientCa = certificateOf(namespace, name).caFile;
   const more = others.map((one) => `${one.text("kind") || "ConfigMap"} ${one.text("name")}`).join(", ");
   const added = more === "" ? "" : `; add the CAs of ${more} to that file`;
   draft.note(where, `clients need a certificate: mount the CAs of ${kind} ${name} (ca.crt) as ${clientCa}${added}`);

@@ -1,22 +1,29 @@
 import type { Draft } from "../draft.ts";
+import { bySpecificity, intersection } from "../hostnames.ts";
 import { byAge, type Manifest, titleOf } from "../manifests.ts";
 import { type Advice, noteUnread } from "../notes.ts";
 import type { SourceObject } from "../source-object.ts";
-import { hostnamesOf, type Place, placeMatch, placesOf, type Site, sitesOf } from "./attachments.ts";
+import {
+  type Attachment,
+  asMatch,
+  attachmentsOf,
+  hostnamesOf,
+  type ListenerMatch,
+  listenerMatchesOf,
+} from "./attachments.ts";
 import { BackendReader } from "./backends.ts";
 import { Gateways } from "./gateways.ts";
 import { readGrpcMatch } from "./grpc-route-match.ts";
-import { bySpecificity, intersection } from "./hostnames.ts";
 import { matchesOf, type RuleMatch, readHttpMatch } from "./http-route-match.ts";
 import { Isolation } from "./isolation.ts";
 import { addRoute } from "./rules.ts";
 
-/** One match of a rule at one place. */
+/** One match of a rule, for one host. */
 interface RankedRoute extends RuleMatch {
   readonly manifest: Manifest;
   readonly rule: SourceObject;
-  readonly place: Place;
-  /** Whether it redirects requests of the place to another scheme. */
+  readonly listenerMatch: ListenerMatch;
+  /** Whether it redirects requests to another scheme. */
   readonly changesScheme: boolean;
 }
 
@@ -31,17 +38,21 @@ export function importGatewayApi(manifests: readonly Manifest[], draft: Draft): 
   const attached = manifestsOfRoutes.map((manifest) => attach(manifest, gateways, draft));
   noteSharedHosts(attached, draft);
   const isolation = new Isolation(
-    attached.flatMap(({ sites }) => sites),
+    attached.flatMap(({ attachments }) => attachments),
     gateways,
   );
   const ranked = attached
     .flatMap(({ routes }) => routes)
     .flatMap((route) => reachable(route, isolation))
     .toSorted(byPrecedence);
-  const placed = ranked.map(({ place, match }) => ({ place, takesAll: Object.keys(match).length === 0 }));
-  for (const hostname of isolation.hostnames(placed)) {
-    for (const route of ranked.filter(({ place }) => place.hostname === hostname)) add(route, reader, draft);
-    isolation.close(hostname, placed, draft);
+  const routed = ranked.map(({ listenerMatch, match }) => ({
+    listenerMatch,
+    takesAll: Object.keys(match).length === 0,
+  }));
+  for (const hostname of isolation.hostnames(routed)) {
+    for (const route of ranked.filter(({ listenerMatch }) => listenerMatch.hostname === hostname))
+      add(route, reader, draft);
+    isolation.addNotFoundRoute(hostname, routed, draft);
   }
   for (const manifest of manifestsOfRoutes) noteUnread(manifest, advice, draft);
   gateways.noteUnread();
@@ -58,7 +69,7 @@ const advice: Readonly<Record<string, Advice>> = {
 
 interface Attached {
   readonly manifest: Manifest;
-  readonly sites: readonly Site[];
+  readonly attachments: readonly Attachment[];
   readonly routes: readonly RankedRoute[];
 }
 
@@ -66,30 +77,30 @@ function attach(manifest: Manifest, gateways: Gateways, draft: Draft): Attached 
   const where = titleOf(manifest);
   const { spec } = manifest;
   const hostnames = hostnamesOf(manifest, where, draft);
-  const sites = hostnames === undefined ? [] : sitesOf(manifest, hostnames, gateways, draft);
-  if (hostnames === undefined || sites.length === 0) {
+  const attachments = hostnames === undefined ? [] : attachmentsOf(manifest, hostnames, gateways, draft);
+  if (hostnames === undefined || attachments.length === 0) {
     spec.dismiss();
-    return { manifest, sites: [], routes: [] };
+    return { manifest, attachments: [], routes: [] };
   }
   const read = manifest.kind === "GRPCRoute" ? readGrpcMatch : readHttpMatch;
   const routes = spec.objects("rules").flatMap((rule) => {
     const target = schemeOfRedirect(rule);
-    const places = placesOf(sites, hostnames, target !== "");
+    const listenerMatches = listenerMatchesOf(attachments, hostnames, target !== "");
     return matchesOf(rule, read, where, draft).flatMap((found) =>
-      places.flatMap((place) => {
-        const host = intersection(place.host, found.host);
+      listenerMatches.flatMap((listenerMatch) => {
+        const host = intersection(listenerMatch.host, found.host);
         if (host === undefined) return [];
-        const changesScheme = target !== "" && place.scheme !== target;
-        return [{ ...found, manifest, rule, place: { ...place, host }, changesScheme }];
+        const changesScheme = target !== "" && listenerMatch.scheme !== target;
+        return [{ ...found, manifest, rule, listenerMatch: { ...listenerMatch, host }, changesScheme }];
       }),
     );
   });
-  return { manifest, sites, routes };
+  return { manifest, attachments, routes };
 }
 
 function reachable(route: RankedRoute, isolation: Isolation): RankedRoute[] {
-  const place = isolation.reachable(route.place);
-  return place === undefined ? [] : [{ ...route, place }];
+  const listenerMatch = isolation.reachable(route.listenerMatch);
+  return listenerMatch === undefined ? [] : [{ ...route, listenerMatch }];
 }
 
 function schemeOfRedirect(rule: SourceObject): string {
@@ -106,7 +117,7 @@ function schemeOfRedirect(rule: SourceObject): string {
  */
 function byPrecedence(a: RankedRoute, b: RankedRoute): number {
   return (
-    bySpecificity(a.place.host, b.place.host) ||
+    bySpecificity(a.listenerMatch.host, b.listenerMatch.host) ||
     Number(isGrpc(b)) - Number(isGrpc(a)) ||
     byRank(a.rank, b.rank) ||
     (hasAge(a) && hasAge(b) ? 0 : Number(b.changesScheme) - Number(a.changesScheme))
@@ -122,16 +133,16 @@ function byRank(a: readonly number[], b: readonly number[]): number {
 }
 
 function add(ranked: RankedRoute, reader: BackendReader, draft: Draft): void {
-  const { manifest, rule, place, match } = ranked;
-  const hasScheme = place.listeners !== undefined || place.scheme !== undefined;
+  const { manifest, rule, listenerMatch, match } = ranked;
+  const hasScheme = listenerMatch.listeners !== undefined || listenerMatch.scheme !== undefined;
   if (isGrpc(ranked)) serveGrpc(ranked, draft);
-  addRoute({ manifest, rule, match: { ...placeMatch(place), ...match }, hasScheme }, reader, draft);
+  addRoute({ manifest, rule, match: { ...asMatch(listenerMatch), ...match }, hasScheme }, reader, draft);
 }
 
 /** Clients of gRPC speak HTTP/2. Without TLS a listener has to be told so. */
-function serveGrpc({ manifest, place }: RankedRoute, draft: Draft): void {
-  for (const listener of place.listeners ?? []) draft.serveH2c(listener);
-  if (place.listeners !== undefined) return;
+function serveGrpc({ manifest, listenerMatch }: RankedRoute, draft: Draft): void {
+  for (const listener of listenerMatch.listeners ?? []) draft.serveH2c(listener);
+  if (listenerMatch.listeners !== undefined) return;
   draft.note(titleOf(manifest), "clients that speak gRPC without TLS need `h2c: true` on their listener");
 }
 
@@ -141,7 +152,7 @@ function noteSharedHosts(attached: readonly Attached[], draft: Draft): void {
     new Set(
       attached
         .filter(({ manifest }) => manifest.kind === kind)
-        .flatMap(({ routes }) => routes.map(({ place }) => place.host)),
+        .flatMap(({ routes }) => routes.map(({ listenerMatch }) => listenerMatch.host)),
     );
   const ofHttp = hostsOf("HTTPRoute");
   for (const host of hostsOf("GRPCRoute")) {

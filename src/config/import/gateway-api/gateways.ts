@@ -1,9 +1,9 @@
-import { certificateOf, type Draft, type DraftCertificate } from "../draft.ts";
+import { certificateOf, type Draft, type DraftCertificate, lossOf } from "../draft.ts";
+import type { Hostname } from "../hostnames.ts";
 import { byAge, type Manifest, titleOf } from "../manifests.ts";
 import { type Advice, noteUnread } from "../notes.ts";
 import type { SourceObject } from "../source-object.ts";
 import { clientCertificates } from "./client-certificates.ts";
-import type { Hostname } from "./hostnames.ts";
 import { type Answer, NamespaceRules } from "./namespace-rules.ts";
 
 export type Scheme = "http" | "https";
@@ -125,11 +125,12 @@ export class Gateways {
     }
     const name =
       scheme === "http"
-        ? this.#draft.listener(free)
+        ? this.#draft.listener(free, undefined, {}, titleOf(listener.owner))
         : this.#draft.listener(
             free,
             this.#certificatesOf(listener),
             clientCertificates([listener, ...this.besides(listener)], this.#draft),
+            titleOf(listener.owner),
           );
     this.#ports.add(free);
     this.#names.set(key, name);
@@ -210,7 +211,7 @@ export class Gateways {
     const what = passes
       ? `${listener.path} passed TLS through to the backends, which encrypted all the way: no equivalent`
       : `${listener.path} has the protocol ${protocol}, which Perch does not serve: left out`;
-    this.#draft.leftOut(titleOf(owner), what, passes);
+    this.#draft.leftOut(titleOf(owner), what, lossOf(passes));
   }
 
   /** Of listeners that a request cannot tell apart, the first is used: that of the Gateway, or the older ListenerSet. */

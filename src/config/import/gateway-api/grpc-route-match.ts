@@ -1,7 +1,7 @@
-import { compilePattern } from "../../pattern.ts";
 import { isYamlMap, type YamlMap, type YamlValue } from "../draft.ts";
+import { re2Problem } from "../re2-problem.ts";
 import type { SourceObject } from "../source-object.ts";
-import { type MatchProblem, notRe2, type RuleMatch, readHeaders } from "./http-route-match.ts";
+import { type MatchProblem, type RuleMatch, readHeaders } from "./http-route-match.ts";
 
 /** Tests of headers with the content type that every call has (gRPC over HTTP/2); other requests are no calls. */
 function ofCalls(tests: YamlValue | undefined): YamlMap {
@@ -40,9 +40,9 @@ function pathOf(type: string, service: string, method: string): { readonly match
     return { match: { path: { regex: `^/[^/]+/${method}$` } } };
   }
   if (type !== "RegularExpression") return { problem: `a method of the type ${type} has no equivalent` };
-  for (const pattern of [service, method]) {
-    const compiled = compilePattern(pattern === "" ? "x" : pattern);
-    if ("problem" in compiled) return notRe2(pattern, compiled.problem);
+  for (const pattern of [service, method].filter((one) => one !== "")) {
+    const problem = re2Problem(pattern);
+    if (problem !== undefined) return { problem };
   }
   const part = (pattern: string) => (pattern === "" ? "[^/]+" : `(?:${pattern})`);
   return { match: { path: { regex: `^/${part(service)}/${part(method)}$` } } };

@@ -2,7 +2,7 @@ import { urlPath } from "../../scalars.ts";
 import { hostAndPort } from "../../sections/rewrite.ts";
 import { accepts } from "../accepts.ts";
 import { corsOf } from "../cors.ts";
-import { type Draft, isYamlMap, type YamlMap, type YamlValue } from "../draft.ts";
+import { type Draft, isYamlMap, lossOf, type YamlMap, type YamlValue } from "../draft.ts";
 import { headerEdits } from "../header-edits.ts";
 import { redirectOf, statusIn } from "../redirects.ts";
 import type { SourceObject } from "../source-object.ts";
@@ -52,7 +52,7 @@ export function filterSettings(
       Object.assign(settings, filterCors(filter.object("cors"), where, draft));
     } else {
       filter.dismiss();
-      draft.note(where, `the filter ${type}: no equivalent`, mayProtect(type));
+      draft.note(where, `the filter ${type}: no equivalent`, lossOf(mayProtect(type)));
     }
   }
   return { settings: { ...settings, ...(Object.keys(rewrite).length === 0 ? {} : { rewrite }) }, mirror };
@@ -80,7 +80,7 @@ export function headerModifiers(filters: readonly SourceObject[], where: string,
     const type = filter.text("type");
     if (type !== "RequestHeaderModifier" && type !== "ResponseHeaderModifier") {
       filter.dismiss();
-      draft.note(where, `${filter.path}: a version has no equivalent of the filter ${type}`, mayProtect(type));
+      draft.note(where, `${filter.path}: a version has no equivalent of the filter ${type}`, lossOf(mayProtect(type)));
       continue;
     }
     const { edits, host } = modifierEdits(filter, type, where, draft);

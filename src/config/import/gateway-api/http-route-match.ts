@@ -1,9 +1,9 @@
-import { compilePattern } from "../../pattern.ts";
 import { headerName, hostText, queryName, urlPath } from "../../scalars.ts";
 import { accepts } from "../accepts.ts";
 import type { Draft, YamlMap, YamlValue } from "../draft.ts";
+import type { Hostname } from "../hostnames.ts";
+import { re2Problem } from "../re2-problem.ts";
 import { SourceObject } from "../source-object.ts";
-import type { Hostname } from "./hostnames.ts";
 
 /** One match of a rule. */
 export interface RuleMatch {
@@ -109,8 +109,8 @@ function exactHost(test: SourceObject): Hostname | undefined {
 
 function pathMatch(type: string, value: string): { readonly match: YamlMap } | MatchProblem {
   if (type === "RegularExpression") {
-    const compiled = compilePattern(value);
-    if ("problem" in compiled) return notRe2(value, compiled.problem);
+    const problem = re2Problem(value);
+    if (problem !== undefined) return { problem };
     // Implementation-specific in Gateway API; Envoy and NGINX match the whole path.
     return { match: { path: { regex: `^(?:${value})$` } } };
   }
@@ -138,13 +138,9 @@ function readTests(
       continue;
     }
     if (type !== "RegularExpression") return { problem: `${test.path} is of type ${type}, which has no equivalent` };
-    const compiled = compilePattern(value);
-    if ("problem" in compiled) return notRe2(value, compiled.problem);
+    const problem = re2Problem(value);
+    if (problem !== undefined) return { problem };
     tests[name] = { regex: `^(?:${value})$` };
   }
   return { tests };
-}
-
-export function notRe2(pattern: string, problem: string): MatchProblem {
-  return { problem: `the pattern ${pattern} is not valid RE2 syntax (${problem})` };
 }

@@ -1,13 +1,13 @@
 import type { Draft } from "../draft.ts";
 import { errorRoute } from "../error-routes.ts";
+import { bySpecificity, covers, type Hostname, intersection } from "../hostnames.ts";
 import { titleOf } from "../manifests.ts";
-import { type Place, placeMatch, type Site } from "./attachments.ts";
+import { type Attachment, asMatch, type ListenerMatch } from "./attachments.ts";
 import type { GatewayListener, Gateways } from "./gateways.ts";
-import { bySpecificity, covers, type Hostname, intersection } from "./hostnames.ts";
 
-interface Placed {
-  readonly place: Place;
-  /** Whether it matches all requests of its place. */
+interface RoutedMatch {
+  readonly listenerMatch: ListenerMatch;
+  /** Whether it matches all requests to its host there. */
   readonly takesAll: boolean;
 }
 
@@ -20,57 +20,62 @@ export class Isolation {
   /** The listeners that share a port with one that has routes, with the names of Perch's listeners. */
   readonly #listeners = new Map<GatewayListener, string>();
 
-  constructor(sites: readonly Site[], gateways: Gateways) {
-    for (const { source } of sites) {
+  constructor(attachments: readonly Attachment[], gateways: Gateways) {
+    for (const { source } of attachments) {
       if (source === undefined) continue;
       for (const one of [source, ...gateways.besides(source)]) this.#listeners.set(one, gateways.nameOf(one));
     }
   }
 
-  /** The place without listeners whose requests to its host are all of a more specific listener; undefined if no listener is left. */
-  reachable(place: Place): Place | undefined {
-    if (place.listeners === undefined) return place;
-    const listeners = place.listeners.filter((name) => !this.#isHidden(place, name));
-    return listeners.length === 0 ? undefined : { ...place, listeners };
+  /** The match without listeners whose requests to its host are all of a more specific listener; undefined if no listener is left. */
+  reachable(listenerMatch: ListenerMatch): ListenerMatch | undefined {
+    if (listenerMatch.listeners === undefined) return listenerMatch;
+    const listeners = listenerMatch.listeners.filter((name) => !this.#isHidden(listenerMatch, name));
+    return listeners.length === 0 ? undefined : { ...listenerMatch, listeners };
   }
 
-  #isHidden({ hostname, host }: Place, listener: string): boolean {
+  #isHidden({ hostname, host }: ListenerMatch, listener: string): boolean {
     return [...this.#listeners].some(
       ([{ hostname: own }, name]) =>
         name === listener && own !== hostname && covers(hostname, own) && covers(own, host),
     );
   }
 
-  /** The hostnames of listeners and of these places, the most specific first. */
-  hostnames(placed: readonly Placed[]): readonly Hostname[] {
+  /** The hostnames of listeners and of these matches, the most specific first. */
+  hostnames(routed: readonly RoutedMatch[]): readonly Hostname[] {
     const all = [...this.#listeners.keys()].map(({ hostname }) => hostname);
-    return [...new Set([...all, ...placed.map(({ place }) => place.hostname)])].toSorted(bySpecificity);
+    return [...new Set([...all, ...routed.map(({ listenerMatch }) => listenerMatch.hostname)])].toSorted(bySpecificity);
   }
 
   /** Adds the routes that reply 404 for this hostname. */
-  close(hostname: Hostname, placed: readonly Placed[], draft: Draft): void {
+  addNotFoundRoute(hostname: Hostname, routed: readonly RoutedMatch[], draft: Draft): void {
     const open = [...this.#listeners].filter(
-      ([{ hostname: own }, name]) => own === hostname && isOpen(hostname, name, placed),
+      ([{ hostname: own }, name]) => own === hostname && isOpen(hostname, name, routed),
     );
     const [first] = open;
     if (first === undefined) return;
     const listeners = [...new Set(open.map(([, name]) => name))];
-    const match = placeMatch({ hostname, host: hostname, listeners, scheme: undefined });
+    const match = asMatch({ hostname, host: hostname, listeners, scheme: undefined });
     const [{ owner, section }] = first;
-    const comment = `${titleOf(owner)}: its listener ${section} has no route for these requests`;
-    draft.routes.push(errorRoute(draft.name("route", `${section}-404`), match, 404, comment, draft));
+    const source = titleOf(owner);
+    const comment = `${source}: its listener ${section} has no route for these requests`;
+    const name = draft.name("route", `${section}-404`);
+    draft.routes.push(errorRoute({ name, match, comment, sources: [source] }, 404, draft));
   }
 }
 
 /** Whether requests that no route of the hostname matches would reach routes of a less specific one. */
-function isOpen(hostname: Hostname, listener: string, placed: readonly Placed[]): boolean {
-  const here = placed.filter(({ place }) => place.listeners === undefined || place.listeners.includes(listener));
-  const isClosed = ({ place, takesAll }: Placed) => takesAll && place.hostname === hostname && place.host === hostname;
+function isOpen(hostname: Hostname, listener: string, routed: readonly RoutedMatch[]): boolean {
+  const here = routed.filter(
+    ({ listenerMatch }) => listenerMatch.listeners === undefined || listenerMatch.listeners.includes(listener),
+  );
+  const isClosed = ({ listenerMatch, takesAll }: RoutedMatch) =>
+    takesAll && listenerMatch.hostname === hostname && listenerMatch.host === hostname;
   if (here.some(isClosed)) return false;
   return here.some(
-    ({ place }) =>
-      place.hostname !== hostname &&
-      covers(place.hostname, hostname) &&
-      intersection(place.host, hostname) !== undefined,
+    ({ listenerMatch }) =>
+      listenerMatch.hostname !== hostname &&
+      covers(listenerMatch.hostname, hostname) &&
+      intersection(listenerMatch.host, hostname) !== undefined,
   );
 }

@@ -1,10 +1,8 @@
 import { type Draft, pinName, type YamlMap } from "../draft.ts";
-import { durationIn } from "../durations.ts";
+import { durationIn, timeLimitIn } from "../durations.ts";
 import { perRequestWeights } from "../notes.ts";
+import { longestTimeout, maxRetryAttempts } from "../perch-limits.ts";
 import type { SourceObject } from "../source-object.ts";
-
-/** The longest time limit of Perch; what Gateway API calls no limit. */
-const noLimit = "24d";
 
 /**
  * `timeouts` of a route. `request` limits the whole request with its retries; `backendRequest` one attempt, which Perch
@@ -12,8 +10,8 @@ const noLimit = "24d";
  */
 export function routeTimeouts(rule: SourceObject): YamlMap {
   const written = rule.object("timeouts");
-  const total = written.take("request", durationIn) ?? "";
-  const responseHeaders = written.take("backendRequest", durationIn) ?? "";
+  const total = written.take("request", timeLimitIn) ?? "";
+  const responseHeaders = written.take("backendRequest", timeLimitIn) ?? "";
   const found = { ...(total === "" ? {} : { total }), ...(responseHeaders === "" ? {} : { responseHeaders }) };
   return Object.keys(found).length === 0 ? {} : { timeouts: found };
 }
@@ -26,14 +24,13 @@ export function serviceTimeouts(rule: SourceObject, draft: Draft): YamlMap {
   if (!rule.has("timeouts")) {
     draft.note(
       "rules without timeouts",
-      `the gateway decided how long a response may take: most have no limit, some 15 or 60 s. Written as no limit (${noLimit}); set \`timeouts\` of the services to what it was`,
+      `the gateway decided how long a response may take: most have no limit, some 15 or 60 s. Written as no limit (${longestTimeout}); set \`timeouts\` of the services to what it was`,
     );
   }
-  return { timeouts: { connect: "10s", responseHeaders: noLimit, idle: noLimit } };
+  return { timeouts: { connect: "10s", responseHeaders: longestTimeout, idle: longestTimeout } };
 }
 
 const retried: readonly number[] = [500, 502, 503, 504];
-const maxAttempts = 10;
 
 /** GEP-1731. Failed connections are always retried, as it recommends. */
 export function retries(rule: SourceObject, where: string, draft: Draft): YamlMap {
@@ -45,14 +42,14 @@ export function retries(rule: SourceObject, where: string, draft: Draft): YamlMa
   if (others.length > 0) {
     draft.note(where, `${retry.path}.codes: ${others.join(", ")} cannot be retried, only ${retried.join(", ")}`);
   }
-  if (attempts !== undefined && attempts > maxAttempts) {
-    draft.note(where, `${retry.path}.attempts: the maximum is ${maxAttempts}`);
+  if (attempts !== undefined && attempts > maxRetryAttempts) {
+    draft.note(where, `${retry.path}.attempts: the maximum is ${maxRetryAttempts}`);
   }
   const on = codes.map(Number).filter((code) => retried.includes(code));
   if (on.length > 0) draft.note(where, `${retry.path}: statuses are retried for idempotent methods only`);
   return {
     retries: {
-      ...(attempts === undefined ? {} : { attempts: Math.min(Math.max(0, Math.floor(attempts)), maxAttempts) }),
+      ...(attempts === undefined ? {} : { attempts: Math.min(Math.max(0, Math.floor(attempts)), maxRetryAttempts) }),
       on: on.length === 0 ? ["connect-failure", "reset-before-response"] : on,
     },
   };

@@ -1,4 +1,4 @@
-import type { Draft, YamlMap, YamlValue } from "../draft.ts";
+import type { Draft, DraftRoute, YamlMap, YamlValue } from "../draft.ts";
 import { errorRoute } from "../error-routes.ts";
 import { type Manifest, titleOf } from "../manifests.ts";
 import { redirectedMatch } from "../redirects.ts";
@@ -23,7 +23,14 @@ export function addRoute(matched: MatchedRule, reader: BackendReader, draft: Dra
   const where = titleOf(manifest);
   const refs = rule.objects("backendRefs");
   const filters = filterSettings([...rule.objects("filters"), ...routeFilters(refs)], match["path"], where, draft);
-  const name = draft.name("route", rule.text("name") || manifest.name);
+  const originalName = rule.text("name");
+  const route = {
+    name: draft.name("route", originalName || manifest.name),
+    match,
+    comment: where,
+    sources: [where],
+    ...(originalName === "" ? {} : { originalName }),
+  };
   if ("problem" in filters) {
     draft.leftOut(where, `${filters.problem}, so the rule is left out; later routes match its requests`);
     rule.dismiss();
@@ -31,7 +38,7 @@ export function addRoute(matched: MatchedRule, reader: BackendReader, draft: Dra
   }
   const { redirect } = filters.settings;
   if (redirect !== undefined) {
-    addRedirect(matched, name, redirect, filters.settings, draft);
+    addRedirect(route, matched.hasScheme, redirect, filters.settings, draft);
     return;
   }
   const backends = reader.read(refs, manifest);
@@ -43,9 +50,7 @@ export function addRoute(matched: MatchedRule, reader: BackendReader, draft: Dra
     const unserved = unservedBy(backends, matched, reader, draft);
     rule.dismiss();
     draft.routes.push(
-      unserved === undefined
-        ? errorRoute(name, match, status, where, draft)
-        : { name, match, ...unserved, settings: abort, comment: where },
+      unserved === undefined ? errorRoute(route, status, draft) : { ...route, ...unserved, settings: abort },
     );
     return;
   }
@@ -57,7 +62,7 @@ export function addRoute(matched: MatchedRule, reader: BackendReader, draft: Dra
   }
   const served = serviceOf(rule, manifest, backends, filters.mirror, reader, draft);
   const settings = { ...filters.settings, ...routeTimeouts(rule), ...fault };
-  draft.routes.push({ name, match, ...served, settings, comment: where });
+  draft.routes.push({ ...route, ...served, settings });
 }
 
 /** The Service of a backend without weight is named all the same: with one it serves the route again. */
@@ -73,24 +78,22 @@ function unservedBy(
 }
 
 function addRedirect(
-  { manifest, match, hasScheme }: MatchedRule,
-  name: string,
+  route: Pick<DraftRoute, "name" | "match" | "comment">,
+  hasScheme: boolean,
   redirect: YamlValue,
   settings: YamlMap,
   draft: Draft,
 ): void {
-  const comment = titleOf(manifest);
   for (const key of Object.keys(settings).filter((one) => one !== "redirect" && one !== "cors")) {
-    draft.note(comment, `${key} beside a redirect: Perch's redirects have no such settings, left out`);
+    draft.note(route.comment, `${key} beside a redirect: Perch's redirects have no such settings, left out`);
   }
   const { cors } = settings;
   draft.routes.push({
-    name,
-    match: hasScheme ? match : redirectedMatch(match, redirect),
+    ...route,
+    match: hasScheme ? route.match : redirectedMatch(route.match, redirect),
     service: undefined,
     release: undefined,
     settings: { redirect, ...(cors === undefined ? {} : { cors }) },
-    comment,
   });
 }
 
@@ -133,7 +136,7 @@ function keptOnPod(
   };
   const settings = { balance: "hash", ...wanted.settings };
   const [backend] = backends;
-  const pods = backend !== undefined && backends.length === 1 ? reader.podsOf(backend) : undefined;
+  const pods = backend !== undefined && backends.length === 1 ? reader.podsOf(backend, wanted.comment) : undefined;
   if (pods !== undefined) {
     const service = draft.service(wanted.service, [{ name: "stable", endpoints: [pods] }], settings);
     return { service, release: draft.release(wanted.release, { sticky }, wanted.comment, service) };

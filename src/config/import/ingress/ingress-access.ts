@@ -1,5 +1,5 @@
 import { parseAddressRange } from "../../../decide/ip-address.ts";
-import type { Draft, YamlMap } from "../draft.ts";
+import { type Draft, lossOf, type YamlMap } from "../draft.ts";
 import { type Manifest, titleOf } from "../manifests.ts";
 import type { ControllerConfig } from "./controller-config.ts";
 import type { IngressServer } from "./ingress-locations.ts";
@@ -55,7 +55,7 @@ function rangesIn(name: string, text: string, where: string, draft: Draft): read
   const ranges = written.filter((one) => parseAddressRange(one) !== undefined);
   const unknown = written.filter((one) => !ranges.includes(one));
   if (unknown.length > 0) {
-    draft.note(where, `${name}: ${unknown.join(", ")} is not an address: left out`, name.startsWith("deny"));
+    draft.note(where, `${name}: ${unknown.join(", ")} is not an address: left out`, lossOf(name.startsWith("deny")));
   }
   return ranges;
 }

@@ -1,4 +1,4 @@
-import type { Draft } from "../draft.ts";
+import { type Draft, lossOf } from "../draft.ts";
 import { type Manifest, titleOf } from "../manifests.ts";
 
 const prefix = "nginx.ingress.kubernetes.io/";
@@ -45,7 +45,7 @@ export function noteOtherAnnotations(ingress: Manifest, isCanary: boolean, draft
   const unread = ingress.annotations.unread().filter((name) => !isOff(ingress, name));
   for (const name of unread.filter((one) => one.startsWith(prefix)).map((one) => one.slice(prefix.length))) {
     if (isCanary) draft.note(titleOf(ingress), `${name}: ${onCanary(name)}`);
-    else draft.note(titleOf(ingress), `${name}: ${onMain(name, ingress)}`, isLost(name, ingress));
+    else draft.note(titleOf(ingress), `${name}: ${onMain(name, ingress)}`, lossOf(isLost(name, ingress)));
   }
   const others = unread.filter((name) => !name.startsWith(prefix) && !irrelevant.test(name));
   const protecting = isCanary ? [] : others.filter((name) => protectsByAnotherPrefix(name, ingress));

@@ -1,8 +1,8 @@
-import { compilePattern } from "../../pattern.ts";
 import { cookieName, headerName } from "../../scalars.ts";
 import { accepts } from "../accepts.ts";
 import type { Draft, YamlMap, YamlValue } from "../draft.ts";
 import { type Manifest, titleOf } from "../manifests.ts";
+import { re2Problem } from "../re2-problem.ts";
 import { stickyOf } from "./ingress-affinity.ts";
 import { annotation, takeAnnotation } from "./ingress-annotations.ts";
 
@@ -44,12 +44,9 @@ function headerRules(canary: Manifest, draft: Draft): YamlValue[] {
     return [rule("canary-by-header-value", { equals: value }, "canary")];
   }
   if (pattern === "") return [rule("canary-by-header", "always", "canary"), rule("not-by-header", "never", "stable")];
-  const compiled = compilePattern(pattern);
-  if (!("problem" in compiled)) return [rule("canary-by-header-pattern", { regex: pattern }, "canary")];
-  draft.note(
-    titleOf(canary),
-    `the pattern ${pattern} in canary-by-header-pattern is not valid RE2 syntax (${compiled.problem}): no rule was created`,
-  );
+  const problem = re2Problem(pattern);
+  if (problem === undefined) return [rule("canary-by-header-pattern", { regex: pattern }, "canary")];
+  draft.note(titleOf(canary), `canary-by-header-pattern: ${problem}: no rule was created`);
   return [];
 }
 

@@ -82,7 +82,7 @@ export function nginxIngresses(
     }
     const its = ingress.annotations.keys().filter((key) => others.some(({ annotations }) => annotations.test(key)));
     const listed = its.length === 0 ? "" : `; its annotations: ${its.join(", ")}`;
-    draft.leftOut(where, `left out: it is for ${other}, and not for ingress-nginx${listed}`, true);
+    draft.leftOut(where, `left out: it is for ${other}, and not for ingress-nginx${listed}`, "protection");
     return false;
   });
   return ofOneController(ofNginx, classNameOf, controllers, draft);
@@ -108,7 +108,7 @@ function ofOneController(
     const why = `it is for the controller ${controller}, other Ingresses are for ${String(first)}`;
     const advice =
       "each has an address of its own, and one may be internal: import the Ingresses of each by themselves";
-    draft.leftOut(titleOf(ingress), `left out: ${why}; ${advice}`, true);
+    draft.leftOut(titleOf(ingress), `left out: ${why}; ${advice}`, "protection");
     return false;
   });
   const names = [...new Set(kept.map(classNameOf))].filter((name) => name !== "");

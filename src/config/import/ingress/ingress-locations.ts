@@ -1,7 +1,7 @@
 import { compilePattern } from "../../pattern.ts";
 import { hostPattern, urlPath } from "../../scalars.ts";
 import { accepts } from "../accepts.ts";
-import type { Draft, YamlMap } from "../draft.ts";
+import { type Draft, lossOf, type YamlMap } from "../draft.ts";
 import { escaped } from "../escaped.ts";
 import { type Manifest, titleOf } from "../manifests.ts";
 import { SourceObject } from "../source-object.ts";
@@ -19,7 +19,7 @@ export interface IngressLocation {
   readonly serviceName: string;
   readonly port: SourceObject;
   /** What a canary shares with its main Ingress: the path type counts (controller.go: `mergeAlternativeBackends`). */
-  readonly place: string;
+  readonly key: string;
 }
 
 /** What nginx calls a server: a host with its other names and its locations, in the order in which they match. */
@@ -63,8 +63,8 @@ export function rulesOf(ingress: Manifest, draft: Draft): IngressRules {
     hosts.push(host);
     for (const path of rule.object("http").objects("paths")) {
       const pathType = path.text("pathType") === "Exact" ? "Exact" : "Prefix";
-      const place = { host, path: path.text("path") || "/", pathType } as const;
-      locations.push(...locationOf(ingress, path.object("backend"), place, draft));
+      const at = { host, path: path.text("path") || "/", pathType } as const;
+      locations.push(...locationOf(ingress, path.object("backend"), at, draft));
     }
   }
   const written = spec.has("defaultBackend") ? "defaultBackend" : "backend";
@@ -73,24 +73,24 @@ export function rulesOf(ingress: Manifest, draft: Draft): IngressRules {
   return { ingress, hosts, locations, defaultBackend };
 }
 
-type Place = Pick<IngressLocation, "host" | "path" | "pathType">;
+type LocationPath = Pick<IngressLocation, "host" | "path" | "pathType">;
 
-function placeOf({ host, path, pathType }: Place): string {
+function keyOf({ host, path, pathType }: LocationPath): string {
   return `${host} ${pathType} ${path}`;
 }
 
-function locationOf(ingress: Manifest, backend: SourceObject, place: Place, draft: Draft): IngressLocation[] {
+function locationOf(ingress: Manifest, backend: SourceObject, at: LocationPath, draft: Draft): IngressLocation[] {
   const service = backend.object("service");
   const serviceName = service.text("name") || backend.text("serviceName");
   const port = service.has("port") ? service.object("port") : olderPort(backend);
   port.dismiss();
   if (serviceName === "") {
     backend.dismiss();
-    draft.leftOut(titleOf(ingress), `${place.host}${place.path} has a backend that is not a Service: left out`);
+    draft.leftOut(titleOf(ingress), `${at.host}${at.path} has a backend that is not a Service: left out`);
     return [];
   }
-  const kind = place.pathType === "Exact" ? "exact" : "prefix";
-  return [{ ingress, ...place, kind, serviceName, port, place: placeOf(place) }];
+  const kind = at.pathType === "Exact" ? "exact" : "prefix";
+  return [{ ingress, ...at, kind, serviceName, port, key: keyOf(at) }];
 }
 
 /** A number or a name, in the form of today. */
@@ -103,7 +103,7 @@ interface UnorderedServer {
   readonly host: string;
   /** For paths that no other location has. */
   readonly root: IngressLocation | undefined;
-  readonly places: Map<string, IngressLocation>;
+  readonly byKey: Map<string, IngressLocation>;
 }
 
 /**
@@ -117,9 +117,9 @@ export function serversOf(mains: readonly IngressRules[], draft: Draft): Ingress
     for (const location of locations) addLocation(location, servers, draft);
   }
   const taken = new Set(servers.keys());
-  const found = Array.from(servers.values(), ({ host, root, places }) => {
-    const hasRoot = root === undefined || places.has(root.place);
-    const all = hasRoot ? [...places.values()] : [...places.values(), root];
+  const found = Array.from(servers.values(), ({ host, root, byKey }) => {
+    const hasRoot = root === undefined || byKey.has(root.key);
+    const all = hasRoot ? [...byKey.values()] : [...byKey.values(), root];
     const typed = withPatterns(host, all, draft).toSorted(byPrecedence);
     const locations = typed.filter((location) => problemOf(location) === undefined);
     const refused = typed.flatMap((location) => refusedOf(location, locations, draft));
@@ -137,14 +137,14 @@ function addHosts(
   const isCatchAll = hosts.length === 0 && defaultBackend !== undefined && ingress.spec.objects("rules").length === 0;
   const anyHost = servers.get("");
   if (isCatchAll && anyHost?.root === undefined) {
-    servers.set("", { host: "", root: defaultBackend, places: anyHost?.places ?? new Map() });
+    servers.set("", { host: "", root: defaultBackend, byKey: anyHost?.byKey ?? new Map() });
     return;
   }
   const added = hosts.filter((host) => !servers.has(host));
   for (const host of added) {
-    const place = placeOf({ host, path: "/", pathType: "Prefix" });
-    const root = defaultBackend === undefined || host === "" ? undefined : { ...defaultBackend, host, place };
-    servers.set(host, { host, root, places: new Map() });
+    const key = keyOf({ host, path: "/", pathType: "Prefix" });
+    const root = defaultBackend === undefined || host === "" ? undefined : { ...defaultBackend, host, key };
+    servers.set(host, { host, root, byKey: new Map() });
   }
   if (defaultBackend === undefined || added.some((host) => host !== "")) return;
   const why = "another Ingress named its hosts first, or it has none: left out, as by ingress-nginx";
@@ -153,10 +153,10 @@ function addHosts(
 
 function addLocation(location: IngressLocation, servers: ReadonlyMap<string, UnorderedServer>, draft: Draft): void {
   const server = servers.get(location.host);
-  const { place } = location;
-  const isCatchAll = location.host === "" && server?.root?.place === place;
-  if (server?.places.has(place) === false && !isCatchAll) {
-    server.places.set(place, location);
+  const { key } = location;
+  const isCatchAll = location.host === "" && server?.root?.key === key;
+  if (server?.byKey.has(key) === false && !isCatchAll) {
+    server.byKey.set(key, location);
     return;
   }
   draft.leftOut(
@@ -217,8 +217,8 @@ function refusedOf(
   const start = kind === "regex" ? literalStart(path) : path;
   const next = usable.find((other) => byPrecedence(location, other) <= 0 && mayShare(start, other));
   const leftOut = (outcome: string): void => {
-    const isProtected = next !== undefined && hasProtection(ingress);
-    draft.leftOut(titleOf(ingress), `the path ${path} of ${host} ${problem}: left out${outcome}`, isProtected);
+    const loss = lossOf(next !== undefined && hasProtection(ingress));
+    draft.leftOut(titleOf(ingress), `the path ${path} of ${host} ${problem}: left out${outcome}`, loss);
   };
   if (kind !== "regex" || next === undefined) {
     leftOut(

@@ -1,7 +1,7 @@
 import { rateLimitSchema } from "../../sections/rate-limit.ts";
 import { problemWith } from "../accepts.ts";
 import type { Draft } from "../draft.ts";
-import { type Manifest, titleOf } from "../manifests.ts";
+import { type Manifest, olderFirst, titleOf } from "../manifests.ts";
 import { noteUnread } from "../notes.ts";
 import { asCatchAll } from "./catch-all.ts";
 import { ControllerConfig } from "./controller-config.ts";
@@ -30,6 +30,7 @@ const groups: ReadonlySet<string> = new Set(["networking.k8s.io", "extensions"])
 /** Imports Ingresses and their canary Ingresses with the semantics of ingress-nginx. */
 export function importIngresses(manifests: readonly Manifest[], draft: Draft): void {
   const all = manifests.filter(({ kind, group }) => kind === "Ingress" && groups.has(group));
+  // The older Ingress wins.
   const ingresses = nginxIngresses(all, manifests, draft)
     .toSorted(olderFirst)
     .map((ingress) => asCatchAll(ingress, draft));
@@ -74,19 +75,13 @@ export function importIngresses(manifests: readonly Manifest[], draft: Draft): v
   controller.noteTheRest(draft);
 }
 
-/** The older Ingress wins. Those without a time come last, in the order of the input. */
-function olderFirst(a: Manifest, b: Manifest): number {
-  const [one, other] = [a.createdAt || "9999", b.createdAt || "9999"];
-  return one < other ? -1 : one > other ? 1 : 0;
-}
-
 /** nginx counts the requests of a client to all paths of an Ingress together, Perch those of each route. */
 function noteSharedLimits(ingresses: ReadonlySet<Manifest>, draft: Draft): void {
   const counts = new Map<string, number>();
-  for (const { comment, settings } of draft.routes) {
+  for (const { sources = [], settings } of draft.routes) {
     // One that Perch does not accept is left out, with a note of its own.
     if (settings["rateLimit"] === undefined || problemWith(rateLimitSchema, settings["rateLimit"])) continue;
-    const [where = ""] = comment.split(", canary by ");
+    const [where = ""] = sources;
     counts.set(where, (counts.get(where) ?? 0) + 1);
   }
   for (const ingress of ingresses) {
@@ -108,9 +103,10 @@ function noteDeeperHosts(server: IngressServer, wider: WiderServers, draft: Draf
   draft.note(titleOf(first.ingress), `${hosts} get 404; ingress-nginx served them by an Ingress without a host`);
 }
 
-/** The locations of canary Ingresses, by place. */
+/** The locations of canary Ingresses. */
 class Canaries {
-  readonly #places = new Map<string, IngressLocation[]>();
+  /** By what they share with their main Ingresses. */
+  readonly #locations = new Map<string, IngressLocation[]>();
   /** Those whose annotations count. */
   readonly #chosen = new Set<Manifest>();
   readonly #draft: Draft;
@@ -122,15 +118,15 @@ class Canaries {
       ingress.spec.dismiss("tls");
       const { locations, defaultBackend } = rulesOf(ingress, draft);
       for (const location of defaultBackend === undefined ? locations : [...locations, defaultBackend]) {
-        const same = this.#places.get(location.place);
-        if (same === undefined) this.#places.set(location.place, [location]);
+        const same = this.#locations.get(location.key);
+        if (same === undefined) this.#locations.set(location.key, [location]);
         else same.push(location);
       }
     }
   }
 
   of(main: IngressLocation): IngressLocation | undefined {
-    const [first, ...more] = this.#places.get(main.place) ?? [];
+    const [first, ...more] = this.#locations.get(main.key) ?? [];
     for (const other of more) {
       this.#draft.leftOut(
         titleOf(other.ingress),
@@ -157,17 +153,17 @@ class Canaries {
   /** Names canaries without a main Ingress, and those that got requests of other paths as well. */
   noteUnused(servers: readonly IngressServer[], written: readonly IngressRules[]): void {
     const mains = servers.flatMap(({ locations }) => locations);
-    const places = new Set(mains.map(({ place }) => place));
-    const known = new Set(written.flatMap(({ locations }) => locations.map(({ place }) => place)));
-    const unused = [...this.#places.values()].flat().filter(({ place }) => !places.has(place));
-    for (const { ingress, host, path, pathType, place: key } of unused) {
-      const place = `${host}${path} with pathType ${pathType}`;
+    const keys = new Set(mains.map(({ key }) => key));
+    const known = new Set(written.flatMap(({ locations }) => locations.map(({ key }) => key)));
+    const unused = [...this.#locations.values()].flat().filter(({ key }) => !keys.has(key));
+    for (const { ingress, host, path, pathType, key } of unused) {
+      const described = `${host}${path} with pathType ${pathType}`;
       const why = known.has(key)
-        ? `${place} of the main Ingress is left out, and so is its canary`
-        : `no other Ingress has ${place}, so this canary had no effect: left out`;
+        ? `${described} of the main Ingress is left out, and so is its canary`
+        : `no other Ingress has ${described}, so this canary had no effect: left out`;
       this.#draft.leftOut(titleOf(ingress), why);
     }
-    for (const { ingress } of [...this.#places.values()].flat()) {
+    for (const { ingress } of [...this.#locations.values()].flat()) {
       if (!this.#chosen.has(ingress)) ingress.annotations.dismiss();
     }
     this.#noteShared(mains);
@@ -176,9 +172,9 @@ class Canaries {
   /** ingress-nginx adds a canary to a Service, and so to all paths of that Service (`mergeAlternativeBackend`). */
   #noteShared(mains: readonly IngressLocation[]): void {
     const alone = new Map<string, IngressLocation>();
-    for (const main of mains) if (!this.#places.has(main.place)) alone.set(backendOf(main), main);
+    for (const main of mains) if (!this.#locations.has(main.key)) alone.set(backendOf(main), main);
     for (const main of mains) {
-      const [canary] = this.#places.get(main.place) ?? [];
+      const [canary] = this.#locations.get(main.key) ?? [];
       const other = canary === undefined ? undefined : alone.get(backendOf(main));
       if (canary === undefined || other === undefined) continue;
       const what = `a canary applied to all paths of the Service ${main.serviceName}, as to ${other.host}${other.path}`;

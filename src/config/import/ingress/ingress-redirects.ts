@@ -54,17 +54,17 @@ function partsOf(url: string, { ingress, host: served, path: matched, kind }: In
   else if (kept !== "$request_uri" && query === undefined) {
     draft.note(titleOf(ingress), `the redirect to ${url} dropped the client's query; Perch keeps it`);
   }
-  const place = {
+  const target = {
     ...(scheme.startsWith("$") ? {} : { scheme: scheme.toLowerCase() }),
     ...(host.startsWith("$") ? {} : { host }),
     port: port === undefined ? undefined : Number(port),
   };
-  if (kept === undefined) return { ...place, path: path || "/" };
+  if (kept === undefined) return { ...target, path: path || "/" };
   const base = path.replace(/\/+$/, "");
-  if (base === "") return place;
-  if (kind === "prefix") return { ...place, prefix: `${base}${matched.replace(/\/+$/, "")}` };
+  if (base === "") return target;
+  if (kind === "prefix") return { ...target, prefix: `${base}${matched.replace(/\/+$/, "")}` };
   // Before the path of a pattern nothing can be put, except by a variable, which Perch has not.
-  return { ...place, path: kind === "exact" ? `${base}${matched}` : `${base}${kept}` };
+  return { ...target, path: kind === "exact" ? `${base}${matched}` : `${base}${kept}` };
 }
 
 /** Whether plain requests of the location are redirected to https. By default those of hosts with a certificate are. */

@@ -1,7 +1,8 @@
 import type { Draft, DraftRoute, DraftVersion, YamlMap, YamlValue } from "../draft.ts";
 import { errorRoute } from "../error-routes.ts";
 import { type Manifest, titleOf } from "../manifests.ts";
-import { mirrorOf, ServicePorts } from "../weighted-versions.ts";
+import { ServicePorts } from "../service-ports.ts";
+import { mirrorOf } from "../weighted-versions.ts";
 import type { ControllerConfig } from "./controller-config.ts";
 import { accessFault } from "./ingress-access.ts";
 import { affinityRelease, hasAffinity } from "./ingress-affinity.ts";
@@ -18,21 +19,17 @@ export class IngressRoutes {
   readonly #controller: ControllerConfig;
   readonly #ports: ServicePorts;
   readonly #configMaps: ReadonlyMap<string, Manifest>;
-  /** Whose addresses are those of its Pods, by namespace and name. */
-  readonly #headless: ReadonlyMap<string, Manifest>;
   /**
    * By main and canary Ingress. The paths of a pair share a release, so that a page and its API get the same version.
    */
   readonly #releases = new Map<string, string>();
 
   constructor(manifests: readonly Manifest[], controller: ControllerConfig, draft: Draft) {
-    const core = (wanted: string) => manifests.filter(({ kind, group }) => kind === wanted && group === "");
-    const headless = core("Service").filter(({ spec }) => spec.peek("clusterIP") === "None");
+    const configMaps = manifests.filter(({ kind, group }) => kind === "ConfigMap" && group === "");
     this.#draft = draft;
     this.#controller = controller;
     this.#ports = new ServicePorts(manifests, draft);
-    this.#configMaps = new Map(core("ConfigMap").map((map) => [`${map.namespace}/${map.name}`, map]));
-    this.#headless = new Map(headless.map((service) => [`${service.namespace}/${service.name}`, service]));
+    this.#configMaps = new Map(configMaps.map((map) => [`${map.namespace}/${map.name}`, map]));
   }
 
   addRedirect({ match, redirect }: RedirectRoute, { locations }: IngressServer): void {
@@ -40,23 +37,25 @@ export class IngressRoutes {
     if (first === undefined) return;
     const name = this.#draft.name("route", `${first.ingress.name}-redirect`);
     const comment = titleOf(first.ingress);
-    this.#draft.routes.push({ name, match, service: undefined, release: undefined, settings: { redirect }, comment });
+    const reply = { service: undefined, release: undefined, settings: { redirect } };
+    this.#draft.routes.push({ name, match, ...reply, comment, sources: [comment] });
   }
 
   /** A route that answers 404, for requests that would otherwise get to a later one. */
   addNotFound(match: YamlMap, comment: string): void {
     const name = this.#draft.name("route", "not-found");
-    this.#draft.routes.push(errorRoute(name, match, 404, `${comment}: not found`, this.#draft));
+    this.#draft.routes.push(errorRoute({ name, match, comment: `${comment}: not found` }, 404, this.#draft));
   }
 
   add(main: IngressLocation, server: IngressServer, canary: IngressLocation | undefined, isCertified: boolean): void {
     const { ingress } = main;
-    const comment = `${titleOf(ingress)}${canary === undefined ? "" : `, canary by ${titleOf(canary.ingress)}`}`;
+    const sources = [ingress, ...(canary === undefined ? [] : [canary.ingress])].map(titleOf);
+    const comment = sources.join(", canary by ");
     const route = onlyRedirects(ingress)
       ? this.#redirected(main, server)
       : this.#forwarded({ ...main, server, isCertified }, canary);
     if (route === undefined) this.addNotFound(matchOf(server, main), titleOf(ingress));
-    else this.#draft.routes.push({ name: this.#draft.name("route", ingress.name), ...route, comment });
+    else this.#draft.routes.push({ name: this.#draft.name("route", ingress.name), ...route, comment, sources });
   }
 
   #redirected(main: IngressLocation, server: IngressServer): Omit<DraftRoute, "name" | "comment"> | undefined {
@@ -89,12 +88,8 @@ export class IngressRoutes {
   /** The scheme comes from the main Ingress: ingress-nginx ignores other annotations of canaries. */
   #endpointOf({ ingress, serviceName, port }: IngressLocation, main: Manifest): YamlValue {
     const scheme = schemeOf(main, this.#draft);
-    const headless = this.#headless.get(`${ingress.namespace}/${serviceName}`);
-    const podPort = headless === undefined ? undefined : podPortOf(headless, port.peek("number"), port.peek("name"));
-    if (podPort !== undefined) {
-      const dns = `${serviceName}.${ingress.namespace}`;
-      return { dns, port: podPort, ...(scheme === "http" ? {} : { scheme }) };
-    }
+    const pods = this.#ports.pods(ingress.namespace, serviceName, port, titleOf(ingress));
+    if (pods !== undefined) return { ...pods, ...(scheme === "http" ? {} : { scheme }) };
     return this.#ports.origin(scheme, ingress.namespace, serviceName, port, titleOf(ingress));
   }
 
@@ -108,14 +103,6 @@ export class IngressRoutes {
     this.#releases.set(pair, name);
     return name;
   }
-}
-
-/** The port of the Pods behind a port of a headless Service, which forwards nothing; undefined if it has a name. */
-function podPortOf(service: Manifest, number: unknown, name: unknown): number | undefined {
-  const ports = service.spec.objects("ports");
-  const port = ports.find((one) => one.peek("port") === number || (name !== undefined && one.peek("name") === name));
-  const target = port?.peek("targetPort") ?? port?.peek("port");
-  return typeof target === "number" ? target : undefined;
 }
 
 /** The release with a version that gets copies only. */

@@ -1,5 +1,6 @@
-import { type Draft, resourceNameOf, type YamlMap, type YamlValue } from "../draft.ts";
+import { certificateOf, type Draft, type YamlMap, type YamlValue } from "../draft.ts";
 import { type Manifest, titleOf } from "../manifests.ts";
+import { maxRetryAttempts, maxTimeoutMs } from "../perch-limits.ts";
 import type { ControllerConfig } from "./controller-config.ts";
 import { hasAffinity } from "./ingress-affinity.ts";
 import { dismissAnnotations, positive, takeAnnotation } from "./ingress-annotations.ts";
@@ -15,9 +16,6 @@ export function serviceSettings(ingress: Manifest, controller: ControllerConfig,
     ...retries(ingress, controller, draft),
   };
 }
-
-/** The keys of the Secret that `proxy-ssl-secret` names, as files that the Pod mounts. */
-const secretFolder = "/etc/perch/tls";
 
 /** nginx verifies certificates only with proxy-ssl-verify and a Secret, without which it ignores `proxy-ssl-…`. */
 function upstreamTls(ingress: Manifest, draft: Draft): YamlMap {
@@ -35,15 +33,16 @@ function upstreamTls(ingress: Manifest, draft: Draft): YamlMap {
   );
   // Perch always sends the name. The depth of a chain is not limited.
   dismissAnnotations(ingress, "proxy-ssl-server-name", "proxy-ssl-verify-depth");
-  const folder = `${secretFolder}/${resourceNameOf(secret.replace("/", "-"))}`;
+  const [namespace = "", name = ""] = secret.split("/");
+  const { folder, caFile, certFile, keyFile } = certificateOf(namespace, name);
   draft.note(
     where,
     `proxy-ssl-secret: mount the Secret ${secret} at ${folder}; without tls.crt in it, remove cert and key`,
   );
   return {
-    ...(isVerified ? { ca: `${folder}/ca.crt` } : {}),
-    cert: `${folder}/tls.crt`,
-    key: `${folder}/tls.key`,
+    ...(isVerified ? { ca: caFile } : {}),
+    cert: certFile,
+    key: keyFile,
     ...(serverName === undefined ? {} : { serverName }),
     insecureSkipVerify: !isVerified,
   };
@@ -70,13 +69,12 @@ function protocolOf(text: string): { readonly scheme: "http" | "https"; readonly
 }
 
 /** In seconds, as in nginx. */
-const longestTimeout = 24 * 86_400;
 const defaultTimeouts = { connect: 5, read: 60, send: 60 };
 
 function timeouts(ingress: Manifest, controller: ControllerConfig): YamlMap {
   const seconds = (name: string) => {
     const found = controller.of(ingress, name, (text) => positive(text.replace(/s$/, "")));
-    return found === undefined ? undefined : Math.min(found, longestTimeout);
+    return found === undefined ? undefined : Math.min(found, maxTimeoutMs / 1_000);
   };
   const connect = seconds("proxy-connect-timeout") ?? defaultTimeouts.connect;
   const read = seconds("proxy-read-timeout") ?? defaultTimeouts.read;
@@ -99,7 +97,6 @@ function balance(ingress: Manifest, controller: ControllerConfig, draft: Draft):
   return roundRobin === undefined ? {} : { balance: "round-robin" };
 }
 
-const maxAttempts = 10;
 /** nginx's own: `error timeout`, of which Perch retries connections only, in three tries. */
 const defaults = { causes: ["error"], tries: 3 };
 const causes: ReadonlyMap<string, readonly (string | number)[]> = new Map([
@@ -121,10 +118,11 @@ function retries(ingress: Manifest, controller: ControllerConfig, draft: Draft):
   const others = words.filter((word) => word !== "" && !causes.has(word));
   if (others.length > 0) draft.note(where, `proxy-next-upstream ${others.join(" ")}: no equivalent${whyNot(others)}`);
   // nginx: without a limit each endpoint is tried.
-  const attempts = tries === undefined ? defaults.tries - 1 : tries === 0 ? maxAttempts : tries - 1;
-  if (tries === 0 || attempts > maxAttempts) draft.note(where, `proxy-next-upstream-tries: at most ${maxAttempts + 1}`);
+  const attempts = tries === undefined ? defaults.tries - 1 : tries === 0 ? maxRetryAttempts : tries - 1;
+  if (tries === 0 || attempts > maxRetryAttempts)
+    draft.note(where, `proxy-next-upstream-tries: at most ${maxRetryAttempts + 1}`);
   const on: readonly YamlValue[] = ["connect-failure", ...words.flatMap((word) => causes.get(word) ?? [])];
-  return { retries: { attempts: Math.min(attempts, maxAttempts), on } };
+  return { retries: { attempts: Math.min(attempts, maxRetryAttempts), on } };
 }
 
 function whyNot(words: readonly string[]): string {

@@ -1,8 +1,7 @@
-import { certificateOf, type Draft, type DraftCertificate, type YamlMap } from "../draft.ts";
+import { certificateOf, type Draft, defaultCertificate, type MountedSecret, type YamlMap } from "../draft.ts";
 import { type Manifest, titleOf } from "../manifests.ts";
 import { dismissAnnotations, peekAnnotation } from "./ingress-annotations.ts";
 
-/** Hosts with a certificate. */
 export interface CertifiedHosts {
   covers(host: string): boolean;
 }
@@ -25,30 +24,35 @@ export function certifiedHosts(mains: readonly Manifest[]): CertifiedHosts {
 
 /** Listeners for http and https, where an Ingress has `tls`. The Secrets are files that the Pod mounts. */
 export function importListeners(mains: readonly Manifest[], draft: Draft): void {
-  const withTls = mains.filter(({ spec }) => spec.has("tls"));
+  const withTls = mains.filter(({ spec }) => spec.objects("tls").length > 0);
   if (withTls.length === 0) return;
-  const certificates = new Map<string, DraftCertificate>();
+  const certificates = new Map<string, MountedSecret>();
+  const unnamed: Manifest[] = [];
   for (const ingress of withTls) {
     for (const entry of ingress.spec.objects("tls")) {
       const secret = entry.text("secretName");
       const certificate = certificateOf(ingress.namespace, secret);
       if (secret !== "") certificates.set(`${ingress.namespace}/${secret}`, certificate);
-      else draft.note(titleOf(ingress), "tls without a secretName used the controller's default certificate: add it");
+      else unnamed.push(ingress);
     }
   }
   draft.listener(80);
-  if (certificates.size === 0) {
-    const how = "add a listener with `tls.certificates`";
-    for (const ingress of withTls) draft.noteLostProtection(titleOf(ingress), `tls: the input names no Secret: ${how}`);
-    return;
-  }
-  draft.listener(443, [...certificates.values()], clientAuthority(mains));
+  for (const ingress of unnamed) noteDefaultCertificate(ingress, draft);
+  // The first one is for hosts that none of the others names.
+  const served = [...(unnamed.length === 0 ? [] : [defaultCertificate]), ...certificates.values()];
+  draft.listener(443, served, clientAuthority(mains));
   const [first] = certificates;
-  const example = first === undefined ? "" : `, such as ${first[0]} at ${first[1].certFile.replace(/\/[^/]*$/, "")}`;
+  if (first === undefined) return;
+  const example = `, such as ${first[0]} at ${first[1].folder}`;
   draft.note(
     "listeners",
     `mount the Secrets of tls (${certificates.size}) where the listener https expects them${example}. Behind a load balancer that ends TLS, list it in \`trustedProxies\`, or redirects to https loop`,
   );
+}
+
+function noteDefaultCertificate(ingress: Manifest, draft: Draft): void {
+  const what = "tls without a secretName used the controller's default certificate";
+  draft.note(titleOf(ingress), `${what}: mount it at ${defaultCertificate.folder}`);
 }
 
 /**
@@ -64,5 +68,5 @@ function clientAuthority(mains: readonly Manifest[]): YamlMap {
   const [, namespace, name] = /^([\w.-]+)\/([\w.-]+)$/.exec(secret) ?? [];
   if (namespace === undefined || name === undefined || others.length > 0) return {};
   for (const ingress of mains) dismissAnnotations(ingress, "auth-tls-secret", "auth-tls-verify-client");
-  return { clientCa: certificateOf(namespace, name).certFile.replace(/tls\.crt$/, "ca.crt") };
+  return { clientCa: certificateOf(namespace, name).caFile };
 }

@@ -1,17 +1,16 @@
-import { type Draft, isYamlMap, type YamlMap, type YamlValue } from "../draft.ts";
+import { type Draft, isYamlMap, lossOf, type YamlMap, type YamlValue } from "../draft.ts";
+import { covers } from "../hostnames.ts";
 import { type Manifest, titleOf } from "../manifests.ts";
+import { longestTimeout } from "../perch-limits.ts";
+import type { ServicePorts } from "../service-ports.ts";
 import type { SourceObject } from "../source-object.ts";
-import type { ServicePorts } from "../weighted-versions.ts";
-import { covers, serviceIn } from "./istio-hosts.ts";
+import { serviceIn } from "./istio-hosts.ts";
 import type { EntryPort, ServiceEntries } from "./istio-service-entries.ts";
 import { hashedRelease, type PolicySections, policySettings, schemeOf, sectionsOf } from "./istio-traffic-policy.ts";
 import { isVisibleIn } from "./istio-visibility.ts";
 
-/**
- * Without a DestinationRule Istio waits ten seconds for a connection, and for everything else as long as it takes. A day
- * and more is the longest that a configuration can say.
- */
-const noTimeouts: YamlMap = { connect: "10s", responseHeaders: "24d", idle: "24d" };
+/** Without a DestinationRule Istio waits ten seconds for a connection, and for everything else as long as it takes. */
+const noTimeouts: YamlMap = { connect: "10s", responseHeaders: longestTimeout, idle: longestTimeout };
 
 /** Where Istio itself is installed by default: rules of that namespace are for every client. */
 const rootNamespace = "istio-system";
@@ -138,7 +137,7 @@ export class IstioDestinations {
     });
     const where = found.find((one) => one.settings[key] !== undefined)?.where ?? "";
     const what = `${key} differs (${values.join(", ")}), and is one for all versions of a service: left out`;
-    this.#draft.note(where, what, key === "tls");
+    this.#draft.note(where, what, lossOf(key === "tls"));
   }
 
   #sections(destination: SourceObject, caller: Caller): PolicySections {

@@ -1,19 +1,20 @@
-import type { Draft } from "../draft.ts";
+import type { Draft, Loss } from "../draft.ts";
+import { intersection } from "../hostnames.ts";
 import { type Manifest, titleOf } from "../manifests.ts";
 import { type Advice, noteUnread } from "../notes.ts";
 import type { SourceObject } from "../source-object.ts";
-import { anyHost, commonHost, type Site, specificityOf } from "./istio-hosts.ts";
+import type { EnvoyRoutes } from "./envoy-routes.ts";
+import { anyHost, specificityOf, type VirtualHost } from "./istio-hosts.ts";
 import { clientCaOf, listenerTlsOf, terminatesTls } from "./istio-listener-tls.ts";
-import type { IstioVirtualHosts } from "./istio-virtual-hosts.ts";
 import { isVisibleIn } from "./istio-visibility.ts";
 
 /** What a match says of where a request arrives; undefined if nothing. */
-export interface Arrival {
+export interface ListenerMatch {
   readonly gateways: readonly string[] | undefined;
   readonly port: number | undefined;
 }
 
-export const anywhere: Arrival = { gateways: undefined, port: undefined };
+export const anyListener: ListenerMatch = { gateways: undefined, port: undefined };
 
 /** A server of a Gateway that VirtualServices can be bound to. */
 interface Server {
@@ -42,6 +43,8 @@ export class IstioGateways {
   readonly #draft: Draft;
   readonly #servers: readonly Server[];
   readonly #known: ReadonlySet<string>;
+  /** Whether the first server of a port has TLS, which decides for the others. */
+  readonly #hasTls = new Map<number, boolean>();
   readonly #bound: {
     readonly service: Manifest;
     readonly hosts: readonly string[];
@@ -66,7 +69,7 @@ export class IstioGateways {
    * Redirects of plain requests to https. They stand before the routes, or, where a server of the same port does not
    * redirect, before those of their hosts.
    */
-  addRedirects(virtualHosts: IstioVirtualHosts): void {
+  addRedirects(envoyRoutes: EnvoyRoutes): void {
     const draft = this.#draft;
     const first = Number.POSITIVE_INFINITY;
     for (const server of this.#servers.filter(({ redirects }) => redirects)) {
@@ -77,9 +80,9 @@ export class IstioGateways {
       const hosts = [...new Set([...server.hosts.map(({ host }) => host), ...ofServices])];
       // If it is the only plain listener, the scheme says enough.
       const isPart = draft.listeners.some(({ name, certificates }) => name !== listener && certificates === undefined);
-      const sites = bySpecificity(new Map(hosts.map((host) => [host, isPart ? [listener] : undefined])));
-      for (const site of sites)
-        virtualHosts.addRedirect(isMixed ? site : { ...site, specificity: first }, gateway, draft);
+      const virtualHosts = bySpecificity(new Map(hosts.map((host) => [host, isPart ? [listener] : undefined])));
+      for (const virtualHost of virtualHosts)
+        envoyRoutes.addRedirect(isMixed ? virtualHost : { ...virtualHost, specificity: first }, gateway, draft);
     }
   }
 
@@ -96,7 +99,7 @@ export class IstioGateways {
   }
 
   /** Where requests for a VirtualService arrive; empty if it is left out, which is then noted. */
-  sitesOf(service: Manifest, hosts: readonly string[]): readonly Site[] {
+  virtualHostsOf(service: Manifest, hosts: readonly string[]): readonly VirtualHost[] {
     const where = titleOf(service);
     const bound = boundTo(service);
     if (bound.length === 0) {
@@ -127,36 +130,28 @@ export class IstioGateways {
       this.#draft.note(where, `the Gateway ${list} is not in the input: ${result}`);
     }
     this.#bound.push({ service, hosts, names: visible });
-    const sites = this.#sites(service, hosts, anywhere);
-    if ("problem" in sites) this.#draft.leftOut(where, `${sites.problem}: left out`);
-    return "problem" in sites ? [] : sites.sites;
+    const virtualHosts = this.virtualHostsFor(service, hosts, anyListener);
+    if ("problem" in virtualHosts) this.#draft.leftOut(where, `${virtualHosts.problem}: left out`);
+    return "problem" in virtualHosts ? [] : virtualHosts.virtualHosts;
   }
 
-  /** The sites that are left for a match with `gateways` or `port`; or why they cannot be told apart. */
-  sitesFor(
+  /** The virtual hosts that are left for a match with `gateways` or `port`; or why they cannot be told apart. */
+  virtualHostsFor(
     service: Manifest,
     hosts: readonly string[],
-    arrival: Arrival,
-  ): { readonly sites: readonly Site[] } | { readonly problem: string } {
-    return this.#sites(service, hosts, arrival);
-  }
-
-  #sites(
-    service: Manifest,
-    hosts: readonly string[],
-    arrival: Arrival,
-  ): { readonly sites: readonly Site[] } | { readonly problem: string } {
+    listenerMatch: ListenerMatch,
+  ): { readonly virtualHosts: readonly VirtualHost[] } | { readonly problem: string } {
     const bound = servedBy(service).filter((name) => !this.#isGateway || name !== mesh);
-    const wanted = arrival.gateways?.map((name) => keyOf(name, service.namespace));
+    const wanted = listenerMatch.gateways?.map((name) => keyOf(name, service.namespace));
     const named = bound.filter((name) => wanted === undefined || wanted.includes(name));
     if (this.#known.size === 0 || !this.#isGateway) {
-      if (arrival.port !== undefined) return { problem: "port: no equivalent without the Gateway in the input" };
+      if (listenerMatch.port !== undefined) return { problem: "port: no equivalent without the Gateway in the input" };
       if (named.length < bound.length)
         return { problem: "gateways: no equivalent without these Gateways in the input" };
-      return { sites: bySpecificity(new Map(hosts.map((host) => [host, undefined]))) };
+      return { virtualHosts: bySpecificity(new Map(hosts.map((host) => [host, undefined]))) };
     }
     const servers = this.#servers.filter(
-      ({ key, port }) => named.includes(key) && (arrival.port === undefined || arrival.port === port),
+      ({ key, port }) => named.includes(key) && (listenerMatch.port === undefined || listenerMatch.port === port),
     );
     const listeners = new Map<string, string[]>();
     for (const server of servers) {
@@ -164,7 +159,7 @@ export class IstioGateways {
         listeners.set(host, [...new Set([...(listeners.get(host) ?? []), server.listener])]);
       }
     }
-    if (listeners.size > 0) return { sites: bySpecificity(listeners) };
+    if (listeners.size > 0) return { virtualHosts: bySpecificity(listeners) };
     return { problem: "no server of its Gateways has one of its hosts, or its port" };
   }
 
@@ -173,8 +168,8 @@ export class IstioGateways {
     gateway.spec.dismiss("selector");
     const key = `${gateway.namespace}/${gateway.name}`;
     return gateway.spec.objects("servers").flatMap((server): Server[] => {
-      const leaveOut = (why: string, isLoss = false): Server[] => {
-        this.#draft.leftOut(where, `${server.path}: ${why}: left out`, isLoss);
+      const leaveOut = (why: string, loss: Loss = "none"): Server[] => {
+        this.#draft.leftOut(where, `${server.path}: ${why}: left out`, loss);
         server.dismiss();
         return [];
       };
@@ -186,20 +181,26 @@ export class IstioGateways {
       if (!httpProtocols.includes(protocol) || (server.has("tls") && !terminatesTls(tls))) {
         return leaveOut(`${protocol} ${tls.text("mode")} is not HTTP that Perch could read`);
       }
+      const hasTls = protocol === "HTTPS";
+      if ((this.#hasTls.get(port) ?? hasTls) !== hasTls) {
+        const [own, other] = hasTls ? ["TLS", "none"] : ["no TLS", "it"];
+        return leaveOut(`it has ${own}, and an earlier server of the port ${port} has ${other}`);
+      }
       if (tls.peek("mode") === "MUTUAL" && (modes.get(port)?.modes.size ?? 0) > 1) {
         const why = `clients needed a certificate, and for other hosts of the port ${port} they did not`;
-        return leaveOut(`${why}; a listener of Perch asks all or none`, true);
+        return leaveOut(`${why}; a listener of Perch asks all or none`, "protection");
       }
       const [clientCa, firstCa] = [clientCaOf(tls, gateway), modes.get(port)?.clientCa ?? ""];
       if (clientCa !== "" && firstCa !== "" && clientCa !== firstCa) {
         const why = `clients needed a certificate of ${clientCa}, and for other hosts of the port ${port} one of ${firstCa}`;
-        return leaveOut(`${why}; a listener of Perch has one CA`, true);
+        return leaveOut(`${why}; a listener of Perch has one CA`, "protection");
       }
       const redirects = tls.flag("httpsRedirect") === true;
-      const listenerTls = protocol === "HTTPS" ? listenerTlsOf(tls, gateway, this.#draft) : undefined;
+      this.#hasTls.set(port, hasTls);
+      const listenerTls = hasTls ? listenerTlsOf(tls, gateway, this.#draft) : undefined;
       tls.dismiss("mode");
       const { certificates, ...others } = listenerTls ?? {};
-      const listener = this.#draft.listener(port, certificates, others);
+      const listener = this.#draft.listener(port, certificates, others, where);
       const hosts = (server.has("hosts") ? written : [anyHost]).map((host) => serverHost(host, gateway.namespace));
       const isHttp2 = protocol.startsWith("HTTP2") || protocol.startsWith("GRPC");
       return [{ gateway, key, port, listener, hosts, redirects, isHttp2 }];
@@ -277,7 +278,7 @@ function serverHost(written: string, own: string): { readonly namespace: string;
 /** The hosts that a VirtualService shares with a server. */
 function sharedHosts(server: Server, { namespace }: Manifest, hosts: readonly string[]): readonly string[] {
   const allowed = server.hosts.filter((one) => one.namespace === "" || one.namespace === namespace);
-  return allowed.flatMap((one) => hosts.flatMap((own) => commonHost(one.host, own) ?? []));
+  return allowed.flatMap((one) => hosts.flatMap((own) => intersection(one.host, own) ?? []));
 }
 
 const isEmptyList = (value: unknown): boolean => Array.isArray(value) && value.length === 0;
@@ -308,13 +309,13 @@ function keyOf(name: string, namespace: string): string {
   return name === mesh || name.includes("/") ? name : `${namespace}/${name}`;
 }
 
-function bySpecificity(hosts: ReadonlyMap<string, readonly string[] | undefined>): readonly Site[] {
-  const sites = new Map<string, Site>();
+function bySpecificity(hosts: ReadonlyMap<string, readonly string[] | undefined>): readonly VirtualHost[] {
+  const virtualHosts = new Map<string, VirtualHost>();
   for (const [host, listeners] of hosts) {
     const specificity = specificityOf(host);
     const key = JSON.stringify([specificity, listeners]);
-    const others = sites.get(key)?.hosts ?? [];
-    sites.set(key, { hosts: host === anyHost ? [] : [...others, host], listeners, specificity });
+    const others = virtualHosts.get(key)?.hosts ?? [];
+    virtualHosts.set(key, { hosts: host === anyHost ? [] : [...others, host], listeners, specificity });
   }
-  return [...sites.values()];
+  return [...virtualHosts.values()];
 }

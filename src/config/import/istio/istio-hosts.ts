@@ -1,4 +1,3 @@
-import { hasHost } from "../../host-pattern.ts";
 import { hostPattern } from "../../scalars.ts";
 import { accepts } from "../accepts.ts";
 import type { Draft } from "../draft.ts";
@@ -7,8 +6,8 @@ import { type Manifest, titleOf } from "../manifests.ts";
 /** Any host, as Istio writes it. */
 export const anyHost = "*";
 
-/** Hosts of one specificity, and the listeners on which requests for them arrive. */
-export interface Site {
+/** Hosts of one specificity, with the listeners that have them: what Envoy calls a virtual host. */
+export interface VirtualHost {
   /** Empty: any host. */
   readonly hosts: readonly string[];
   /** Undefined: every listener, for the Gateways are not in the input. */
@@ -71,17 +70,6 @@ export function serviceIn(host: string, namespace: string): ServiceName | undefi
   return host.endsWith(`.${namespace}`) && host.split(".").length === 2
     ? { name: host.slice(0, -namespace.length - 1), namespace }
     : undefined;
-}
-
-/** Whether every request for `host` is one for `pattern`: `*.example.com` covers any host below, not itself. */
-export function covers(pattern: string, host: string): boolean {
-  return pattern === anyHost || hasHost(pattern, host);
-}
-
-/** The hosts that both patterns match; undefined if there are none. */
-export function commonHost(one: string, other: string): string | undefined {
-  if (covers(one, other)) return other;
-  return covers(other, one) ? one : undefined;
 }
 
 /** Envoy chooses the most specific host first: exact ones, then the longest wildcards, then any host. */

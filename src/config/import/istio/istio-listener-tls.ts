@@ -42,20 +42,20 @@ export function listenerTlsOf(tls: SourceObject, gateway: Manifest, draft: Draft
 export function clientCaOf(tls: SourceObject, gateway: Manifest): string {
   if (tls.peek("mode") !== "MUTUAL") return "";
   const ownSecret = tls.text("caCertCredentialName");
-  const { certFile } =
-    ownSecret === "" ? certificateIn(tls, gateway).certificate : certificateOf(gateway.namespace, ownSecret);
-  return tls.text("caCertificates") || certFile.replace(/[^/]+$/, "ca.crt");
+  const { caFile } = ownSecret === "" ? certificateIn(tls, gateway) : certificateOf(gateway.namespace, ownSecret);
+  return tls.text("caCertificates") || caFile;
 }
 
 function certificateIn(
   tls: SourceObject,
   gateway: Manifest,
-): { readonly certificate: DraftCertificate; readonly isNamed: boolean } {
+): { readonly certificate: DraftCertificate; readonly caFile: string; readonly isNamed: boolean } {
   const secret = tls.text("credentialName") || firstOf(tls, "credentialNames");
   const files = { certFile: tls.text("serverCertificate"), keyFile: tls.text("privateKey") };
   const hasFiles = secret === "" && files.certFile !== "" && files.keyFile !== "";
-  const certificate = hasFiles ? files : certificateOf(gateway.namespace, secret || gateway.name);
-  return { certificate, isNamed: hasFiles || secret !== "" };
+  if (hasFiles) return { certificate: files, caFile: files.certFile.replace(/[^/]+$/, "ca.crt"), isNamed: true };
+  const mounted = certificateOf(gateway.namespace, secret || gateway.name);
+  return { certificate: mounted, caFile: mounted.caFile, isNamed: secret !== "" };
 }
 
 function firstOf(tls: SourceObject, key: string): string {

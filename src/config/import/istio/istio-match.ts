@@ -1,10 +1,10 @@
-import { compilePattern } from "../../pattern.ts";
 import { headerName, hostText, queryName, urlPath } from "../../scalars.ts";
 import { accepts } from "../accepts.ts";
 import type { Draft, YamlMap, YamlValue } from "../draft.ts";
 import { escaped } from "../escaped.ts";
+import { re2Problem } from "../re2-problem.ts";
 import type { SourceObject } from "../source-object.ts";
-import { type Arrival, anywhere } from "./istio-gateways.ts";
+import { anyListener, type ListenerMatch } from "./istio-gateways.ts";
 
 /** The test of a path, which decides what a rewrite replaces. */
 export type UriTest =
@@ -18,7 +18,7 @@ export interface IstioMatch {
   readonly uri: UriTest;
   /** The only host; empty for all of the VirtualService. */
   readonly authority: string;
-  readonly arrival: Arrival;
+  readonly listenerMatch: ListenerMatch;
   /** Where it is in its object; empty for a route without `match`. */
   readonly path: string;
 }
@@ -37,7 +37,7 @@ type Tests = Record<string, YamlValue>;
 export function matchesOf(route: SourceObject, where: string, draft: Draft): IstioMatch[] {
   const matches = route.objects("match");
   if (matches.length === 0 && isNothing(route.peek("match"))) {
-    return [{ match: {}, uri: { kind: "any" }, authority: "", arrival: anywhere, path: "" }];
+    return [{ match: {}, uri: { kind: "any" }, authority: "", listenerMatch: anyListener, path: "" }];
   }
   if (matches.length === 0) {
     draft.leftOut(where, `${route.path}.match is not a list of matches: the route is left out`);
@@ -97,7 +97,7 @@ function readMatch(match: SourceObject, isRewritten: boolean): IstioMatch | Prob
     },
     uri: path.uri,
     authority: (authority ?? "").toLowerCase(),
-    arrival: { gateways: gateways.length === 0 ? undefined : gateways, port: match.number("port") },
+    listenerMatch: { gateways: gateways.length === 0 ? undefined : gateways, port: match.number("port") },
     path: match.path,
   };
 }
@@ -158,8 +158,8 @@ function readUri(
   const regex = uri.text("regex");
   if (regex === "" && (uri.has("exact") || uri.has("regex"))) return { problem: `${uri.path} is empty` };
   if (regex === "") return { match: {}, uri: { kind: "any" } };
-  const compiled = compilePattern(regex);
-  if ("problem" in compiled) return { problem: notRe2(regex, compiled.problem) };
+  const problem = re2Problem(regex);
+  if (problem !== undefined) return { problem };
   // Here Istio does not heed ignoreUriCase.
   return { match: { path: { regex: `^(?:${regex})$` } }, uri: { kind: "whole" } };
 }
@@ -174,13 +174,10 @@ function readTests(map: SourceObject, isName: (name: string) => boolean): { read
     else if (test.has("prefix")) tests[name] = { prefix: test.text("prefix") };
     else if (regex === "" || regex === "*" || regex === ".*") tests[name] = { exists: true };
     else {
-      const compiled = compilePattern(regex);
-      if ("problem" in compiled) return { problem: notRe2(regex, compiled.problem) };
+      const problem = re2Problem(regex);
+      if (problem !== undefined) return { problem };
       tests[name] = { regex: `^(?:${regex})$` };
     }
   }
   return { tests };
 }
-
-const notRe2 = (pattern: string, problem: string): string =>
-  `the pattern ${pattern} is not valid RE2 syntax (${problem})`;

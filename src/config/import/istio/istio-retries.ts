@@ -1,4 +1,5 @@
 import type { Draft, YamlMap } from "../draft.ts";
+import { maxRetryAttempts } from "../perch-limits.ts";
 import type { SourceObject } from "../source-object.ts";
 
 /** What Envoy's names for causes of retries are in Perch. Others are noted. */
@@ -17,7 +18,6 @@ const causes: ReadonlyMap<string, readonly (string | number)[]> = new Map([
 
 /** Istio's default, without the statuses of gRPC, which are in trailers. */
 const defaultCauses = ["connect-failure", "reset-before-request"];
-const maxAttempts = 10;
 
 /**
  * Without a policy nothing is needed: like Istio, Perch by default retries requests that never reached the upstream.
@@ -30,7 +30,7 @@ export function retries(route: SourceObject, where: string, draft: Draft): YamlM
     policy.dismiss();
     return { retries: { attempts: 0 } };
   }
-  if (attempts > maxAttempts) draft.note(where, `${policy.path}.attempts: the maximum is ${maxAttempts}`);
+  if (attempts > maxRetryAttempts) draft.note(where, `${policy.path}.attempts: the maximum is ${maxRetryAttempts}`);
   if (policy.has("perTryTimeout")) {
     draft.note(
       where,
@@ -47,5 +47,5 @@ export function retries(route: SourceObject, where: string, draft: Draft): YamlM
   draft.note(where, `${policy.path}: statuses are retried for idempotent methods only`);
   const wanted = new Set((words.length === 0 ? defaultCauses : words).flatMap((word) => causes.get(word) ?? []));
   const on = ["reset-before-response", 500, 502, 503, 504].filter((cause) => wanted.has(cause));
-  return { retries: { attempts: Math.min(attempts, maxAttempts), on: ["connect-failure", ...on] } };
+  return { retries: { attempts: Math.min(attempts, maxRetryAttempts), on: ["connect-failure", ...on] } };
 }

@@ -5,7 +5,7 @@ import { hostAndPort } from "../../sections/rewrite.ts";
 import { accepts, problemWith } from "../accepts.ts";
 import { corsOf } from "../cors.ts";
 import type { Draft, YamlMap } from "../draft.ts";
-import { durationIn, secondsIn } from "../durations.ts";
+import { durationIn, secondsIn, timeLimitIn } from "../durations.ts";
 import { escaped } from "../escaped.ts";
 import { headerEdits } from "../header-edits.ts";
 import { redirectOf, statusIn } from "../redirects.ts";
@@ -18,9 +18,9 @@ export function routeSettings(route: SourceObject, where: string, draft: Draft):
   const authority = route
     .object("rewrite")
     .take("authority", (text) => (accepts(hostAndPort, text) ? text : undefined));
-  const total = route.take("timeout", durationIn) ?? "";
+  const total = route.take("timeout", timeLimitIn) ?? "";
   // An attempt of Envoy is over with its response; Perch limits the time until that begins.
-  const responseHeaders = route.object("retries").take("perTryTimeout", durationIn) ?? "";
+  const responseHeaders = route.object("retries").take("perTryTimeout", timeLimitIn) ?? "";
   const timeouts = { ...(total === "" ? {} : { total }), ...(responseHeaders === "" ? {} : { responseHeaders }) };
   return {
     settings: {

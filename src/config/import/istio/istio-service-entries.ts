@@ -1,8 +1,8 @@
 import type { Draft } from "../draft.ts";
+import { covers } from "../hostnames.ts";
 import { type Manifest, titleOf } from "../manifests.ts";
 import { type Advice, noteUnread } from "../notes.ts";
 import type { SourceObject } from "../source-object.ts";
-import { covers } from "./istio-hosts.ts";
 import { isVisibleIn } from "./istio-visibility.ts";
 
 /** Where requests for a port of a ServiceEntry go. */

@@ -1,4 +1,5 @@
 import type { Draft, DraftRoute } from "../draft.ts";
+import { errorReply } from "../error-routes.ts";
 import { type Manifest, titleOf } from "../manifests.ts";
 import { perRequestWeights } from "../notes.ts";
 import type { SourceObject } from "../source-object.ts";
@@ -9,7 +10,7 @@ import { proxiesOf } from "./istio-gateways.ts";
 import { retries } from "./istio-retries.ts";
 import { headerSettings, istioRedirect, routeSettings } from "./istio-route-settings.ts";
 
-/** Where the requests of a route go. Without a service and a redirect Perch itself answers, with an error. */
+/** Where the requests of a route go. */
 export interface Target extends Pick<DraftRoute, "service" | "release" | "settings"> {
   /** The Host header for the upstream; empty if it stays. */
   readonly host: string;
@@ -56,12 +57,12 @@ function directResponse(response: SourceObject, where: string, draft: Draft): Ta
   const status = response.number("status");
   if (status === undefined || !Number.isInteger(status) || status < 400 || status > 599) {
     const why = `the status ${status ?? ""} has no equivalent, only those of errors have`;
-    draft.leftOut(where, `${response.path} is left out: ${why}`, true);
+    draft.leftOut(where, `${response.path} is left out: ${why}`, "protection");
     return undefined;
   }
   if (response.has("body")) draft.note(where, `${response.path}.body: no equivalent; Perch writes a body of its own`);
   response.dismiss();
-  return { service: undefined, release: undefined, settings: { fault: { abort: { status, percent: 100 } } }, host: "" };
+  return { ...errorReply(status, draft), host: "" };
 }
 
 /** The destinations, and the Host header that a single one sets. */

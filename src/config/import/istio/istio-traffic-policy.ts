@@ -1,7 +1,7 @@
 import { cookieName, cookiePath, headerName, queryName } from "../../scalars.ts";
 import { accepts } from "../accepts.ts";
 import type { Draft, YamlMap } from "../draft.ts";
-import { durationIn } from "../durations.ts";
+import { durationIn, timeLimitIn } from "../durations.ts";
 import type { Manifest } from "../manifests.ts";
 import { SourceObject } from "../source-object.ts";
 
@@ -90,11 +90,8 @@ function noteFiles(tls: SourceObject, mode: string, where: string, draft: Draft)
     draft.note(where, `${tls.path}: mount ${client}, and set \`tls.cert\` and \`tls.key\` of the service to it`);
   }
   if (tls.has("subjectAltNames")) {
-    draft.note(
-      where,
-      `${tls.path}.subjectAltNames: not imported: set \`tls.serverName\` to the name it must have`,
-      true,
-    );
+    const what = `${tls.path}.subjectAltNames: not imported: set \`tls.serverName\` to the name it must have`;
+    draft.noteLostProtection(where, what);
     tls.dismiss("subjectAltNames");
   }
 }
@@ -151,8 +148,8 @@ function connectionPool(pool: SourceObject, where: string, draft: Draft): YamlMa
     draft.note(where, "http1MaxPendingRequests without http2MaxRequests: no equivalent");
   }
   const maxRequestsPerConnection = http.number("maxRequestsPerConnection");
-  const connect = tcp.take("connectTimeout", durationIn) ?? "";
-  const keepAlive = http.take("idleTimeout", durationIn) ?? "";
+  const connect = tcp.take("connectTimeout", timeLimitIn) ?? "";
+  const keepAlive = http.take("idleTimeout", timeLimitIn) ?? "";
   const upgrades = http.take("h2UpgradePolicy", (text) => (text === "DEFAULT" ? "" : text)) ?? "";
   const limits: YamlMap = {
     ...(maxConnections === undefined ? {} : { maxConnections }),

@@ -1,18 +1,19 @@
 import type { Draft, DraftRoute } from "../draft.ts";
+import { intersection } from "../hostnames.ts";
 import { byAge, type Manifest, titleOf } from "../manifests.ts";
 import { type Advice, noteUnread } from "../notes.ts";
 import { redirectedMatch } from "../redirects.ts";
+import { ServicePorts } from "../service-ports.ts";
 import type { SourceObject } from "../source-object.ts";
-import { ServicePorts } from "../weighted-versions.ts";
+import { EnvoyRoutes, virtualHostMatch } from "./envoy-routes.ts";
 import { IstioDelegates, type IstioRoute, isDelegate } from "./istio-delegates.ts";
 import { IstioDestinations } from "./istio-destinations.ts";
 import { IstioGateways } from "./istio-gateways.ts";
-import { commonHost, hostsOf, type Site, sharedNames } from "./istio-hosts.ts";
+import { hostsOf, sharedNames, type VirtualHost } from "./istio-hosts.ts";
 import { type IstioMatch, leaveOut, matchesOf } from "./istio-match.ts";
 import { pathRewrite, rewriteProblem } from "./istio-route-settings.ts";
 import { ServiceEntries } from "./istio-service-entries.ts";
 import { type Target, targetOf } from "./istio-targets.ts";
-import { IstioVirtualHosts, siteMatch } from "./istio-virtual-hosts.ts";
 
 /**
  * Imports VirtualServices with the Gateways that they are bound to and the DestinationRules of their hosts. Routes of a
@@ -30,32 +31,32 @@ export function importVirtualServices(manifests: readonly Manifest[], draft: Dra
     destinations: new IstioDestinations(rules, entries, new ServicePorts(manifests, draft), draft),
     gateways: new IstioGateways(ofKind("Gateway"), roots, draft),
     delegates: new IstioDelegates(services, draft),
-    virtualHosts: new IstioVirtualHosts(),
+    envoyRoutes: new EnvoyRoutes(),
     shared: sharedNames(roots),
     draft,
   };
+  const earlier = draft.routes.length;
   for (const root of roots) addService(root, scope);
-  scope.gateways.addRedirects(scope.virtualHosts);
+  scope.gateways.addRedirects(scope.envoyRoutes);
   scope.delegates.noteUnused();
-  scope.virtualHosts.write(draft);
-  scope.gateways.serveH2c(speaksHttp2(draft));
+  scope.envoyRoutes.write(draft);
+  scope.gateways.serveH2c(speaksHttp2(draft, draft.routes.slice(earlier)));
   for (const service of services) noteUnread(service, advice, draft);
   for (const rule of rules) noteUnread(rule, ruleAdvice, draft);
   entries.noteUnread();
 }
 
-/** The first VirtualService with a service for HTTP/2; undefined if there is none. */
-function speaksHttp2({ services, routes }: Draft): string | undefined {
+/** The VirtualService of the first route to a service for HTTP/2; undefined if there is none. */
+function speaksHttp2({ services }: Draft, routes: readonly DraftRoute[]): string | undefined {
   const names = new Set(services.filter(({ settings }) => settings["protocol"] === "http2").map(({ name }) => name));
-  return routes.find(({ service, comment }) => names.has(service ?? "") && comment.startsWith("VirtualService "))
-    ?.comment;
+  return routes.find(({ service }) => names.has(service ?? ""))?.comment;
 }
 
 interface Scope {
   readonly destinations: IstioDestinations;
   readonly gateways: IstioGateways;
   readonly delegates: IstioDelegates;
-  readonly virtualHosts: IstioVirtualHosts;
+  readonly envoyRoutes: EnvoyRoutes;
   /** Short names of Services that mean another one in each namespace. */
   readonly shared: ReadonlyMap<string, string>;
   readonly draft: Draft;
@@ -76,19 +77,19 @@ const ruleAdvice: Readonly<Record<string, Advice>> = {
 interface Served {
   readonly root: Manifest;
   readonly hosts: readonly string[];
-  readonly sites: readonly Site[];
+  readonly virtualHosts: readonly VirtualHost[];
 }
 
 function addService(root: Manifest, scope: Scope): void {
-  const { gateways, delegates, virtualHosts, draft } = scope;
+  const { gateways, delegates, envoyRoutes, draft } = scope;
   const where = titleOf(root);
   // Who may see it in the mesh.
   root.spec.dismiss("exportTo");
   const hosts = hostsOf(root, scope.shared, draft);
-  const sites = hosts.length === 0 ? [] : gateways.sitesOf(root, hosts);
-  for (const site of sites) virtualHosts.addSite(site, where);
+  const virtualHosts = hosts.length === 0 ? [] : gateways.virtualHostsOf(root, hosts);
+  for (const virtualHost of virtualHosts) envoyRoutes.addVirtualHost(virtualHost, where);
   if (hosts.length === 0) draft.leftOut(where, "it has no host that Perch could serve: its routes are left out");
-  if (sites.length === 0) {
+  if (virtualHosts.length === 0) {
     root.spec.dismiss("http");
     return;
   }
@@ -100,16 +101,16 @@ function addService(root: Manifest, scope: Scope): void {
         `${one.route.path} is left out: an earlier route of its VirtualService matches every request`,
       );
       one.route.dismiss();
-    } else isOver = addRoute(one, { root, hosts, sites }, scope);
+    } else isOver = addRoute(one, { root, hosts, virtualHosts }, scope);
     // A delegate's route is no part of its manifest any more.
     if (one.owner !== root) noteUnread({ ...root, spec: one.route }, advice, draft);
   }
 }
 
 /** Returns whether the route matches every request, so that later ones have none. */
-function addRoute(one: IstioRoute, served: Served, { destinations, gateways, virtualHosts, draft }: Scope): boolean {
+function addRoute(one: IstioRoute, served: Served, { destinations, gateways, envoyRoutes, draft }: Scope): boolean {
   const { route } = one;
-  const { root, hosts, sites } = served;
+  const { root, hosts, virtualHosts } = served;
   const where = titleOf(root);
   const wantedName = route.text("name") || root.name;
   const all = matchesOf(route, where, draft);
@@ -133,31 +134,41 @@ function addRoute(one: IstioRoute, served: Served, { destinations, gateways, vir
   }
   const { service, release } = target;
   for (const match of matches) {
-    const { port, gateways: named } = match.arrival;
-    const isAnywhere = port === undefined && named === undefined;
-    const found = isAnywhere ? { sites } : gateways.sitesFor(root, hosts, match.arrival);
-    const placed = "problem" in found ? [] : found.sites.flatMap((site) => withAuthority(site, match.authority));
+    const { port, gateways: named } = match.listenerMatch;
+    const isAnyListener = port === undefined && named === undefined;
+    const found = isAnyListener ? { virtualHosts } : gateways.virtualHostsFor(root, hosts, match.listenerMatch);
+    const placed =
+      "problem" in found
+        ? []
+        : found.virtualHosts.flatMap((virtualHost) => withAuthority(virtualHost, match.authority));
     const problem = "problem" in found ? found.problem : "its authority is none of the hosts";
     if (placed.length === 0) leaveOut(match.path, problem, where, draft);
     if (placed.length === 0) continue;
     const own = routeOf(route, match, target, where, draft);
-    for (const { site, narrowed } of placed) {
-      const narrow = { ...siteMatch(narrowed, draft), ...own.match };
-      const placing = { site, wantedName, isCatchAll: isCatchAll(match) };
-      virtualHosts.add({ ...placing, route: { service, release, ...own, match: narrow } });
+    for (const { virtualHost, narrowed } of placed) {
+      const narrow = { ...virtualHostMatch(narrowed, draft), ...own.match };
+      const placing = { virtualHost, wantedName, isCatchAll: isCatchAll(match) };
+      envoyRoutes.add({ ...placing, route: { service, release, ...own, match: narrow } });
     }
   }
   return matches.some(isCatchAll);
 }
 
-const isCatchAll = ({ match, authority, arrival }: IstioMatch): boolean =>
-  Object.keys(match).length === 0 && authority === "" && arrival.port === undefined && arrival.gateways === undefined;
+const isCatchAll = ({ match, authority, listenerMatch }: IstioMatch): boolean =>
+  Object.keys(match).length === 0 &&
+  authority === "" &&
+  listenerMatch.port === undefined &&
+  listenerMatch.gateways === undefined;
 
-/** The part of a site that a match with one authority takes; empty if it takes none of it. */
-function withAuthority(site: Site, authority: string): readonly { readonly site: Site; readonly narrowed: Site }[] {
-  if (authority === "") return [{ site, narrowed: site }];
-  const isHere = site.hosts.length === 0 || site.hosts.some((host) => commonHost(host, authority) === authority);
-  return isHere ? [{ site, narrowed: { ...site, hosts: [authority] } }] : [];
+/** The part of a virtual host that a match with one authority takes; empty if it takes none of it. */
+function withAuthority(
+  virtualHost: VirtualHost,
+  authority: string,
+): readonly { readonly virtualHost: VirtualHost; readonly narrowed: VirtualHost }[] {
+  if (authority === "") return [{ virtualHost, narrowed: virtualHost }];
+  const isHere =
+    virtualHost.hosts.length === 0 || virtualHost.hosts.some((host) => intersection(host, authority) === authority);
+  return isHere ? [{ virtualHost, narrowed: { ...virtualHost, hosts: [authority] } }] : [];
 }
 
 function routeOf(

@@ -1,5 +1,5 @@
 import { compilePattern } from "../../pattern.ts";
-import type { Draft } from "../draft.ts";
+import { type Draft, lossOf } from "../draft.ts";
 import { millisecondsIn } from "../durations.ts";
 import { type Manifest, titleOf } from "../manifests.ts";
 import type { SourceObject } from "../source-object.ts";
@@ -134,7 +134,7 @@ export class ArgoAnalyses {
     }
     const why = undecided(metric, limit);
     if (why !== undefined) {
-      this.#draft.note(titleOf(template), `the metric ${name} is left out: ${why}`, limit < 0);
+      this.#draft.note(titleOf(template), `the metric ${name} is left out: ${why}`, lossOf(limit < 0));
       metric.dismiss();
       return { isComplete: limit >= 0, takesMs };
     }

@@ -1,4 +1,4 @@
-import type { Draft, YamlMap } from "../draft.ts";
+import { type Draft, lossOf, type YamlMap } from "../draft.ts";
 import { millisecondsIn } from "../durations.ts";
 import { type Manifest, titleOf } from "../manifests.ts";
 import type { SourceObject } from "../source-object.ts";
@@ -43,7 +43,7 @@ export function readSteps(canary: SourceObject, rings: readonly YamlMap[], scope
     const what =
       "a later step has a lower weight, and weights of a plan only rise: earlier steps have the lower one too";
     const why = steps.isTried ? "" : "; so nobody tries the candidate before everyone gets it: add steps between";
-    draft.note(where, `${what}${why}`, !steps.isTried);
+    draft.note(where, `${what}${why}`, lossOf(!steps.isTried));
   }
   return { steps, mirror };
 }

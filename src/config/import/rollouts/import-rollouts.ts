@@ -69,7 +69,7 @@ export class ImportedRollouts {
     for (const { plan, own } of this.#plans) {
       const isPlaced = placePlan(own.length === 0 ? plan : { ...plan, routers: routersOf(own) }, draft);
       if (isPlaced || this.#placeAtService(plan, own)) continue;
-      draft.leftOut(titleOf(plan.manifest), "no route leads to its Services, so its plan is left out", true);
+      draft.leftOut(titleOf(plan.manifest), "no route leads to its Services, so its plan is left out", "protection");
     }
   }
 

@@ -51,7 +51,11 @@ function giveRelease(group: readonly Versioned[], plan: ImportedPlan, draft: Dra
   const { baseline, candidate } = first;
   const known = group.map(({ route }) => releaseOf(route.release, draft)).find((release) => release !== undefined);
   if (known?.settings["rollout"] !== undefined) {
-    draft.leftOut(where, `another plan moves its routes already (release ${known.name}): this one is left out`, true);
+    draft.leftOut(
+      where,
+      `another plan moves its routes already (release ${known.name}): this one is left out`,
+      "protection",
+    );
     return;
   }
   const before = known?.settings ?? {};

@@ -35,8 +35,7 @@ export function plannedRoutes(plan: ImportedPlan, draft: Draft): readonly Planne
 function isNamed(route: DraftRoute, routers: readonly Router[]): boolean {
   if (routers.length === 0) return true;
   return routers.some(({ title, routes }) => {
-    const parts = route.comment.split(/,\s|\n/).map((part) => part.trim());
-    if (!parts.some((part) => part === title || part.endsWith(` ${title}`))) return false;
+    if (route.sources?.includes(title) !== true) return false;
     return routes.length === 0 || routes.some((name) => name === route.originalName);
   });
 }

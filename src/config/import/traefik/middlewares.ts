@@ -1,6 +1,6 @@
 import { headerName } from "../../scalars.ts";
 import { accepts } from "../accepts.ts";
-import { type Draft, isYamlMap, type YamlMap, type YamlValue } from "../draft.ts";
+import { type Draft, isYamlMap, lossOf, type YamlMap, type YamlValue } from "../draft.ts";
 import { durationIn, millisecondsIn } from "../durations.ts";
 import { type Manifest, titleOf } from "../manifests.ts";
 import type { SourceObject } from "../source-object.ts";
@@ -206,7 +206,7 @@ export class Middlewares {
     this.#draft.note(
       where,
       `rateLimit of ${other.title}: a route has one limit, the stricter, which is that of ${kept.title}; this one is left out: ${requests} per ${per}, burst ${burst}`,
-      burst < kept.limit.burst,
+      lossOf(burst < kept.limit.burst),
     );
   }
 

@@ -2,8 +2,9 @@ import { certificateOf, type Draft, pinName, type YamlMap, type YamlValue } from
 import { durationIn } from "../durations.ts";
 import { type Manifest, titleOf } from "../manifests.ts";
 import { perRequestWeights } from "../notes.ts";
+import type { ServicePorts } from "../service-ports.ts";
 import { SourceObject } from "../source-object.ts";
-import type { ServicePorts, WeightedBackend } from "../weighted-versions.ts";
+import type { WeightedBackend } from "../weighted-versions.ts";
 
 /** Where the requests of a route go. */
 export interface TraefikTarget {

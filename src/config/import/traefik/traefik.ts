@@ -1,9 +1,10 @@
 import { hasHost } from "../../host-pattern.ts";
-import { type Draft, isYamlMap, type YamlMap } from "../draft.ts";
+import { type Draft, isYamlMap, lossOf, type YamlMap } from "../draft.ts";
 import { byAge, type Manifest, titleOf } from "../manifests.ts";
 import { type Advice, noteUnread } from "../notes.ts";
+import { ServicePorts } from "../service-ports.ts";
 import { SourceObject } from "../source-object.ts";
-import { ServicePorts, weightedService } from "../weighted-versions.ts";
+import { weightedService } from "../weighted-versions.ts";
 import { type EntryPoints, entryPointsOf } from "./entry-points.ts";
 import { type MiddlewareEffects, Middlewares } from "./middlewares.ts";
 import { rewriteOf } from "./path-changes.ts";
@@ -30,7 +31,7 @@ export function importIngressRoutes(manifests: readonly Manifest[], all: readonl
     draft.leftOut(
       file,
       "left out: routes and middlewares of Traefik in files are not read: check what they protect",
-      true,
+      "protection",
     );
   }
   const ofTraefik = manifests.filter(({ group }) => traefikGroups.includes(group));
@@ -148,7 +149,7 @@ class TraefikImporter {
     this.#draft.leftOut(
       where,
       `the route ${rule} is left out: ${problem}; ${mayMatch([...new Set(lost)])}`,
-      lost.length > 0,
+      lossOf(lost.length > 0),
     );
     route.dismiss();
   }
@@ -174,7 +175,7 @@ class TraefikImporter {
     const lost = [...new Set(placed.flatMap(({ effects }) => effects.lost))];
     for (const one of problems) {
       const what = `a part of the route ${rule} is left out: ${one}; ${mayMatch(lost)}`;
-      this.#draft.leftOut(where, what, lost.length > 0);
+      this.#draft.leftOut(where, what, lossOf(lost.length > 0));
     }
     for (const one of lost) this.#draft.noteLostProtection(where, one);
     const limit = placed.find(({ effects }) => effects.limit !== undefined)?.effects.limit;

@@ -147,7 +147,9 @@ kind: Service
 metadata: { name: shop, namespace: shop }
 spec: { clusterIP: None, ports: [{ name: http, port: 80, targetPort: web }] }
 ---`;
-  expect(imported(`${service}${main}`).notes.join("\n")).toContain(
+  const { config, notes } = imported(`${service}${main}`);
+  expect(config).toMatch(/endpoints:\s+- dns: shop\.shop\s+port: 80\n/);
+  expect(notes.join("\n")).toContain(
     "Service shop/shop is headless, and its targetPort web is a name of the Pods' port, which is not known here: 80 is written",
   );
 });

@@ -127,9 +127,15 @@ data: { hsts: "false" }
     ).not.toContain("clientCa:");
   });
 
-  test("without a Secret the lost certificate stands first", () => {
-    const { notes } = imported(secure({}, "[{ hosts: [shop.example.com] }]"));
-    expect(notes[0]).toContain("Ingress shop/web: tls: the input names no Secret");
+  test("without a Secret there is a listener for https all the same, to which plain requests are redirected", () => {
+    const { config, notes } = imported(secure({}, "[{ hosts: [shop.example.com] }]"));
+    expect(config).toMatch(
+      /name: https\s+address: "\*:8443"\s+tls:\s+certificates:\s+- certFile: \S+\/default-certificate\//,
+    );
+    expect(config).toMatch(toHttps);
+    expect(notes.join("\n")).toContain(
+      "Ingress shop/web: tls without a secretName used the controller's default certificate: mount it at /etc/perch/tls/default-certificate",
+    );
   });
 
   test("with ssl-redirect: false they are served, and a note says so", () => {

@@ -41,6 +41,21 @@ describe("a DestinationRule", () => {
       /timeouts:\s+connect: 10s\s+responseHeaders: 24d\s+idle: 24d\s+keepAlive: 90s/,
     ],
     ["connectTimeout", "connectionPool: { tcp: { connectTimeout: 30ms } }", /timeouts:\s+connect: 30ms/],
+    [
+      "a time limit that is longer than Perch's longest",
+      "connectionPool: { http: { idleTimeout: 1000h } }",
+      /timeouts:\s+connect: 10s\s+responseHeaders: 24d\s+idle: 24d\s+keepAlive: 24d/,
+    ],
+    [
+      "the other limits beside one that Perch does not take",
+      "connectionPool: { tcp: { maxConnections: 0 }, http: { http2MaxRequests: 5 } }",
+      /limits:\s+maxInFlight: 5/,
+    ],
+    [
+      "ejections, but for a duration that Perch does not take",
+      "outlierDetection: { consecutive5xxErrors: 3, baseEjectionTime: 48h }",
+      /outlier:\s+consecutiveFailures: 3\s+maxEjected: 10%/,
+    ],
     ["HTTP/2 to the upstream", "connectionPool: { http: { h2UpgradePolicy: UPGRADE } }", /protocol: http2/],
     [
       "TLS to the upstream",

@@ -79,6 +79,25 @@ describe("listeners", () => {
   });
 });
 
+describe("servers with TLS and without on one port: the first one counts, as in Istio", () => {
+  const http = "{ port: { number: 80, protocol: HTTP }, hosts: [a.example] }";
+  const https =
+    "{ port: { number: 80, protocol: HTTPS }, hosts: [b.example], tls: { mode: SIMPLE, credentialName: c } }";
+
+  test.each([
+    ["plain HTTP", [http, https], "a.example", "servers[1]: it has TLS, and an earlier server of the port 80 has none"],
+    ["TLS", [https, http], "b.example", "servers[1]: it has no TLS, and an earlier server of the port 80 has it"],
+  ])("%s", (what, servers, host, note) => {
+    const { config, notes } = converted(
+      gateway("gw", servers) +
+        virtualService({ hosts: "[a.example, b.example]", gateways: "[gw]", routes: [`{ route: [${to("shop")}] }`] }),
+    );
+    expect(config.includes("tls:")).toBe(what === "TLS");
+    expect(config).toContain(`hosts: [ ${host} ]`);
+    expect(notes.join("\n")).toContain(`Gateway shop/gw: ${note}`);
+  });
+});
+
 describe("httpsRedirect", () => {
   const redirecting = "{ port: { number: 80, protocol: HTTP }, hosts: ['*'], tls: { httpsRedirect: true } }";
 
@@ -116,7 +135,7 @@ describe("httpsRedirect", () => {
         }),
     );
     expect(served({ url: "/a", headers: { host: "open.example" } })).toBe("a/stable");
-    expect(config).toMatch(/hosts: \[ open\.example \] }\s+service: a\s+fault:\s+abort:\s+status: 404/);
+    expect(config).toMatch(/hosts: \[ open\.example \] }\s+service: no-backend\s+fault:\s+abort:\s+status: 404/);
   });
 
   test("of the hosts that want it, on their port only", () => {

@@ -44,6 +44,34 @@ describe("client certificates of two CAs on one port", () => {
   });
 });
 
+describe("replies of the gateway itself", () => {
+  test("do not depend on another route's service", () => {
+    const broken = `{ match: [{ uri: { prefix: /a } }], route: [${to("broken").replace("80", "99999")}] }`;
+    const forbidden = "{ match: [{ uri: { prefix: /admin } }], directResponse: { status: 403 } }";
+    const everyHost = virtualService({ name: "rest", hosts: "['*']", routes: [rest] });
+    const { served, config, notes } = imported(virtualService({ routes: [broken, forbidden] }) + everyHost);
+    expect(notes.join("\n")).toContain("the route shop is left out, as its service has no usable endpoint");
+    expect(config).toMatch(/path: { regex: \^\/admin } }\s+service: no-backend\s+fault:\s+abort:\s+status: 403\n/);
+    expect(served({ url: "/admin" })).toBe("no-backend/none");
+    expect(served({ url: "/b" })).toBe("no-backend/none");
+    expect(served({ headers: { host: "o.example" } })).toBe("rest/stable");
+  });
+
+  test("are routes, even if there is no other", () => {
+    const { config } = converted(virtualService({ routes: ["{ directResponse: { status: 410 } }"] }));
+    expect(config).toMatch(/service: no-backend\s+fault:\s+abort:\s+status: 410\n/);
+  });
+});
+
+test("a Service with the name of the one for errors is a Service like others", () => {
+  const { config } = converted(
+    virtualService({
+      routes: [`{ fault: { abort: { httpStatus: 503, percentage: { value: 50 } } }, route: [${to("no-backend")}] }`],
+    }),
+  );
+  expect(config).toContain("http://no-backend.shop:80");
+});
+
 describe("a fault never forwards what it kept from the service", () => {
   test.each([
     ["grpcStatus: PERMISSION_DENIED", 403],

@@ -150,6 +150,11 @@ describe("other settings of a route", () => {
       /service: shop\s+timeouts:\s+responseHeaders: 2s/,
     ],
     [
+      "the time limit of an attempt beside one that is longer than Perch's longest",
+      `{ timeout: 1000h, retries: { attempts: 3, perTryTimeout: 2s }, route: [${to("shop")}] }`,
+      /service: shop\s+timeouts:\s+total: 24d\s+responseHeaders: 2s/,
+    ],
+    [
       "causes of retries as listed",
       `{ retries: { attempts: 2, retryOn: "reset" }, route: [${to("shop")}] }`,
       /retries:\s+attempts: 2\s+on:\s+- connect-failure\s+- reset-before-response\n/,
@@ -167,7 +172,7 @@ describe("other settings of a route", () => {
     [
       "an error of the gateway itself",
       `{ match: [{ uri: { prefix: /admin } }], directResponse: { status: 403 } }\n    - { route: [${to("shop")}] }`,
-      /path: { regex: \^\/admin } }\s+service: shop\s+fault:\s+abort:\s+status: 403\s+percent: 100/,
+      /path: { regex: \^\/admin } }\s+service: no-backend\s+fault:\s+abort:\s+status: 403\n/,
     ],
     [
       "a rewritten exact path",

@@ -1,11 +1,14 @@
-import { hasHost } from "../../host-pattern.ts";
+import { hasHost } from "../host-pattern.ts";
 
-/** A host, a wildcard such as `*.example.com` for any host below, or empty for any host. */
+/** A host, a wildcard such as `*.example.com` for any host below, or any host, as one of these. */
 export type Hostname = string;
 
-/** Whether `hostname` has no host that `pattern` does not have. */
+/** Any host, as Gateway API writes it, and as Istio does. */
+const anyHost: readonly Hostname[] = ["", "*"];
+
+/** Whether every request for `hostname` is one for `pattern`. */
 export function covers(pattern: Hostname, hostname: Hostname): boolean {
-  return pattern === "" || hasHost(pattern, hostname);
+  return anyHost.includes(pattern) || hasHost(pattern, hostname);
 }
 
 /** The hosts of both; undefined if there are none. */
