@@ -11,9 +11,7 @@ export default defineConfig({
     testTimeout: 20_000,
     // The default of a second is short where three files share two cores.
     expect: { poll: { timeout: 5_000 } },
-    tags: [
-      { name: "slow", description: "Waits for a real time limit or moves many bytes: in test:slow, not in test." },
-    ],
+    tags: [{ name: "slow", description: "Takes long, or compares very many cases: in test:slow, not in test." }],
     pool: "forks",
     // The usual machine has two cores, and a third of the time a test waits for a socket or a timer.
     maxWorkers: 3,

@@ -28,7 +28,7 @@ interface Refusal {
   readonly message: string;
 }
 
-/** What a caller may do, for itself to know. */
+/** What the caller is allowed to do, as told to the caller. */
 export interface AccessBody {
   /** Null without a token. */
   readonly caller: string | null;

@@ -32,8 +32,8 @@ const maxText = 200;
 const maxWhy = 500;
 
 /**
- * Audits every request to change something before it is answered, so that nobody learns of a change that the log does
- * not have. Of requests that come too fast nothing is written: the log must not be flooded. Add before `guard`.
+ * Audits every request to change something before it is answered, so that no change is visible that the log does
+ * not have. Requests above the rate limit are not written, so that they cannot flood the log. Add before `guard`.
  */
 export function addAudit(server: FastifyInstance, audit: Audit): void {
   server.decorateReply("problemCode", "");

@@ -69,7 +69,7 @@ class EventStream {
     const known = after ?? newest;
     // Beyond the newest: the events were lost with the state file, and their ids are given again.
     this.#last = known === 0 || known > newest ? beforeAll : known;
-    // An id without data is no event, and yet what the client resumes from.
+    // An id without data is not dispatched as an event, but the client still resumes from it.
     stream.write(`${retryLine}id: ${this.#last}\n\n`);
     if (known > newest) stream.write(gap(known, beforeAll + 1));
     stream.onDrain(() => this.#send());
@@ -95,7 +95,7 @@ function frame(event: RolloutEvent): string {
   return sseFrame(event.type, JSON.stringify(eventBody(event)), event.id);
 }
 
-/** Tells that events are missing, which are not kept any more: what is now is in /api/rollouts. */
+/** Says that older events are missing because they are no longer kept. The current state is in /api/rollouts. */
 function gap(after: number, next: number): string {
   return sseFrame("gap", JSON.stringify({ after, next }));
 }

@@ -5,7 +5,7 @@ const noRevision = -1;
 const tag = /^\s*(W\/)?"([\x21\x23-\x7e\x80-\xff]*)"\s*(?:,|$)/;
 
 /**
- * What an If-Match header asks of the revision (RFC 9110 §13.1.1): that it be one of these, where a weak tag is none.
+ * What an If-Match header asks of the revision (RFC 9110 §13.1.1): that it be one of these. A weak tag never matches.
  * `anything` without the header or with `*`.
  */
 export function askedRevisions(ifMatch: string | undefined): readonly number[] | "anything" | "malformed" {

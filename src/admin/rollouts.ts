@@ -145,7 +145,7 @@ type Outcome =
   | { readonly kind: "done"; readonly changed: boolean; readonly revision: number; readonly body: object }
   | { readonly kind: "refused"; readonly cause: RefusedCause; readonly message: string };
 
-/** Makes a change at the revision that the caller asks for, and answers. */
+/** Makes a change at the requested revision, and responds. */
 async function changing(
   request: FastifyRequest<OfRelease & { Body: ChangeBody }>,
   reply: FastifyReply,
@@ -165,7 +165,7 @@ async function changing(
   return reply.header("etag", etag(outcome.revision)).send(outcome.body);
 }
 
-/** Events and sentences say why: where nobody said it, that is what they say. */
+/** The reason for events and status sentences; without one from the caller, they say that there was none. */
 function reasonIn({ why = "" }: ChangeBody, by: string): string {
   return why.trim() === "" ? `${by} asked for it and gave no reason` : why;
 }

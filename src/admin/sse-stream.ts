@@ -68,7 +68,7 @@ export class SseStream {
 }
 
 export interface SseOptions {
-  /** Streams at once; each is a response that is due, and so has a connection place. */
+  /** Concurrent streams. Each is an open response, so it occupies a connection place. */
   readonly max: number;
   /** What is followed, as a problem names it. */
   readonly what: string;

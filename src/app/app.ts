@@ -6,7 +6,7 @@ import type { FastifyInstance } from "fastify";
 import type { LiveView } from "../admin/live/live-view.ts";
 import { createAdminServer } from "../admin/server.ts";
 import type { LoadedConfig } from "../config/load.ts";
-import { formatDiagnostic } from "../config/schema-kit/diagnostics.ts";
+import { errorsOf, formatDiagnostic } from "../config/schema-kit/diagnostics.ts";
 import { formatDuration } from "../config/schema-kit/scalars.ts";
 import { ticketKeyBytes } from "../listener/tls.ts";
 import { descriptorOf, missingNodeInternals } from "../node-internals.ts";
@@ -105,7 +105,7 @@ export class App {
     const first = await loader.load();
     if (!first.ok) {
       watcher?.close();
-      throw new StartError(first.problems.map(formatDiagnostic));
+      throw new StartError(errorsOf(first.problems).map(formatDiagnostic));
     }
     const size = await workerCount(first.compiled, log);
     const rollouts = await RunningRollouts.open({ stateFile: stateFileOf(options, first), log, nowMs }).catch(
@@ -175,7 +175,7 @@ export class App {
     if (!signal.aborted) log.info("drained");
   }
 
-  /** What the drain waits for, so that nobody takes it for a process that hangs. */
+  /** What the drain waits for, so that it does not look like a hung process. */
   async #logAwaited(): Promise<void> {
     const { dataPlane, log, stats } = this.#parts;
     const { drainTimeoutMs } = this.#options;
@@ -264,7 +264,7 @@ function build(foundation: Foundation): Parts {
       prepare: async (loaded) => {
         const preparation = await dataPlane.prepare(loaded);
         if (preparation.kind === "failed") return preparation;
-        // Read when it is committed: what the rollouts have decided meanwhile counts.
+        // Read at commit, so that what the rollouts have decided in the meantime is included.
         return { kind: "prepared", commit: () => preparation.commit(rollouts.controller.directions) };
       },
       prepareRollouts: ({ compiled }) => rollouts.controller.prepare(compiled.releases),
@@ -381,7 +381,7 @@ function elapsed(ms: number, signal: AbortSignal): Promise<void> {
   return promise;
 }
 
-/** What an interface of Node costs that is gone, said once at start rather than found out under load. */
+/** Logs once at start what a missing Node interface costs, rather than letting it be found out under load. */
 async function warnOfMissingInternals(log: Logger): Promise<void> {
   try {
     for (const consequence of await missingNodeInternals())

@@ -28,7 +28,7 @@ function loadedReply(
   encoded: ReturnType<typeof encodeConfig>,
   memory: LoaderMemory,
 ): ConfigReply {
-  // Each gets memory of its own, which can be handed over. A copy would take the other thread milliseconds.
+  // Each gets separate memory, which can be transferred. A copy would cost the other thread milliseconds.
   const files = new Map(Array.from(sources.files, ([path, bytes]) => [path, new Uint8Array(bytes)]));
   return { kind: "loaded", loaded: { ok, hash, sources: { ...sources, files }, warnings }, encoded, memory };
 }

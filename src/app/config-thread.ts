@@ -53,7 +53,7 @@ const defaultEntry = new URL(`./config-main${extname(import.meta.url)}`, import.
 const defaultTimeLimitMs = 30_000;
 
 /**
- * Loads the configuration in a thread of its own: reading, checking and compiling ten thousand routes takes over a second,
+ * Loads the configuration in a separate thread: reading, checking and compiling ten thousand routes takes over a second,
  * in which nothing else could be served. This thread only takes over what has changed, in slices. One load at a time.
  */
 export class ConfigThread {

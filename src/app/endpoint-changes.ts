@@ -3,7 +3,7 @@ import type { Endpoint } from "../upstream/endpoint.ts";
 import type { Condition } from "../upstream/endpoint-health.ts";
 import { endpointEntry } from "./live-entries.ts";
 
-/** Of one second: when a network fails, thousands of endpoints change at once, and would drive out all else. */
+/** Of one second: when a network fails, thousands of endpoints change at once, and would crowd out everything else. */
 const maxEntries = 20;
 
 /** Tells the activity log which endpoints went down or came back between two looks. */

@@ -239,7 +239,7 @@ export class InProcessDataPlane implements DataPlane {
   }
 
   async #followTraffic(): Promise<void> {
-    // Another configuration may become active meanwhile.
+    // Another configuration may become active in the meantime.
     while (!this.#traffic.follows(this.active.current.config)) {
       await inSlices(this.#traffic.following(this.active.current.config));
     }

@@ -42,7 +42,7 @@ export class JobThread<Job, Reply> {
     return this.#end !== undefined;
   }
 
-  /** Only if it is not busy. `make` gets whether the thread is new, and so knows nothing of earlier jobs. */
+  /** Only if it is not busy. `make` is told whether the thread is new, and so without state of earlier jobs. */
   async ask(make: (thread: "new" | "known") => Job): Promise<JobOutcome<Reply>> {
     if (this.#closed) return { kind: "given-up", cause: "closed" };
     const { timeLimitMs, idleMs } = this.#parts;
@@ -62,7 +62,7 @@ export class JobThread<Job, Reply> {
     }
   }
 
-  /** Ends the thread at once; whoever waits for it is told. */
+  /** Ends the thread at once; a pending job is rejected. */
   async close(): Promise<void> {
     this.#closed = true;
     await this.#giveUp("closed");

@@ -37,7 +37,7 @@ export function reloadEntry(now: ConfigStatus, before: ConfigStatus): LogDraft {
   const { hash, restartNeeded, warnings } = now;
   const change =
     hash === before.hash ? `the hash is ${short(hash)} as before` : `${short(before.hash)} → ${short(hash)}`;
-  const restart = `; restart Perch to apply changes of ${restartNeeded.join(", ")}`;
+  const restart = `; restart Perch to apply changes to ${restartNeeded.join(", ")}`;
   return {
     ...common,
     type: "reloaded",
@@ -64,7 +64,7 @@ export function endpointEntry({ service, version, origin, health }: Endpoint): L
   const { state, why, sinceMs } = health.condition;
   const isUp = state === "up";
   return {
-    // Not when it was noticed: another thread tells it seconds later, and causes would stand after what they caused.
+    // Not when it was noticed: other threads report seconds later, and causes would be listed after their effects.
     ...(sinceMs !== undefined && { atMs: sinceMs }),
     kind: "endpoint",
     type: state,

@@ -52,7 +52,7 @@ export class Live implements LiveView {
   readonly #endSubscription: () => void;
   #cancel: () => void = () => {};
   #isClosed = false;
-  /** Undefined until a second is over; made when it is asked for. */
+  /** Undefined until the first second has passed; built on demand. */
   #tick: { readonly atMs: number; body: TickBody | undefined } | undefined;
 
   constructor(parts: LiveParts) {
@@ -109,7 +109,7 @@ export class Live implements LiveView {
 
   onDecisions(listener: (batch: DecisionBatch) => void): () => void {
     const { dataPlane } = this.#parts;
-    // Of its own, so that one that listens twice is told twice, and each ends alone.
+    // A new object, so that a function registered twice is called twice, and each registration ends separately.
     const own = (batch: DecisionBatch) => listener(batch);
     this.#decisionListeners.add(own);
     if (this.#decisionListeners.size === 1) dataPlane.watchDecisions(true);
@@ -129,7 +129,7 @@ export class Live implements LiveView {
     this.#endSubscription();
   }
 
-  /** Right after the second is over. By the clock and not by an interval, so that seconds are not missed for drift. */
+  /** Right after each second ends. By the clock, not by an interval, whose drift would skip seconds. */
   #lookLater(): void {
     if (this.#isClosed) return;
     const { nowMs, schedule, log } = this.#parts;

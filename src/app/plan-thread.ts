@@ -49,8 +49,8 @@ const busy = { kind: "busy", message: "Another plan is being computed; try again
 const defaultTimeLimitMs = 10_000;
 
 /**
- * Answers in a thread of its own what configurations and splits would do: that takes long, and what takes long must not
- * run in a thread that serves. One question at a time.
+ * Computes in a separate thread what configurations and splits would do: it takes long, so it must not
+ * run in a thread that serves requests. One request at a time.
  */
 export class PlanThread implements Planner {
   readonly #parts: PlanThreadParts;
@@ -86,7 +86,7 @@ export class PlanThread implements Planner {
     return (await this.#ask({ kind: "preview", release, split, traffic })) as PreviewAnswer;
   }
 
-  /** Ends the thread at once; a question that waits is answered. */
+  /** Ends the thread at once; a pending request gets an answer. */
   async close(): Promise<void> {
     await this.#thread.close();
   }

@@ -30,7 +30,7 @@ export interface ReloaderParts<Loaded extends RunnableConfig> {
   readonly load: () => Promise<Loaded | RejectedConfig>;
   /** Builds the new snapshot in the data plane without activating it. */
   readonly prepare: (loaded: Loaded) => Promise<ReloadPreparation>;
-  /** Asks whether the rollouts can go on with it; `commit` comes right before the data plane's. */
+  /** Checks whether the rollouts can continue with it; `commit` is called right before the data plane's. */
   readonly prepareRollouts: (loaded: Loaded) => RolloutPreparation;
   readonly stats: ReloadStats;
   readonly log: Logger;
@@ -143,7 +143,7 @@ export class Reloader<Loaded extends RunnableConfig> {
     const { file, hash, restartNeeded } = this.#status;
     const fields = { file, hash, restartNeeded };
     if (restartNeeded.length === 0) log.info(fields, "configuration reloaded");
-    else log.warn(fields, `configuration reloaded; restart Perch to apply changes of ${restartNeeded.join(", ")}`);
+    else log.warn(fields, `configuration reloaded; restart Perch to apply changes to ${restartNeeded.join(", ")}`);
     for (const warning of warnings) log.warn({ problem: formatDiagnostic(warning) }, "configuration warning");
   }
 

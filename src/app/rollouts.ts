@@ -57,8 +57,8 @@ export class RunningRollouts {
   }
 
   /**
-   * Begins with the first configuration, before the data plane listens. A rollout that cannot go on with it does not
-   * run, and its split holds: that is said in the log, and is no reason to serve nobody.
+   * Begins with the first configuration, before the data plane listens. A rollout that cannot continue with it does not
+   * run, and its split applies. That is logged, and does not stop Perch from serving.
    */
   async begin({ compiled }: LoadedConfig, dataPlane: DataPlane): Promise<void> {
     const { problems, commit } = this.controller.prepare(compiled.releases);

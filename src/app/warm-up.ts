@@ -21,9 +21,9 @@ const enoughRequests = 3_000;
 const clientCount = 8;
 
 /**
- * Sends requests through a data plane of its own, so that V8 compiles the code that serves with the types that it will
- * see: otherwise the first thousands of users wait for that. Nothing of it is counted, logged or left open. Never rejects,
- * since a process that is cold serves as well, only more slowly. `accessLines`: of the class that takes the lines of
+ * Sends requests through a separate data plane, so that V8 compiles the request path with the types that it will
+ * see: otherwise the first thousands of users wait for that. Nothing is counted, logged or left open. Never rejects,
+ * since a cold process serves too, only more slowly. `accessLines`: of the class that takes the lines of
  * requests later, but leads nowhere; it is closed.
  */
 export async function warmUp(

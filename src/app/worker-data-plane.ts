@@ -99,7 +99,7 @@ export class WorkerDataPlane implements DataPlane {
 
   get acceptance(): Acceptance {
     const { serving, isStarting, servesUnixSockets } = this.#pool;
-    // A signal to stop ends a start at once, so nobody may send requests before its end.
+    // A stop signal ends a starting process at once, so no requests may be sent before the start is complete.
     if (isStarting) return "starting";
     if (serving === 0) return "no-worker";
     const hasUnixSocket = this.#parts.first.compiled.listeners.some(({ address }) => "path" in address);
@@ -131,7 +131,7 @@ export class WorkerDataPlane implements DataPlane {
       commit: async (directions) => {
         this.#traffic = directions.traffic;
         await preparation.commit(directions);
-        // Other traffic may have come meanwhile.
+        // Newer traffic may have arrived in the meantime.
         swap(this.#traffic);
       },
     };

@@ -130,7 +130,7 @@ const post = (reply: WorkerReply) => port.postMessage(reply);
 const worker = new WorkerMain(post);
 
 port.on("message", async ({ id, call, input }: WorkerRequest) => {
-  // The types of input and answer belong to the call, which the compiler cannot see here.
+  // The types of input and result depend on the call, which the compiler cannot know here.
   const handle = worker.handlers[call] as (input: unknown) => unknown;
   try {
     post({ kind: "answer", id, answer: await handle(input) });

@@ -119,13 +119,14 @@ async function runLive({ split, isFixed, breaks, users }: DemoSettings, terminal
     const show = isFixed ? await startLiveSplit(split) : await startLiveRollout(defaultPorts, breaks);
     terminal.err(introduction(show.stage, isFixed ? split : undefined));
     const screen = new Screen(terminal);
-    const draw = () => screen.draw([...show.lines(), "", "Ctrl-C stops."]);
+    const footer = ["", "Ctrl-C stops."];
+    const draw = () => screen.draw([...show.lines(screen.maxLines - footer.length), ...footer]);
     const timer = setInterval(draw, screen.intervalMs);
     if (terminal.isInteractive) draw();
     show.start(users);
     await stopped.promise;
     clearInterval(timer);
-    const { lines, ok } = await show.end();
+    const { lines, ok } = await show.end(screen.maxLines);
     screen.draw(lines);
     return ok ? 0 : 1;
   } finally {

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { stringify } from "yaml";
 import { type LoadResult, loadConfigFile } from "../config/load.ts";
-import { formatDiagnostic } from "../config/schema-kit/diagnostics.ts";
+import { errorsOf, formatDiagnostic } from "../config/schema-kit/diagnostics.ts";
 import { type OptionValues, type Terminal, textOption, UsageError } from "./command.ts";
 
 export type LoadedConfig = Extract<LoadResult, { ok: true }>;
@@ -23,11 +23,11 @@ export function loadOptions(terminal: Terminal, randomSecret: RandomSecret = () 
   return { env: terminal.env, randomSecret, nowMs: () => Date.now() };
 }
 
-/** Undefined if the file cannot be used. Its problems are then already printed, and the command should exit with 2. */
+/** Undefined if the file cannot be used. Its errors are then already printed, and the command should exit with 2. */
 export function loadOrTell(file: string, terminal: Terminal, randomSecret?: RandomSecret): LoadedConfig | undefined {
   const result = loadConfigFile(file, loadOptions(terminal, randomSecret));
   if (result.ok) return result;
-  for (const problem of result.problems) terminal.err(`${formatDiagnostic(problem)}\n`);
+  for (const problem of errorsOf(result.problems)) terminal.err(`${formatDiagnostic(problem)}\n`);
   return undefined;
 }
 

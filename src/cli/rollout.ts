@@ -30,8 +30,12 @@ export const rollout: Command = {
   async run({ options, positionals: [action, release, surplus] }, terminal) {
     if (surplus !== undefined) throw new UsageError(`unexpected argument "${surplus}"`);
     const verb = verbs.find((known) => known === action);
-    if (verb === undefined && action !== "status")
-      throw new UsageError(`the action is missing: status or ${verbs.join(", ")}`);
+    if (verb === undefined && action !== "status") {
+      const actions = `status, ${verbs.join(", ")}`;
+      throw new UsageError(
+        action === undefined ? `the action is missing: ${actions}` : `"${action}" is none of ${actions}`,
+      );
+    }
     if (verb !== undefined && release === undefined) throw new UsageError(`${verb} needs the name of a release`);
     const misplaced = misplacedOption(verb, options);
     if (misplaced !== undefined) throw new UsageError(`--${misplaced} cannot be used with ${action}`);

@@ -26,6 +26,12 @@ export class Screen {
     return this.#redraws ? 1_000 : 5_000;
   }
 
+  /** How many lines can be redrawn: the window's, but for the one below the block. Without a terminal any number. */
+  get maxLines(): number {
+    if (!this.#redraws) return Number.POSITIVE_INFINITY;
+    return Math.max(2, (this.#terminal.rows?.() || Number.POSITIVE_INFINITY) - 1);
+  }
+
   /** The first line is the heading. */
   draw(lines: readonly string[]): void {
     if (!this.#redraws) {
@@ -40,11 +46,11 @@ export class Screen {
   }
 
   /**
-   * What has scrolled out of the window cannot be redrawn; its last line is the one below the block. The last line of the
-   * block stays: it says what the reader must know of all the others, such as that the connection is lost.
+   * Lines that have scrolled out of the window cannot be redrawn. The last line of the block is always kept: it applies to
+   * all the others, such as that the connection is lost.
    */
   #fitting(lines: readonly string[]): readonly string[] {
-    const most = Math.max(2, (this.#terminal.rows?.() || Number.POSITIVE_INFINITY) - 1);
+    const most = this.maxLines;
     if (lines.length <= most) return lines;
     const kept = Math.max(most - 2, 0);
     const more = `… ${lines.length - kept - 1} more lines; make the window higher`;

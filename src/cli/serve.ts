@@ -25,12 +25,12 @@ export const serve: Command = {
       --state-dir DIR     where state.json is kept, if the file names no state file; default: PERCH_STATE_DIR
       --drain-delay TIME  on SIGTERM or SIGINT, keep serving for this long while not ready; default ${defaultDrainDelay}
       --drain-timeout TIME  then wait this long for requests to finish; default ${defaultDrainTimeout}
-      --warm-up TIME      before serving, spend at most this long on compiling the code, so that the first users do not wait
-                          for it; default ${defaultWarmUpLimit}; 0s: none
+      --warm-up TIME      before serving, spend at most this long on compiling the code, so that the first users do
+                          not wait for it; default ${defaultWarmUpLimit}; 0s: none
       --log-level LEVEL   ${logLevels.join(", ")}; default: PERCH_LOG_LEVEL, else info
 
-SIGHUP forces a reload check. SIGTERM and SIGINT (Ctrl-C) drain; a second one stops within half a second. Perch also drains when its
-terminal closes and, if npm started it, when npm or a shell around it ends.`,
+SIGHUP forces a reload check. SIGTERM and SIGINT (Ctrl-C) drain; a second one stops within half a second. Perch also
+drains when its terminal closes and, if npm started it, when npm or a shell around it ends.`,
   options: {
     config: { type: "string", short: "c" },
     to: { type: "string" },

@@ -23,7 +23,7 @@ export class StopSignals {
   readonly #monotonicMs: () => number;
   readonly #underNpm: boolean;
   readonly #ancestors: AncestorWatch | undefined;
-  /** nohup takes the terminal away from stdin, so that a process which shall outlive its terminal has none. */
+  /** nohup detaches stdin from the terminal: a process that is meant to outlive its terminal has none there. */
   readonly #hadTerminal = isatty(0) && hasTerminal();
   /** The signal that was last counted, and when. */
   #last: { readonly signal: "SIGINT" | "SIGTERM"; readonly atMs: number } | undefined;

@@ -1,5 +1,5 @@
 import { type LoadResult, loadConfigFile, loadConfigText, maxConfigBytes } from "../config/load.ts";
-import { type Diagnostic, diagnoseFile, formatDiagnostic } from "../config/schema-kit/diagnostics.ts";
+import { type Diagnostic, diagnoseFile, errorsOf, formatDiagnostic } from "../config/schema-kit/diagnostics.ts";
 import { type Command, type Terminal, UsageError } from "./command.ts";
 import { loadOptions, printJson } from "./load-config.ts";
 
@@ -63,9 +63,17 @@ function jsonOf({ file, result }: CheckedFile): unknown {
   return { file, ok: result.ok, ...(result.ok ? { hash: result.hash } : {}), problems: problemsOf(result) };
 }
 
+/** Prints a valid file's warnings. Of an invalid file only the errors, so that they are not lost among the warnings. */
 function printResult({ file, result }: CheckedFile, terminal: Terminal): void {
-  for (const problem of problemsOf(result)) terminal.err(`${formatDiagnostic(problem)}\n`);
-  if (!result.ok) return;
+  if (!result.ok) {
+    const errors = errorsOf(result.problems);
+    for (const error of errors) terminal.err(`${formatDiagnostic(error)}\n`);
+    const hidden = result.problems.length - errors.length;
+    const note = hidden === 0 ? "" : `, ${count(hidden, "warning")}; warnings are shown once the errors are fixed`;
+    terminal.err(`${file}: invalid (${count(errors.length, "error")}${note})\n`);
+    return;
+  }
+  for (const warning of result.warnings) terminal.err(`${formatDiagnostic(warning)}\n`);
   const { routes, services, releases } = result.compiled;
   const counts = [
     count(routes.length, "route"),

@@ -109,7 +109,7 @@ function whyAlone(subject: Subject, test: Test, attributes: readonly AttributeSp
   return subject.kind === "attribute" ? whyNoPlace(texts, attributes[subject.index]) : undefined;
 }
 
-/** The values that a test asks for; none if it does not list them. */
+/** The values that a test compares with; empty if it does not list them. */
 function wholeTexts(test: Test): readonly string[] {
   return valuesOf(test)?.map(canonicalText) ?? [];
 }

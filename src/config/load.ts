@@ -33,7 +33,7 @@ export type LoadResult =
     }
   | {
       readonly ok: false;
-      /** At least one error, plus warnings, in file order. */
+      /** At least one error, then the warnings; both in file order. */
       readonly problems: readonly Diagnostic[];
       /** Absolute paths of the other files that were requested: a change of one may fix the configuration. */
       readonly files: readonly string[];

@@ -28,7 +28,7 @@ export function warnOfRollouts(
   releases: readonly ReleaseSpec[],
   { parsing, hasStateDir }: Pick<CompileContext, "parsing" | "hasStateDir">,
 ): void {
-  // What an error left out would look like a mistake of its own.
+  // Parts dropped because of an error would cause misleading warnings.
   if (parsing.problems.failed) return;
   const planned = config.releases.flatMap(({ name, value: release }, index): Planned[] => {
     const { rollout, rules = [] } = releases[index] ?? {};

@@ -13,7 +13,7 @@ import type { RuleConfig, WeightsConfig } from "./sections/release.ts";
 const maxCompared = 200;
 
 /**
- * Warns of rules that can never be the first match: that no request meets, or that stand after one that always matches,
+ * Warns of rules that can never be the first match: that no request meets, or that come after one that always matches,
  * or after one that matches whatever they match; and of codes of places that no database gives.
  */
 export function warnUnreachableRules(
@@ -81,7 +81,7 @@ export function warnRulesOutsideRoutes(
 
 type Matched = Config["routes"][number]["match"];
 
-/** The hosts or methods that a condition asks for and no route of its release matches; undefined: none. */
+/** The hosts or methods that a condition requires but no route of its release matches; undefined: none. */
 export function foreignTest(when: Condition, matches: readonly Matched[]): string | undefined {
   if (matches.length === 0) return undefined;
   for (const part of conjuncts(when)) {
@@ -116,7 +116,7 @@ export function warnLoneWeight(
   const [only, ...others] = weights;
   if (only === undefined || others.length > 0 || !(only.value > 0 && only.value < 100)) return;
   const rest = Array.from(versions).find((version) => version !== only.name);
-  // A one alone reads as "all of it".
+  // A single weight of 1 reads as "all of it".
   if (rest === undefined || only.value === 1) return;
   const message = `${only.name} is the only version of ${of}, so it gets 100 % whatever its weight is`;
   parsing.warn(

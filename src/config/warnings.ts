@@ -122,7 +122,7 @@ export function warnMisreadMatches(
   }
 }
 
-/** What a reader may take for a placeholder is matched as it stands. */
+/** Text that looks like a placeholder is matched literally. */
 function literalPath(path: string, kind: "prefix" | "exact"): [message: string, suggestion: string] | undefined {
   const part = /\*|(?<=\/):[A-Za-z]\w*(?=\/|$)|\{\w+\}|\^|(?<=.)\$$/.exec(path);
   if (part === null) return undefined;

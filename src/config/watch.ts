@@ -276,7 +276,7 @@ function linkTarget(path: string): "directory" | "file" | "missing" | { readonly
     if (stat.isSymbolicLink()) return { link: readlinkSync(path) };
     return stat.isDirectory() ? "directory" : "file";
   } catch {
-    // Removed meanwhile, or no permission: nothing behind it can be watched.
+    // It was removed, or there is no permission: nothing below it can be watched.
     return "missing";
   }
 }

@@ -217,7 +217,7 @@ function asksUnit(condition: Condition): boolean {
 /** Tests a fact's value; `nowMs` counts from the Unix epoch. */
 export type ValueTest = (value: AttributeValue | undefined, nowMs: number, scope?: PatternScope) => boolean;
 
-/** A text that the pattern is not tried on to the end does not match, and `scope` is told. */
+/** If matching is cut off before the end of the text, it counts as no match, and `scope` is notified. */
 export function matchesPattern(pattern: Pattern, text: string, scope: PatternScope | undefined): boolean {
   const found = pattern.test(text, scope);
   if (found === undefined) scope?.patternSkipped();

@@ -2,7 +2,7 @@ import type { Facts } from "./facts.ts";
 import type { Pin } from "./pin-content.ts";
 import type { RandomSource, Unit } from "./unit.ts";
 
-/** Everything a decision depends on; it reads no clock and no random generator of its own. */
+/** Everything a decision depends on: it reads neither the clock nor a random generator itself. */
 export interface DecisionRequest {
   readonly facts: Facts;
   /** The verified pin, from `Release.readPin`. */

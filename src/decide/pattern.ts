@@ -6,7 +6,7 @@ export interface Pattern {
    * texts may be as well; it depends on them.
    */
   readonly sureLength: number;
-  /** Undefined if it was not tried to the end, because the time for it is used up: see `PatternMeter`. */
+  /** Undefined if matching was cut off because its time is used up: see `PatternMeter`. */
   test(text: string, scope?: PatternScope): boolean | undefined;
 }
 

@@ -14,7 +14,7 @@ export interface PolicyInForce {
   readonly split: Draw | undefined;
   /** Draws those that the split, or a rule with `use: rollout`, gives the baseline. */
   readonly rollout: RolloutDraw | undefined;
-  /** A rolled-back candidate, which nobody gets but by an override. */
+  /** A rolled-back candidate, which only an override still reaches. */
   readonly withdrawn: string | undefined;
   /** The shares of units that no rule or ring places, for people and metrics. Undefined without a split. */
   readonly weights: Weights | undefined;

@@ -19,11 +19,11 @@ export interface RolloutTraffic {
   readonly candidateIs: "drawn" | "withdrawn";
   /** The candidate's share of the units that are drawn to baseline or candidate, in percent. */
   readonly weight: number;
-  /** From 0. Nothing is drawn by it: planes tell of all units again in each step. */
+  /** From 0. It does not affect draws: data planes report all units again in each step. */
   readonly step: number;
   /** Rings reached so far. A unit that meets several, or whose ring is below `weight`, has the highest. */
   readonly rings: readonly { readonly key: string; readonly weight: number }[];
 }
 
-/** By release. A release that is absent has no traffic of its own: the configuration holds. */
+/** By release. For an absent release, the configuration applies. */
 export type TrafficByRelease = ReadonlyMap<string, ReleaseTraffic>;

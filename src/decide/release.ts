@@ -157,8 +157,8 @@ export class Release {
   }
 
   /**
-   * A call of a page's script, or its frame, is served by the page's version. What it tells of the requester (a login, a rule that
-   * matches) is written to the pin beside that version, for the next document.
+   * A call of a page's script, or its frame, is served by the page's version. What it reveals about the requester (a
+   * login, a rule that matches) is written to the pin beside that version, for the next document.
    */
   #callOfPage(request: DecisionRequest, unit: Unit, pin: Pin, trail: Trail | undefined): Decision {
     const issuedAtSeconds = Math.floor(request.nowMs / 1000);
@@ -338,7 +338,7 @@ export class Release {
     return { reason: "pin", version, rule, unit, pin, flipped: isFlip(request.pin, pin), odds: undefined };
   }
 
-  /** Those that a rule gives the baseline are drawn again only if the rule says so. */
+  /** Users whom a rule sends to the baseline are drawn again only if the rule says so. */
   #rolloutOf({ drawnBy }: Pick<Rule, "drawnBy">): RolloutDraw | undefined {
     return drawnBy === "rollout" ? this.#inForce.rollout : undefined;
   }

@@ -18,7 +18,7 @@ const numberBytes = wordBytes + 2 * 8;
 const kinds = ["split", "default", "rule", "ring"] as const satisfies readonly Pin["how"][];
 const fromAttribute = 4;
 
-/** Bytes of a pin besides its names: numbers, dots, the unit and the signature. */
+/** Bytes of a pin without its names: numbers, dots, the unit and the signature. */
 const otherBytes = 2 + 11 + 13 + 1 + 3 + 12 + 1 + 22;
 
 /**

@@ -63,7 +63,7 @@ function withoutOwn(received: string, keeps: KeepsMember): string {
 }
 
 /**
- * Finds the key wherever it starts, and it is then decoded: some readers trim more than blanks and decode keys, so an
+ * Finds the key at any offset, also percent-encoded: some readers trim more than blanks and decode keys, so an
  * untrusted client's `\xa0perch.shop` or `%70erch.shop` would otherwise pass and be trusted as Perch's member
  * downstream.
  */

@@ -1,6 +1,6 @@
 import { isUtf8 } from "node:buffer";
 
-/** Routes and rules do not see further parameters; they still go upstream. */
+/** Routes and rules ignore parameters beyond this; they are still sent upstream. */
 const maxParameters = 256;
 
 /**

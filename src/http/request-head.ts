@@ -12,7 +12,10 @@ export interface RequestHead {
   /** Origin form, as sent upstream: the path, and `?query` if there is one. */
   readonly target: string;
   readonly path: string;
-  /** True if the path is in normal form, from a slash on, and has no escapes and no parameters; undefined if the parser did not check. */
+  /**
+   * True if the path is in normal form, from a slash on, and has no escapes and no parameters; undefined if the parser
+   * did not check.
+   */
   readonly pathIsPlain?: boolean;
   /** True if the parser found no escapes in the query; undefined if it did not check. */
   readonly queryIsPlain?: boolean;

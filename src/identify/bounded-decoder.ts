@@ -1,6 +1,6 @@
 import { createRequire } from "node:module";
 
-// A file of its own: the published types of the library must not reach the declarations that its base class has.
+// In a separate file: the published types of the library must not reach the declarations that its base class has.
 
 // The package's entry does not export the decoder, and loaders differ in how they import a CommonJS default.
 const { default: Decoder }: typeof import("mmdb-lib/lib/decoder.js", { with: { "resolution-mode": "require" }}) =

@@ -5,7 +5,7 @@ import { StatsGroup } from "./stats-group.ts";
 export class AttributeStats {
   readonly errors: LabelCounters<string>;
 
-  /** `causes`: all that the attribute's sources can have; `before`: its stats so far, which go on. */
+  /** `causes`: all that the attribute's sources can have; `before`: its stats so far, which continue. */
   constructor(causes: readonly string[], before?: AttributeStats) {
     this.errors = new LabelCounters(causes, before?.errors);
   }

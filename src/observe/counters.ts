@@ -23,7 +23,7 @@ export class Counter implements MetricStorage {
 }
 
 /**
- * A number that may have a fraction. It has a class of its own: one fraction in a `Counter` would make V8 keep every
+ * A number that may have a fraction. It has a separate class: one fraction in a `Counter` would make V8 keep every
  * counter as a double.
  */
 export class FractionalGauge extends Counter {}
@@ -32,7 +32,7 @@ export class FractionalGauge extends Counter {}
 export class LabelCounters<L extends string> implements MetricStorage {
   readonly by: Readonly<Record<L, Counter>>;
 
-  /** `before`: counters of the same label, which go on where their value is still in the list. */
+  /** `before`: counters of the same label, which continue if their value is still in the list. */
   constructor(values: readonly L[], before?: LabelCounters<L>) {
     this.by = Object.fromEntries(values.map((value) => [value, before?.by[value] ?? new Counter()])) as Record<
       L,

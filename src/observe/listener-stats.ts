@@ -41,7 +41,7 @@ export class ListenerStats {
   /** Undefined without the PROXY protocol. */
   readonly rejections: LabelCounters<ProxyRejection> | undefined;
 
-  /** `before`: the stats of the same listener so far, which go on. */
+  /** `before`: the stats of the same listener so far, which continue. */
   constructor(front: ListenerFront, before?: ListenerStats) {
     this.open = before?.open ?? new Counter();
     this.refusals = before?.refusals ?? new LabelCounters(refusalCauses);

@@ -7,7 +7,7 @@ const batchChars = 8 * 1024;
 const defaultFlushAfterMs = 1000;
 /** Maximum backlog for a slow reader; above it lines are dropped. */
 const backlogBytes = 4 * 1024 * 1024;
-/** A pipe that is full tells nobody when it has room again. */
+/** A full pipe does not signal when it has room again. */
 const retryMs = 100;
 
 export interface LogDestinationOptions {

@@ -59,7 +59,7 @@ export class ReleaseStats {
   /** Users who were assigned another version than before. */
   readonly pinFlips: Counter;
 
-  /** `versions`: all that the release can assign; `before`: its stats so far, of which those that still apply go on. */
+  /** `versions`: all that the release can assign; `before`: its stats so far; those that still apply continue. */
   constructor(versions: readonly string[], rules: readonly string[], before?: ReleaseStats) {
     this.versions = new StorageByName(
       versions.map((name) => [name, before?.versions.get(name) ?? new DecisionCounters()]),

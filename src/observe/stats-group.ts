@@ -6,7 +6,7 @@ export interface MetricDeclaration<S> {
   readonly name: string;
   readonly help: string;
   readonly type: "counter" | "gauge" | "histogram";
-  /** Labels that it has besides those of its group; the storage gives their values. */
+  /** Labels in addition to those of its group; the storage gives their values. */
   readonly labels?: readonly string[];
   /** `hidden`: no series while nothing is counted. Default `shown`. */
   readonly idle?: "shown" | "hidden";
@@ -17,7 +17,7 @@ export interface MetricDeclaration<S> {
 export interface StatsGroupDeclaration<S, A extends readonly unknown[]> {
   /** Labels of all its metrics. Their values are the first arguments of `make`, and tell the group's stats apart. */
   readonly labels: readonly string[];
-  /** `before`: what the active snapshot has for the same label values; counts that the result shares with it go on. */
+  /** `before`: what the active snapshot has for the same label values; counts that the result shares with it continue. */
   make(before: S | undefined, ...args: A): S;
   /** `main-thread`: it alone counts, and workers send nothing. Default `workers`. */
   readonly countedBy?: "workers" | "main-thread";

@@ -36,8 +36,8 @@ type AnyGroup = StatsGroup<unknown, readonly unknown[]>;
 type StatsByGroup = ReadonlyMap<AnyGroup, StatsByKey<unknown>>;
 
 /**
- * Collects the stats of a snapshot that is being built aside. Stats that the active snapshot has for the same names
- * are shared, so their counts go on; what is never asked for goes away with `commit`. Dropped without a commit, it
+ * Collects the stats of a snapshot while it is being built. Stats that the active snapshot has for the same names
+ * are shared, so their counts continue; `commit` removes those that were never requested. Dropped without a commit, it
  * leaves everything as it was.
  */
 export class StatsGeneration {

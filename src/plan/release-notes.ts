@@ -12,7 +12,7 @@ import {
 } from "../decide/release-spec.ts";
 import { pinsCarryOver } from "./simulate.ts";
 
-/** What a change does to a release besides moving units: one sentence per effect. */
+/** The effects of a change on a release other than moving units: one sentence each. */
 export function releaseNotes(before: ReleaseSpec, after: ReleaseSpec): string[] {
   return [
     ...splitNotes(before.split, after.split),

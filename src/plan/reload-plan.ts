@@ -15,7 +15,7 @@ export interface Change {
   readonly detail: string;
 }
 
-/** What a reload does besides moving users. */
+/** The effects of a reload other than moving users. */
 export interface ReloadPlan {
   readonly changes: readonly Change[];
   /** Differences that take effect only at a restart. */

@@ -27,7 +27,7 @@ interface PinStats {
 }
 
 /** A context for one decision after the other; each must be made before the next is asked for. */
-class DecisionQuestion implements DecisionContext {
+class SharedDecisionContext implements DecisionContext {
   random!: RandomSource;
   caller!: Caller;
   service!: DecisionContext["service"];
@@ -52,8 +52,8 @@ class DecisionQuestion implements DecisionContext {
   readonly rejected = (cause: PinRejection): void => this.#stats?.pinRejected(cause);
 }
 
-/** The thread's. */
-export const question: DecisionQuestion = new DecisionQuestion();
+/** The one context of this thread's decisions: valid until `about` is called for the next request. */
+export const decisionContext: SharedDecisionContext = new SharedDecisionContext();
 
 /**
  * Reads the pin, the override and the propagated version of a request, and decides. The proxy, explanations and the

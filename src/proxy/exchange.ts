@@ -9,7 +9,7 @@ import type { Outcome } from "../observe/outcome.ts";
 import type { RolloutTap } from "../observe/rollout/rollout-tap.ts";
 import type { FaultKind } from "../observe/route-stats.ts";
 import { Attempts } from "./attempts.ts";
-import { affinityOf, decideRequest, question } from "./decide-request.ts";
+import { affinityOf, decideRequest, decisionContext } from "./decide-request.ts";
 import type { Fault } from "./fault.ts";
 import { findRoute } from "./find-route.ts";
 import {
@@ -200,7 +200,7 @@ export class Exchange implements Outcome {
   }
 
   #decide({ policy, stats, tap }: ActiveRelease, service: Service): Decision {
-    const context = question.about(this.caller, service, this.#nowMs, this.#context.randomUnit, stats);
+    const context = decisionContext.about(this.caller, service, this.#nowMs, this.#context.randomUnit, stats);
     const decision = decideRequest(policy, this.head, this.facts, context);
     if (decision.reason === "preflight") return decision;
     stats.decided(decision.version, decision.reason, this.#nowMs, decision.odds);
@@ -366,8 +366,8 @@ export class Exchange implements Outcome {
   }
 
   get ttfbMs(): number | undefined {
-    const { ttfbMs = Number.NaN } = this.attempts ?? {};
-    return Number.isNaN(ttfbMs) ? undefined : ttfbMs;
+    const { attempts } = this;
+    return attempts === undefined || Number.isNaN(attempts.ttfbMs) ? undefined : attempts.ttfbMs;
   }
 
   get errorCause(): string | undefined {

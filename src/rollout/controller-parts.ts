@@ -13,8 +13,8 @@ export interface ControllerParts {
   readonly store: Pick<StateStore, "save">;
   readonly planner: Planner;
   /**
-   * A judge of this rollout that goes on with what it saved; `saved` is undefined for a new one. It calls `changed` once
-   * others that it asks have answered.
+   * A judge of this rollout that resumes from what it saved; `saved` is undefined for a new one. It calls `changed` once
+   * external services that it asks have answered.
    */
   readonly judge: (release: string, spec: RolloutSpec, saved: unknown, changed: () => void) => Judge;
   /**
@@ -38,7 +38,7 @@ export interface Initial {
 
 /** What the rollouts say of a configuration. */
 export interface RolloutPreparation {
-  /** The releases whose rollout cannot go on with it; the sentences say what to do. */
+  /** The releases whose rollout cannot continue with it; the messages say what to do. */
   readonly problems: readonly { readonly release: string; readonly message: string }[];
   /**
    * Saves and takes over; a rollout with a problem does not run. The caller then activates the configuration with
@@ -50,7 +50,7 @@ export interface RolloutPreparation {
 export interface Judge {
   /** Takes what a plane saw; returns the check that fails now, if one does. */
   report(report: RolloutReport, nowMs: number): CheckResult | undefined;
-  /** Looks without news: the checks that ask others, and what time alone changes. */
+  /** Judges without new reports: external checks, and what changes with time alone. */
   look(nowMs: number): CheckResult | undefined;
   /** From now on the users of a step count from zero. */
   beginStep(step: number): void;
@@ -63,7 +63,7 @@ export interface Judge {
   readonly stepUsers: RolloutStatus["stepUsers"];
   readonly drawn: { readonly baseline: AnswerTotals; readonly candidate: AnswerTotals };
   readonly placed: { readonly baseline: AnswerTotals; readonly candidate: AnswerTotals };
-  /** Plain JSON, from which a judge goes on. */
+  /** Plain JSON from which a judge resumes. */
   save(): unknown;
   close(): void;
 }
@@ -94,7 +94,7 @@ export interface Cause {
   readonly why: string;
 }
 
-/** Without events nothing happened that must be saved at once. */
+/** Without events, nothing has to be saved at once. */
 export interface Move {
   readonly state: RolloutState;
   readonly events: readonly EventDraft[];
@@ -107,5 +107,5 @@ export interface Refusal {
   readonly message: string;
 }
 
-/** `kept`: as it was. `none`: no rollout runs, and the state, if any, is that of one that was taken out. */
+/** `kept`: as it was. `none`: no rollout runs, and the state, if any, belongs to a removed rollout. */
 export type Reconciled = Refusal | ({ readonly kind: "moved" } & Move) | { readonly kind: "none" };

@@ -61,7 +61,7 @@ export class RolloutController implements Rollouts {
     if (failed !== undefined) this.#fail(running, failed);
   }
 
-  /** Asks whether the rollouts can go on with this configuration. Nothing changes before `commit`. */
+  /** Checks whether the rollouts can continue with this configuration. Nothing changes before `commit`. */
   prepare(releases: readonly ReleaseSpec[]): RolloutPreparation {
     const commit = () => {
       this.#withdrawAtOnce(releases);
@@ -261,7 +261,7 @@ export class RolloutController implements Rollouts {
       this.#fail(running, failed);
       return;
     }
-    // A failure that somebody has seen and resumed after changes nothing, and stops nothing.
+    // A failure that an operator has seen and resumed after has no further effect.
     const isNews = failing !== undefined && failing.state !== state;
     const move = isNews ? failing : planner.advance(spec, state, seen, nowMs());
     if (move.state === state) return;

@@ -11,7 +11,7 @@ export interface EventJournalParts extends Pick<ControllerParts, "log" | "notify
   readonly specOf: (release: string) => RolloutSpec | undefined;
 }
 
-/** The newest events, and everyone who hears of new ones: the log, those to notify, and subscribers. */
+/** The newest events, and the receivers of new ones: the log, the notifier and subscribers. */
 export class EventJournal {
   readonly #parts: EventJournalParts;
   readonly #listeners = new Set<(event: RolloutEvent) => void>();
@@ -26,7 +26,7 @@ export class EventJournal {
     return this.#events;
   }
 
-  /** The events of a move, with the next numbers. `offset`: how many that are not published yet come before. */
+  /** The events of a move, with the next numbers. `offset`: how many unpublished events come before them. */
   of({ state, events }: Move, evidence: readonly CheckResult[], offset = 0): readonly RolloutEvent[] {
     return events.map((draft, index) => this.one(state.release, state, draft, evidence, offset + index));
   }
@@ -71,7 +71,7 @@ export class EventJournal {
     return [...this.#events, ...events].slice(-maxEvents);
   }
 
-  /** `specOf`: of the rollouts that the events tell of, where those that run now are not enough. */
+  /** `specOf`: finds the specs of rollouts that the events mention but that no longer run. */
   publish(events: readonly RolloutEvent[], specOf: EventJournalParts["specOf"] = this.#parts.specOf): void {
     this.#events = this.with(events);
     for (const event of events) {
@@ -99,7 +99,7 @@ export class EventJournal {
   }
 }
 
-/** Events that somebody should look at; others are `info`. */
+/** Events that need attention; others are `info`. */
 export const eventLevels: Partial<Readonly<Record<RolloutEvent["type"], "info" | "warn">>> = {
   holding: "warn",
   paused: "warn",

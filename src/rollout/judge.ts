@@ -22,8 +22,8 @@ const version = 1;
  * Judges one rollout by what its data planes saw: pure, without I/O or a clock. Checks that ask others are not its own.
  *
  * The false alarm is shared evenly by the plan's `compare`, `at-most` and `margin` checks, and by drift if it may fail the
- * rollout; where drift only warns, it has a false alarm of its own. A check that failed stays failed, as it was then, for
- * as long as the same is asked: also over an edit of other checks, and over a restart.
+ * rollout; where drift only warns, it has its own false-alarm rate. A failed check stays failed, with its result at
+ * that time, as long as its definition stays the same, also when other checks are edited and over a restart.
  *
  * Memory is bounded whatever clients send. Tables have 9 bytes a place and at most half of it taken: 65,536 bad units
  * (1.2 MB, as the sum over all questions), 32,768 units for drift (0.6 MB), four counts of distinct users (0.3 MB each).
@@ -38,12 +38,12 @@ export class RolloutJudge implements Omit<Judge, "mayBegin" | "close"> {
     this.#parts = partsOf(spec, saved);
   }
 
-  /** What every plane asks of each answer. It changes only where a check asks for the baseline's p95, until that is known. */
+  /** What every data plane checks in each response. Changes only until a needed p95 of the baseline is known. */
   questions(): BadAnswerQuestions {
     return this.#parts.questions.asked;
   }
 
-  /** A failure is returned once; `look` tells of it from then on. */
+  /** Returns a failure once; from then on `look` returns it. */
   report(report: RolloutReport, nowMs: number): CheckResult | undefined {
     const { questions, users, drift, catastrophe, drawn, placed, rate, verdicts } = this.#parts;
     for (const sighting of report.sightings) {
@@ -61,8 +61,8 @@ export class RolloutJudge implements Omit<Judge, "mayBegin" | "close"> {
   }
 
   /**
-   * The check that failed last, however often one looks: whoever could not act yet must be told again. Who goes on in
-   * spite of it compares its `atMs` with the time of that decision.
+   * The check that failed last, on every call: a caller that could not act yet must see it again. A caller that
+   * continues in spite of it compares its `atMs` with the time of its decision.
    */
   look(nowMs: number): CheckResult | undefined {
     const { rate, verdicts } = this.#parts;

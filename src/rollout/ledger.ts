@@ -8,7 +8,7 @@ import { StateKeeper } from "./state-keeper.ts";
 import { splitsUnder, type Takeover, takeoverOf, unsaved, withdraws, withWithdrawn } from "./takeover.ts";
 import { evidenceOfNewest, judgeKey, type Running, remembered, trafficOf, type World, worldOf } from "./world.ts";
 
-/** Of saving a change. `superseded`: a withdrawal came meanwhile, which makes it a new question. */
+/** The outcome of saving a change. `superseded`: a withdrawal came first, so the change must be decided again. */
 export type Outcome = "saved" | "not-saved" | "superseded";
 
 const endOfSplit = {
@@ -113,7 +113,7 @@ export class Ledger {
     });
   }
 
-  /** Time that was counted is no change of its own: it is saved with the next one, or with the evidence. */
+  /** Elapsed time alone is not saved at once, but with the next change or with the evidence. */
   count(running: Running, state: RolloutState): void {
     this.#install(running, state, this.revision);
     this.noteEvidence();
@@ -165,7 +165,7 @@ export class Ledger {
     if (this.#keeper.isSaveDue) await this.#save(this.#world, this.events.all);
   }
 
-  /** Saves what is not saved yet; nobody is judged any more. */
+  /** Saves what is not saved yet. Judging has ended. */
   async close(): Promise<void> {
     if (this.#unsaved || this.#keeper.hasNewEvidence) await this.#save(this.#world, this.events.all);
     for (const { judge } of this.#running.values()) judge.close();

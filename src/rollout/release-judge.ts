@@ -22,7 +22,7 @@ export class ReleaseJudge implements Judge {
     return this.#seen.report(report, nowMs);
   }
 
-  /** The failure that fell last: one that somebody has seen and resumed after does not hide a newer one. */
+  /** The latest failure: one that an operator has seen and resumed after does not hide a newer one. */
   look(nowMs: number): CheckResult | undefined {
     let latest = this.#seen.look(nowMs);
     for (const result of this.#asked.results()) {

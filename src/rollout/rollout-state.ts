@@ -27,7 +27,7 @@ export interface RolloutState {
   readonly track: readonly StepRecord[];
   /** Failures that paused it, the last of each check. Each pauses once, so that who resumes is not paused again by it. */
   readonly pausedFor?: readonly { readonly check: string; readonly atMs: number | null }[];
-  /** It is aborted because it was removed from the configuration: put back, it goes on. */
+  /** It was aborted because it was removed from the configuration; if restored, it continues. */
   readonly takenOut?: true;
 }
 
@@ -94,7 +94,7 @@ export interface CheckResult {
   readonly name: string;
   readonly metric: "errors" | "slow" | "prometheus" | "webhook" | "drift" | "cap" | "catastrophe";
   readonly verdict: "pass" | "fail" | "not-enough-data";
-  /** When the verdict fell; null while there is none. */
+  /** When the verdict was reached; null while there is none. */
   readonly atMs: number | null;
   /** Users and those of them that met a bad answer; null where the check does not count them. */
   readonly baseline: UserCounts | null;

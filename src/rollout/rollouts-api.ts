@@ -38,7 +38,7 @@ export interface RolloutStatus {
   /** Drawn users of the whole rollout, and of the current step. */
   readonly users: { readonly baseline: UserCounts; readonly candidate: UserCounts };
   readonly stepUsers: { readonly baseline: number; readonly candidate: number };
-  /** Answers to requests that nobody drew. */
+  /** Responses to requests whose version was not drawn. */
   readonly placed: { readonly baseline: AnswerTotals; readonly candidate: AnswerTotals };
   readonly drawn: { readonly baseline: AnswerTotals; readonly candidate: AnswerTotals };
   readonly startedAtMs: number | null;

@@ -7,7 +7,7 @@ import { judgeKey, type Running, remembered, type World, waiting } from "./world
 
 /** What the rollouts become under a configuration, before any of it is saved. */
 export interface Takeover {
-  /** Of releases whose rollout cannot go on with it. */
+  /** Of releases whose rollout cannot continue with it. */
   readonly problems: RolloutPreparation["problems"];
   readonly moves: readonly Move[];
   /** All that are remembered; the same array if nothing changes. */
@@ -24,8 +24,8 @@ export interface NextRollout {
 }
 
 /**
- * A rollout that the configuration does not let go on is left out, unless it runs, or was rolled back: nobody must get its
- * candidate meanwhile.
+ * A rollout that cannot continue with the configuration is left out, unless it runs, or was rolled back: no user may
+ * get its candidate in that case.
  */
 export function takeoverOf(
   releases: readonly ReleaseSpec[],
@@ -78,8 +78,8 @@ export function withdraws({ state, before }: NextRollout): boolean {
 }
 
 /**
- * What to go on with if it could not be saved: what was there, unless this is a withdrawal. A new rollout lets the one
- * that it replaces go on, so that nobody goes back to the baseline meanwhile.
+ * What to use if it could not be saved: the previous state, unless this is a withdrawal. A new rollout lets the one
+ * that it replaces continue, so that no user moves back to the baseline in the meantime.
  */
 export function unsaved(rollout: NextRollout, running: Running | undefined, problem: string | undefined): NextRollout {
   if (withdraws(rollout)) return rollout;
@@ -89,7 +89,7 @@ export function unsaved(rollout: NextRollout, running: Running | undefined, prob
   return { spec: running.spec, state: running.state, before: running.state };
 }
 
-/** The world of which only the withdrawals became true, since the rest could not be saved. */
+/** The world in which only the withdrawals take effect, since the rest could not be saved. */
 export function withWithdrawn(world: World, withdrawn: readonly RolloutState[]): World {
   if (withdrawn.length === 0) return world;
   return { ...world, rollouts: withdrawn.reduce(remembered, world.rollouts), revision: world.revision + 1 };

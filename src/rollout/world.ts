@@ -38,10 +38,10 @@ export function judgeKey({ release, id }: RolloutState): string {
 /** Bounds the state file; the process keeps more. */
 const maxSavedEvents = 200;
 
-/** Bounds the state file; a rollout put back after so many others begins anew. */
+/** Bounds the state file. A rollout restored after more others than this starts over. */
 const maxRemembered = 20;
 
-/** With this state in front, in place of the one of the same rollout. */
+/** The states with this one first, replacing the one of the same rollout. */
 export function remembered(states: readonly RolloutState[], state: RolloutState): readonly RolloutState[] {
   const others = states.filter((other) => other.release !== state.release || other.id !== state.id);
   let kept = 1;
@@ -58,7 +58,7 @@ export function trafficOf(world: World, running: Iterable<Running>, planner: Pla
   return traffic;
 }
 
-/** Up to 1.6 MB a rollout: that of older ones is let go, since none of them goes on once another came after it. */
+/** Up to 1.6 MB a rollout: that of older ones is dropped, since a rollout never continues after a later one began. */
 export function evidenceOfNewest(
   rollouts: readonly RolloutState[],
   evidence: ReadonlyMap<string, unknown>,

@@ -18,7 +18,7 @@ import { WorkerFailure, type WorkerListener, WorkerThread } from "./worker-threa
 
 /** A worker that does not respond in time is included with its last counts. */
 const countsTimeoutMs = 500;
-/** The same, where the main thread tells of the last second. */
+/** The same, where the main thread reports the last second. */
 const trafficTimeoutMs = 300;
 /** A very large configuration takes a second in slices, and longer on a busy machine. */
 const prepareTimeoutMs = 30_000;
@@ -61,7 +61,7 @@ export class WorkerPool {
   #ports: readonly number[] | undefined;
   #state: "starting" | "serving" | "draining" | "stopped" = "starting";
   #restarts = 0;
-  /** Pending while a configuration is prepared: a worker that starts meanwhile would miss it. */
+  /** Pending while a configuration is prepared: a worker that starts in the meantime would miss it. */
   #preparing: Promise<unknown> | undefined;
 
   constructor(options: WorkerPoolOptions) {

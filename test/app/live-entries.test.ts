@@ -35,7 +35,7 @@ describe("a reload in the log", () => {
       change: { hash: "b".repeat(64), restartNeeded: ["listeners", "workers"] },
       wanted: [
         "warn",
-        "configuration reloaded: aaaaaaaaaaaa → bbbbbbbbbbbb; restart Perch to apply changes of listeners, workers",
+        "configuration reloaded: aaaaaaaaaaaa → bbbbbbbbbbbb; restart Perch to apply changes to listeners, workers",
         null,
       ],
     },

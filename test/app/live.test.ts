@@ -190,7 +190,7 @@ describe("the log of what happens", () => {
     expect(entries("config")[2]).toEqual([
       "reloaded",
       "warn",
-      expect.stringContaining("restart Perch to apply changes of workers"),
+      expect.stringContaining("restart Perch to apply changes to workers"),
     ]);
     await write("exposeVersions: on");
     await expect.poll(() => entries("config").length, soon).toBe(4);

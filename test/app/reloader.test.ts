@@ -130,7 +130,7 @@ describe("the log of a reload", () => {
       more: 'workers: 2\nadmin: { address: "127.0.0.1:1" }\nstate: { file: state.json }',
       wanted: {
         level: "warn",
-        msg: "configuration reloaded; restart Perch to apply changes of admin.address, workers, state.file",
+        msg: "configuration reloaded; restart Perch to apply changes to admin.address, workers, state.file",
         restartNeeded: ["admin.address", "workers", "state.file"],
       },
     },

@@ -49,7 +49,7 @@ describe("the perch process", () => {
       input: `${good}x: 1\n`,
       status: 2,
       stdout: /^\S+perch\.yaml: ok [^\n]+\n$/,
-      stderr: /^<stdin>:3:1: error: unknown key "x"[^\n]*\n {3}3 \| x: 1\n {5}\| \^\n$/,
+      stderr: /^<stdin>:3:1: error: unknown key "x"[^\n]*\n {3}3 \| x: 1\n {5}\| \^\n<stdin>: invalid \(1 error\)\n$/,
     },
     {
       sentence: "one JSON value, even if standard input is not UTF-8",

@@ -11,6 +11,8 @@ routes:
 const good = file("good.yaml", minimal);
 const warned = file("warned.yaml", minimal.replace("routes:", "releases: { shop: { split: { stable: 1 } } }\nroutes:"));
 const bad = file("bad.yaml", minimal.replace("services:", "servces:").replace("service: shop", "service: shp"));
+const releases = "releases: { shop: { split: { stable: 1 } } }\nroutes:";
+const mixed = file("mixed.yaml", minimal.replace("routes:", releases).replace("service: shop", "service: shp"));
 const env = { UPSTREAM: "shop" };
 
 describe("perch validate", () => {
@@ -35,6 +37,22 @@ describe("perch validate", () => {
     expect(err).toMatch(/bad\.yaml:1:1: error: unknown key "servces"[^\n]+\n {3}1 \| servces:\n {5}\| \^{7}\n/);
     expect(err).toMatch(/bad\.yaml:4:28: error: unknown service "shp"/);
     expect(err).toContain("good.yaml.gone:1:1: error: the configuration cannot be read: no such file\n");
+  });
+
+  it("prints only the errors of an invalid file, and how many warnings it has", async () => {
+    const { code, err } = await perch(["validate", mixed], env);
+    expect(code).toBe(2);
+    expect(err).toMatch(/^\S+mixed\.yaml:5:28: error: unknown service "shp"/);
+    expect(err).not.toContain("warning: ");
+    expect(err).toMatch(
+      /\S+mixed\.yaml: invalid \(1 error, 3 warnings; warnings are shown once the errors are fixed\)\n$/,
+    );
+  });
+
+  it("lists the warnings of an invalid file with --json, after its errors", async () => {
+    const { out } = await perch(["validate", "--json", mixed], env);
+    const severities = JSON.parse(out)[0].problems.map(({ severity }: { severity: string }) => severity);
+    expect(severities).toEqual(["error", "warning", "warning", "warning"]);
   });
 
   it("reports an environment variable that is not set", async () => {

@@ -130,7 +130,7 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
     "a pin with the name of another release's pin",
     "routes:",
     "  other: { sticky: { cookie: { name: pin, secretFile: pins.secret } } }\nroutes:",
-    ["33:3: warning: no route uses release other", '33:38: error: the cookie "pin" is already the pin of release shop'],
+    ['33:38: error: the cookie "pin" is already the pin of release shop', "33:3: warning: no route uses release other"],
   ],
 ];
 

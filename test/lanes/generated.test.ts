@@ -1,3 +1,4 @@
+/** @module-tag slow */
 import { describe, it } from "vitest";
 import { type Alike, compareGenerated, equal, equalOrRefused, equalSaveLookAhead, seeds } from "./compare-generated.ts";
 import { trusting, untrusting } from "./configurations.ts";

@@ -1,3 +1,4 @@
+/** @module-tag slow */
 import { compareCases } from "./compare-cases.ts";
 import { untrusting } from "./configurations.ts";
 import type { LaneConfig, Origins } from "./lane.ts";

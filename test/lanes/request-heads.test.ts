@@ -1,3 +1,4 @@
+/** @module-tag slow */
 import { compareCases } from "./compare-cases.ts";
 import { limited, signedPin, trusting, untrusting } from "./configurations.ts";
 import { answer, closed, type LaneCase, request, response, responses, send, sized } from "./lane-case.ts";

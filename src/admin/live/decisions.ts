@@ -23,7 +23,7 @@ const querystring = {
 
 type DecisionFilter = { readonly [Name in keyof typeof querystring.properties]?: string };
 
-/** `/api/decisions`: a sample of the requests that end now. Requests are sampled only while somebody reads. */
+/** `/api/decisions`: a sample of requests, as they end. Requests are sampled only while a client reads. */
 export function addDecisions(
   server: FastifyInstance,
   live: LiveView,

@@ -9,7 +9,7 @@ export interface HistoryBody {
   readonly instance: string;
   /** 300 slots of 1 s. */
   readonly seconds: SeriesBody;
-  /** 360 slots of 10 s; the newest one goes on. */
+  /** 360 slots of 10 s; the newest one is still being filled. */
   readonly tens: SeriesBody;
 }
 
@@ -35,7 +35,7 @@ export interface ReleaseTick {
 
 /** The `tick` events of `/api/live`. */
 export interface TickBody {
-  /** The start of the second that it tells of. */
+  /** The start of the second that it covers. */
   readonly atMs: number;
   readonly releases: Readonly<Record<string, ReleaseTick>>;
 }

@@ -32,8 +32,8 @@ interface LogFrame {
 }
 
 /**
- * The frames of `/api/live`. They are worked out once a second, for all readers together, and only while there are any:
- * a reader that comes within a second is sent the state as of its beginning, and the next second what has changed since.
+ * The frames of `/api/live`. They are computed once a second for all readers, and only while there are any:
+ * a reader that joins within a second gets the state at its start, and one second later what has changed since.
  */
 export class LiveFeed {
   readonly #view: Pick<AdminView, "live" | "config" | "rollouts">;
@@ -122,7 +122,7 @@ export class LiveFeed {
     return sseFrame("state", `{${members({ instance, version: packageVersion, now, access })},${this.#state}}`);
   }
 
-  /** What comes after the entry that the reader knows; all, after a mark, if that entry is not known here any more. */
+  /** The entries after the last one that the reader has; all, after a mark, if that one is no longer kept. */
   #logFor({ after }: Reader): string {
     const first = (this.#log[0]?.id ?? 1) - 1;
     const last = this.#log.at(-1)?.id ?? 0;

@@ -18,13 +18,13 @@ export interface LiveOptions extends Pick<SseOptions, "mayRead" | "heartbeatMs">
   readonly nowMs: () => number;
 }
 
-/** `/api/live`: what is so at the moment, and each second what has changed. */
+/** `/api/live`: the current state, then every second what has changed. */
 export function addLiveStream(server: FastifyInstance, view: AdminView, options: LiveOptions): void {
   const { accessOf, mayRead, heartbeatMs, nowMs } = options;
   const streams = new SseStreams({ max: maxStreams, what: "this", mayRead, heartbeatMs });
   const feed = new LiveFeed(view, nowMs);
   const schema = {
-    summary: "What is so, and each second what has changed, as a stream",
+    summary: "The current state, then every second what has changed, as a stream",
     parameters: [
       { name: "Last-Event-ID", in: "header", required: false, schema: { type: "string", pattern: position.source } },
     ],

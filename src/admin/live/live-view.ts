@@ -23,6 +23,6 @@ export interface LiveView {
   onTick(listener: () => void): () => void;
   /** Entries after this id, oldest first, as far as they are kept. */
   logAfter(id: number): readonly LogEntry[];
-  /** Calls the listener with sampled decisions, a few times a second. Requests are sampled only while somebody listens. */
+  /** Calls the listener with sampled decisions, a few times a second. Samples only while there is a listener. */
   onDecisions(listener: (batch: DecisionBatch) => void): () => void;
 }

@@ -10,7 +10,7 @@ const endpoints = [
   ["/api/endpoints", "the health of each endpoint, why, and since when"],
   [
     "/api/explain?url=http://localhost/",
-    "which version a request gets, and why; parameters: method, header, cookie, client",
+    "which version a request gets, and why; parameters: method, header, cookie, client, listener",
   ],
   ["/api/rollouts", "the state of each rollout, and what happens next"],
   ["/api/events", "what happens to rollouts, as a stream of server-sent events"],

@@ -48,7 +48,7 @@ export async function bundlePage(folder: URL): Promise<Bundle> {
     const html = await readFile(new URL("index.html", folder), "utf8");
     return { page: { html: withNames(html, files), files }, packages: packagesOf(Object.keys(metafile.inputs)) };
   } finally {
-    // It keeps a process of its own until then.
+    // It runs a separate process until then.
     await stop();
   }
 }

@@ -69,8 +69,8 @@ class RolloutShow {
     return status;
   }
 
-  lines(): string[] {
-    return rolloutLines(this.tally.report(), this.status, this.rolloutTally);
+  lines(maxLines?: number): string[] {
+    return rolloutLines(this.tally.report(), this.status, this.rolloutTally, maxLines);
   }
 
   /** `users` are present until `close`. */
@@ -91,10 +91,11 @@ class RolloutShow {
 /** What the live table shows until it ends. */
 export interface LiveShow {
   readonly stage: Stage;
-  lines(): string[];
+  /** At most `maxLines`, as far as details can be left out. */
+  lines(maxLines: number): string[];
   start(users: number): void;
-  /** Stops everything; the last lines, and whether all went as it should. */
-  end(): Promise<{ readonly lines: readonly string[]; readonly ok: boolean }>;
+  /** Stops everything; the last lines, as for `lines`, and whether all went as it should. Default: all lines. */
+  end(maxLines?: number): Promise<{ readonly lines: readonly string[]; readonly ok: boolean }>;
 }
 
 /** A rollout that moves through its steps while users come and go; `breaks`: and meets a canary that fails. */
@@ -102,13 +103,13 @@ export async function startLiveRollout(ports: StagePorts, breaks: boolean): Prom
   const show = await RolloutShow.open(liveSteps, ports, defaultWarmUp);
   return {
     stage: show.stage,
-    lines: () => show.lines(),
+    lines: (maxLines) => show.lines(maxLines),
     start(users) {
       show.start(users);
       if (breaks) show.breakAfter(breaksAfterMs);
     },
-    async end() {
-      const lines = show.lines();
+    async end(maxLines) {
+      const lines = show.lines(maxLines);
       const { movedBack, badUsers, afterRollback } = show.rolloutTally;
       await show.close();
       return { lines, ok: movedBack === 0 && afterRollback === 0 && (breaks || badUsers === 0) };

@@ -54,7 +54,7 @@ export type StagePorts = Pick<DemoConfigInput, "proxyPort" | "adminPort">;
 export interface Stage {
   readonly proxyOrigin: string;
   readonly adminOrigin: string;
-  /** For whoever wants to act on the rollout. */
+  /** For changing the rollout from outside. */
   readonly adminToken: string;
   readonly rollouts: Rollouts;
   /** From now on the canary answers every request with status 500. */

@@ -17,7 +17,7 @@ export type ReadingEnd =
   | { readonly kind: "end" | "stopped" }
   | { readonly kind: "cut"; readonly why: string; readonly isGzip: boolean };
 
-/** Gets one line without its newline; returns whether to go on. An overlong line comes as its beginning. */
+/** Gets one line without its newline; returns whether to continue. Of an overlong line it gets the beginning. */
 export type LineTaker = (line: string) => boolean;
 
 /** Opens a log file; `-` is the standard input. An unreadable file is an error of `readLines`. */
@@ -25,7 +25,7 @@ export function openLog(path: string): Readable {
   return path === "-" ? process.stdin : Readable.from(chunksOf(path), { objectMode: false, highWaterMark: chunkBytes });
 }
 
-/** Read synchronously: there is nothing else to do meanwhile, and a thread for each chunk costs more than its bytes. */
+/** Read synchronously: there is nothing else to do, and a thread switch per chunk costs more than reading it. */
 function* chunksOf(path: string): Generator<Buffer, undefined> {
   const file = openSync(path, "r");
   try {

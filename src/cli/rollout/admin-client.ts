@@ -17,7 +17,7 @@ export interface ChangedRollout {
 /** The admin server refused, or could not be asked. The message is for people. */
 export class AdminError extends Error {
   override readonly name = "AdminError";
-  /** Undefined: nobody answered. */
+  /** Undefined: there was no response. */
   readonly status: number | undefined;
 
   constructor(message: string, status: number | undefined) {

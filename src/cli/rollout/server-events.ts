@@ -7,7 +7,7 @@ export interface ServerEvent {
   readonly data: string | undefined;
 }
 
-/** More than any event of Perch: whoever sends more is not Perch. */
+/** Larger than any event of Perch: a server that sends more is not Perch. */
 const maxCharacters = 4_194_304;
 
 /**

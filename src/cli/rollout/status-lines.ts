@@ -6,10 +6,32 @@ import type { AllRollouts } from "./admin-client.ts";
 const columns = 80;
 const marks = { done: "[x]", current: "[>]", next: "[ ]" } as const;
 
+/**
+ * How much of a rollout is shown: everything; all but the explanations of its checks; or, beside its steps, only the
+ * verdicts of its checks.
+ */
+export type StatusDetail = "full" | "without-explanations" | "steps-and-verdicts";
+
+const details: readonly StatusDetail[] = ["full", "without-explanations", "steps-and-verdicts"];
+
+/** The most detailed lines that fit; if none do, the shortest ones without their blank lines, which may be too many. */
+export function fittingLines(maxLines: number, linesOf: (detail: StatusDetail) => readonly string[]): string[] {
+  let lines: readonly string[] = [];
+  for (const detail of details) {
+    lines = linesOf(detail);
+    if (lines.length <= maxLines) return [...lines];
+  }
+  return lines.filter((line) => line !== "");
+}
+
 /** All rollouts and splits of an answer; of one release if given. */
-export function overviewLines({ rollouts, splits }: AllRollouts, release?: string): string[] {
+export function overviewLines(
+  { rollouts, splits }: AllRollouts,
+  release?: string,
+  detail: StatusDetail = "full",
+): string[] {
   const isShown = (each: { readonly release: string }) => release === undefined || each.release === release;
-  const shown = rollouts.filter(isShown).map(statusLines);
+  const shown = rollouts.filter(isShown).map((status) => statusLines(status, detail));
   const set = splits.filter(isShown).flatMap(splitLines);
   if (shown.length === 0) shown.push([release === undefined ? "No release has a rollout." : "It has no rollout now."]);
   return [
@@ -19,7 +41,7 @@ export function overviewLines({ rollouts, splits }: AllRollouts, release?: strin
 }
 
 /** What a rollout shows of itself, at most 80 columns wide. The first line is the heading. */
-export function statusLines(status: RolloutBody): string[] {
+export function statusLines(status: RolloutBody, detail: StatusDetail = "full"): string[] {
   const { release, id, baseline, candidate, phase, revision, since, sentence, stateProblem } = status;
   const from = `${phase} since ${timeOf(since)}, revision ${revision}`;
   return [
@@ -28,9 +50,8 @@ export function statusLines(status: RolloutBody): string[] {
     ...(stateProblem === null ? [] : paragraph(`State: ${stateProblem}`, "  ")),
     "",
     ...table([["", "step", "held", "needs"], ...status.steps.map(stepRow)]),
-    "",
-    ...table(versionRows(status), 1),
-    ...(status.checks.length === 0 ? [] : ["", ...checkLines(status.checks)]),
+    ...(detail === "steps-and-verdicts" ? [] : ["", ...table(versionRows(status), 1)]),
+    ...(status.checks.length === 0 ? [] : ["", ...checkLines(status.checks, detail === "full")]),
   ];
 }
 
@@ -56,11 +77,12 @@ function versionRows(status: RolloutBody): string[][] {
   ];
 }
 
-function checkLines(checks: RolloutBody["checks"]): string[] {
+function checkLines(checks: RolloutBody["checks"], isExplained: boolean): string[] {
   const rows = checks.map(({ name, verdict, evidence, limit }) => {
     return [printable(name), verdict, evidenceOf(evidence, limit)];
   });
   const [heading = "", ...lines] = table([["check", "verdict", "evidence"], ...rows]);
+  if (!isExplained) return [heading, ...lines];
   return [heading, ...lines.flatMap((line, at) => [line, ...paragraph(checks[at]?.why ?? "", "      ")])];
 }
 

@@ -4,7 +4,7 @@ import type { Terminal } from "../command.ts";
 import { Screen } from "../screen.ts";
 import { cut, printable, printableJson } from "../text-block.ts";
 import { type AdminClient, AdminError, type AllRollouts } from "./admin-client.ts";
-import { eventLine, overviewLines, spanOf } from "./status-lines.ts";
+import { eventLine, fittingLines, overviewLines, spanOf } from "./status-lines.ts";
 
 export interface Watching {
   readonly client: AdminClient;
@@ -25,7 +25,7 @@ const shownEvents = 6;
 
 /**
  * Shows rollouts until the signal: redrawn in place on a terminal, otherwise one line an event. A lost connection is
- * tried again, and nothing is missed meanwhile. Rejects if the server refuses, or was never reached.
+ * retried, and no event is missed. Rejects if the server refuses, or was never reached.
  */
 export async function watchRollouts(watching: Watching): Promise<void> {
   const view = watching.format === "screen" ? new LiveView(watching) : new EventLines(watching);
@@ -172,7 +172,7 @@ class LiveView implements View {
     void this.#refresh();
   }
 
-  /** One question at a time; what happens meanwhile asks once more. A failure is told by the stream. */
+  /** One request at a time; a change during it causes one more. The stream reports failures. */
   async #refresh(): Promise<void> {
     this.#isStale = true;
     if (this.#isAsking) return;
@@ -188,8 +188,11 @@ class LiveView implements View {
 
   #draw(): void {
     const events = this.#events.length === 0 ? [] : ["", ...this.#events];
-    const lines = [...overviewLines(this.#all, this.#watching.release), ...events, "", this.#note];
-    this.#screen.draw(lines.map((line) => cut(line, 80)));
+    const { release } = this.#watching;
+    const footer = [...events, "", this.#note];
+    const room = this.#screen.maxLines - footer.length;
+    const lines = fittingLines(room, (detail) => overviewLines(this.#all, release, detail));
+    this.#screen.draw([...lines, ...footer].map((line) => cut(line, 80)));
   }
 }
 

@@ -50,7 +50,7 @@ export function importManifests(sources: readonly ImportSource[]): Imported {
   draft.from("ingress-nginx", () => importIngresses(read, draft));
   draft.from("Gateway API", () => importGatewayApi(read, draft));
   draft.from("Istio", () => importVirtualServices(read, draft));
-  draft.from("Traefik", () => importIngressRoutes(read, manifests, draft));
+  importIngressRoutes(read, manifests, draft);
   draft.from("plans", () => rollouts.place());
   noteSources(draft.separateSources(), draft);
   noteUnreadKinds(manifests, draft);

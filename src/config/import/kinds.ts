@@ -80,6 +80,18 @@ const advice: ReadonlyMap<string, string> = new Map([
   ["split.smi-spec.io TrafficSplit", "weights between Services are not read: write a release with its weights"],
 ]);
 
+/** Kinds that have no routes, and may say how the router is set up. */
+const settings: ReadonlyMap<string, string> = new Map([
+  ["file File", "it has no kind; of files of Traefik and of values of its chart only the entry points are read"],
+  ["helm.cattle.io HelmChart", "of the values of Traefik's chart only the entry points are read"],
+  ["helm.cattle.io HelmChartConfig", "of the values of Traefik's chart only the entry points are read"],
+  ["helm.toolkit.fluxcd.io HelmRelease", "of the values of Traefik's chart only the entry points are read"],
+  ...traefikGroups.map((group): [string, string] => [
+    `${group} TLSStore`,
+    "add its certificate to the listener that has TLS",
+  ]),
+]);
+
 /** Groups of other routers, where the kind does not matter. */
 const routers: ReadonlyMap<string, string> = new Map([
   ["appmesh.k8s.aws", "App Mesh is not read: write its routes by hand"],
@@ -122,6 +134,7 @@ export function noteUnreadKinds(manifests: readonly Manifest[], draft: Draft): v
 
 function noteUnreadKind(manifest: Manifest, draft: Draft): void {
   const { kind, group } = manifest;
+  if (kind === "File" && draft.notes.some(({ where }) => where === titleOf(manifest))) return;
   if (kind === "NetworkPolicy") {
     draft.note(titleOf(manifest), "stays in force: it has to let Perch's Pods reach the Services");
     return;
@@ -140,7 +153,7 @@ function whyUnread({ kind, group, version }: Manifest): string {
   if (versions !== undefined) {
     return `its version ${group}/${version} is not read, only ${versions.join(", ")}: have kubectl print it again`;
   }
-  const known = advice.get(`${group} ${kind}`) ?? routers.get(group);
+  const known = advice.get(`${group} ${kind}`) ?? settings.get(`${group} ${kind}`) ?? routers.get(group);
   if (known !== undefined) return known;
   const other = [...routing, ...referred].find((one) => one.kind === kind && one.group !== "");
   return other === undefined
@@ -150,7 +163,13 @@ function whyUnread({ kind, group, version }: Manifest): string {
 
 /** Why nothing was imported: which kinds would be read, and which the input has. */
 export function nothingToImport(manifests: readonly Manifest[]): string {
-  const kinds = [...new Set(manifests.map(({ kind, group }) => (group === "" ? kind : `${kind} of ${group}`)))];
+  const kinds = [
+    ...new Set(
+      manifests
+        .filter(({ group }) => group !== "file")
+        .map(({ kind, group }) => (group === "" ? kind : `${kind} of ${group}`)),
+    ),
+  ];
   const more = kinds.length > 10 ? ", …" : "";
   const found = kinds.length === 0 ? "" : ` (the input has ${kinds.slice(0, 10).join(", ")}${more})`;
   const wanted = [...new Set(routing.map(({ kind }) => kind))];

@@ -29,14 +29,14 @@ export type Manifests =
 /** Parses a YAML stream (or JSON) of objects and lists of objects. Never throws. */
 export function parseManifests(text: string, file: string): Manifests {
   const json = parseJson(text);
-  if (json !== undefined) return { ok: true, manifests: flatten(json) };
+  if (json !== undefined) return { ok: true, manifests: flatten(json, file) };
   const documents = parseAllDocuments(text, { merge: true });
   const manifests: Manifest[] = [];
   for (const document of "empty" in documents ? [] : documents) {
     const [error] = document.errors;
     if (error !== undefined) return { ok: false, problem: `${file}: ${error.message.split("\n")[0]}` };
     try {
-      for (const manifest of flatten(document.toJS())) manifests.push(manifest);
+      for (const manifest of flatten(document.toJS(), file)) manifests.push(manifest);
     } catch (error) {
       // `yaml` throws if aliases expand to too many nodes.
       return { ok: false, problem: `${file}: ${error instanceof Error ? error.message : String(error)}` };
@@ -55,12 +55,12 @@ function parseJson(text: string): unknown {
   }
 }
 
-function flatten(value: unknown): Manifest[] {
+function flatten(value: unknown, file: string): Manifest[] {
   const object: Loose = isMap(value) ? value : {};
-  if (Array.isArray(object["items"])) return object["items"].flatMap(flatten);
+  if (Array.isArray(object["items"])) return object["items"].flatMap((item) => flatten(item, file));
   const whole = new SourceObject(object);
   const kind = whole.text("kind");
-  if (kind === "") return [];
+  if (kind === "") return whole.keys().length === 0 ? [] : [fileOf(object, file)];
   const metadata = whole.object("metadata");
   const [version = "", group = ""] = whole.text("apiVersion").split("/").reverse();
   return [
@@ -80,6 +80,24 @@ function flatten(value: unknown): Manifest[] {
   ];
 }
 
+/** A document that is no object of Kubernetes, such as a file of Traefik or values of Helm. */
+function fileOf(content: Loose, file: string): Manifest {
+  const none = new SourceObject(undefined);
+  return {
+    kind: "File",
+    group: "file",
+    version: "",
+    namespace: "",
+    hasNamespace: false,
+    name: file,
+    createdAt: "",
+    labels: none,
+    annotations: none,
+    spec: new SourceObject({ content }),
+    data: none,
+  };
+}
+
 /** Sorts the older object first, those without a time last, and otherwise keeps the order of the input. */
 export function olderFirst(a: Manifest, b: Manifest): number {
   return compare(ageKey(a), ageKey(b));
@@ -97,5 +115,5 @@ const ageKey = ({ createdAt }: Manifest): string => createdAt || "9999";
 
 /** The object's name in messages. */
 export function titleOf({ kind, namespace, name }: Manifest): string {
-  return `${kind} ${namespace}/${name}`;
+  return namespace === "" ? `${kind} ${name}` : `${kind} ${namespace}/${name}`;
 }

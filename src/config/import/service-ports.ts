@@ -68,6 +68,12 @@ export class ServicePorts {
     return ports.length === 1 ? ports[0]?.number("port") : undefined;
   }
 
+  /** The host outside the cluster that a Service of type ExternalName stands for; empty for others. */
+  externalName(namespace: string, name: string): string {
+    const spec = this.#find(namespace, name)?.spec;
+    return spec?.peek("type") === "ExternalName" ? spec.text("externalName") : "";
+  }
+
   /** Whether the port of a Service takes HTTP/2; `number` may be missing if it has one port. */
   speaksHttp2(namespace: string, name: string, number: number | undefined): boolean {
     const ports = this.#portsOf(namespace, name);

@@ -101,7 +101,7 @@ const textsPerPiece = 512;
 /** Shorter bytes, such as secrets, stand where they are used. */
 const maxInlineBytes = 256;
 
-/** Turns compiled values into plain data. What several items share becomes a piece of its own. */
+/** Turns compiled values into plain data. What several items share becomes a separate piece. */
 class Encoder {
   /** Each a `ValuePiece`. One that refers to another comes after it. */
   readonly pieces: Uint8Array[] = [];

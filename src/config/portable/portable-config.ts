@@ -2,7 +2,7 @@ import type { AutomatonData } from "../automaton.ts";
 import type { CompiledConfig } from "../compiled-config.ts";
 import type { ReplacementData } from "../pattern.ts";
 
-/** The lists of a configuration, such as its routes: what changes is told item by item. */
+/** The lists of a configuration, such as its routes, whose changes are sent item by item. */
 export type SectionName = {
   [K in keyof CompiledConfig]: CompiledConfig[K] extends readonly unknown[] ? K : never;
 }[keyof CompiledConfig];

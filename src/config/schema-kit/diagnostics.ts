@@ -123,10 +123,17 @@ export function formatDiagnostic(diagnostic: Diagnostic): string {
   return `${head}\n${gutter} | ${excerpt}\n${" ".repeat(gutter.length)} | ${carets}`;
 }
 
+/** The errors alone. Where a file is rejected, people need these; its warnings can wait until it loads. */
+export function errorsOf(problems: readonly Diagnostic[]): readonly Diagnostic[] {
+  return problems.filter(({ severity }) => severity === "error");
+}
+
 /** Collects the problems of one file. Excerpts are made only in `diagnostics`. */
 export class Problems {
   readonly source: SourceText;
   readonly #kept = new Map<string, Problem>();
+  /** The keys of the warnings in `#kept`. */
+  readonly #keptWarnings = new Set<string>();
   #errors = 0;
   #dropped = 0;
   #unreliableLine = Number.POSITIVE_INFINITY;
@@ -162,16 +169,17 @@ export class Problems {
     this.#unreliableLine = Math.min(this.#unreliableLine, this.source.position(offset).line);
   }
 
-  /** All problems, in file order. */
+  /** All problems: the errors in file order, then the warnings in file order. */
   diagnostics(): readonly Diagnostic[] {
     const found = [...this.#kept.values()]
       .filter((problem) => this.#isReliable(problem))
-      .sort((one, other) => one.span.start - other.span.start)
+      .sort((one, other) => rank(one) - rank(other) || one.span.start - other.span.start)
       .map(({ severity, span, input }) => diagnose(this.source, span, severity, input));
     if (this.#dropped > 0) {
       const message = `${this.#dropped} more problems are not shown`;
       const end = this.source.text.length;
-      found.push(diagnose(this.source, { start: end, end }, "error", { code: "too-many-problems", message }));
+      const severity = this.failed ? "error" : "warning";
+      found.push(diagnose(this.source, { start: end, end }, severity, { code: "too-many-problems", message }));
     }
     return Object.freeze(found);
   }
@@ -185,10 +193,20 @@ export class Problems {
   #add(problem: Problem): void {
     const key = `${problem.span.start} ${problem.severity} ${problem.input.message}`;
     if (this.#kept.has(key)) return;
-    if (this.#kept.size < maxKept) this.#kept.set(key, problem);
-    else this.#dropped++;
+    if (this.#kept.size >= maxKept) {
+      this.#dropped++;
+      // An error is more useful than a warning, so it replaces one.
+      const replaced = problem.severity === "error" ? this.#keptWarnings.values().next().value : undefined;
+      if (replaced === undefined) return;
+      this.#kept.delete(replaced);
+      this.#keptWarnings.delete(replaced);
+    }
+    this.#kept.set(key, problem);
+    if (problem.severity === "warning") this.#keptWarnings.add(key);
   }
 }
+
+const rank = ({ severity }: Problem): number => (severity === "error" ? 0 : 1);
 
 const maxKept = 1_000;
 

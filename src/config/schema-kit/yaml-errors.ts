@@ -115,7 +115,7 @@ function describe(error: YAMLError, source: SourceText): Slip {
   );
 }
 
-/** A quote without its partner: the value goes on to the end of the file. */
+/** An unclosed quote: the value extends to the end of the file. */
 function unclosedQuote(all: readonly YAMLError[], { quotes }: Layout, source: SourceText): Slip | undefined {
   const ends = all.filter(({ message }) => /^Missing closing ["']quote/.test(message)).map(({ pos }) => pos[0]);
   const before = quotes.filter(({ start }) => start < Math.min(...ends, source.text.length) && ends.length > 0);
@@ -131,7 +131,7 @@ function unclosedQuote(all: readonly YAMLError[], { quotes }: Layout, source: So
   };
 }
 
-/** A quote without its partner: the value goes on to the next quote, and what that one quotes is no YAML. */
+/** An unclosed quote: the value extends to the next quote, and the text after that one is not YAML. */
 function overlongQuote(error: YAMLError, { quotes }: Layout, source: SourceText): Slip | undefined {
   const [start] = error.pos;
   const { line } = source.position(start);
@@ -150,7 +150,7 @@ function spansLines({ start, end }: Span, source: SourceText): boolean {
   return source.position(start).line < source.position(Math.max(start, end - 1)).line;
 }
 
-/** Spaces that come with text copied from a page or a chat, and are none to YAML. */
+/** Spaces in text copied from a web page or a chat, which YAML does not treat as spaces. */
 function lookAlikeSpace(error: YAMLError, source: SourceText): Slip | undefined {
   if (!aboutKeys.has(error.code)) return undefined;
   const { start, text } = lineAt(source, error.pos[0]);

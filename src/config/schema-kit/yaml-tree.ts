@@ -80,7 +80,7 @@ class TreeBuilder {
     this.#environment = environment;
   }
 
-  /** `fallback` is the location of a value without text of its own. */
+  /** `fallback` is the location of a value that has no text. */
   convert(node: Node | null, fallback: Span, depth: number): Built {
     if (node === null) return this.#count({ kind: "nothing", span: fallback });
     const span = spanOf(node, fallback);

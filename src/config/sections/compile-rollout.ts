@@ -83,7 +83,7 @@ function compileVersions(
   return { baseline, candidate };
 }
 
-/** What a service falls back to is out of the rollout's hands. */
+/** A rollout does not control which version a service falls back to. */
 function warnOfDefaults(baseline: string, candidate: string, scope: RolloutScope, span: Span, parsing: ParseContext) {
   for (const { name, defaultVersion } of pairedSpecs(scope)) {
     if (defaultVersion !== candidate) continue;
@@ -214,7 +214,7 @@ function compileChecks(rollout: RolloutConfig, parsing: ParseContext): readonly 
   });
 }
 
-/** The keys of each kind of check, besides the one that gives it its kind. */
+/** The keys of each kind of check, without the key that names the kind. */
 const checkKeys = {
   metric: ["over", "atMost", "margin"],
   prometheus: ["every", "failures"],

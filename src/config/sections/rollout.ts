@@ -50,7 +50,7 @@ function httpUrl(what: string, example: string): Schema<string> {
   });
 }
 
-/** The query API is below it, so it cannot have a query of its own. */
+/** The query API is below it, so the URL must not have a query. */
 const prometheusUrl: Schema<string> = {
   read(node, parsing) {
     const url = httpUrl("the URL of a Prometheus server", "http://prometheus:9090").read(node, parsing);

@@ -1,15 +1,15 @@
 import type { RolloutBody } from "../../admin/rollout-body.ts";
 import type { Verb } from "../../rollout/rollouts-api.ts";
 
-/** What a change does to people, as nearly as it can be known before. */
+/** The effect of a change on users, as far as it can be known in advance. */
 export type Effect =
   /** `users`: of those that the rollout has counted, who get another version at their next request. */
   | { readonly kind: "move"; readonly users: number; readonly to: string; readonly share: number }
-  /** Of a ring only the rollout knows who belongs to it. */
+  /** Only the rollout knows who belongs to a ring. */
   | { readonly kind: "ring"; readonly title: string; readonly to: string }
-  /** Nobody moves, and nobody will until it goes on. */
+  /** Nobody moves until the rollout is resumed. */
   | { readonly kind: "stays" }
-  /** Nobody moves now; the plan goes on by itself. */
+  /** Nobody moves now; the plan continues automatically. */
   | { readonly kind: "goes-on" };
 
 export function effectOf(verb: Verb, rollout: RolloutBody): Effect {
@@ -29,7 +29,7 @@ export function effectOf(verb: Verb, rollout: RolloutBody): Effect {
   }
 }
 
-/** A pause among the steps ends with it; a pause by somebody goes on where it was. */
+/** Resuming ends a planned pause; after an operator's pause, the step continues where it was. */
 function resumed(rollout: RolloutBody): Effect {
   const current = rollout.steps[rollout.step - 1];
   const isOver = current === undefined || current.weight === null || current.heldMs >= current.holdMs;

@@ -85,7 +85,7 @@ function Editor({ live }: { readonly live: LiveRelease }) {
   const { release, versions } = live;
   const inForce = percentagesOf(versions);
   const inForceText = splitText(inForce);
-  /** What somebody is about to set, and what was in force when they moved it last. */
+  /** The weights being edited, and those that were in force at the last edit. */
   const edited = useSignal<{ readonly weights: Percentages; readonly from: string } | undefined>(undefined);
   const span = useSignal<(typeof spans)[number]>("1h");
   const isAsked = useSignal(false);

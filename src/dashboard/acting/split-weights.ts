@@ -20,7 +20,7 @@ export function withWeight(weights: Percentages, version: string, value: number)
   return { ...weights, [version]: weight };
 }
 
-/** The share that each weight gives, 0 to 1; undefined where nobody would get any version. */
+/** The share that each weight gives, 0 to 1; undefined if all weights are zero. */
 export function sharesOf(weights: Percentages): Percentages | undefined {
   const sum = Object.values(weights).reduce((total, weight) => total + weight, 0);
   if (sum <= 0) return undefined;

@@ -7,7 +7,7 @@ export type LostReason = "unreachable" | "silent" | "ended" | "hidden" | number;
 export type StreamState =
   | { readonly kind: "connecting" }
   | { readonly kind: "open" }
-  /** It tries again by itself. */
+  /** It reconnects automatically. */
   | { readonly kind: "lost"; readonly why: LostReason }
   /** The server wants a token, or another one. */
   | { readonly kind: "refused"; readonly message: string };

@@ -143,7 +143,7 @@ export function connect(): void {
 
 const hiddenForMs = 60_000;
 
-/** A page that nobody sees for a minute leaves its connection to others, and takes one again when it is seen. */
+/** A page that is hidden for a minute frees its connection for others, and reconnects when it is visible again. */
 export function connectWhileSeen(): void {
   connect();
   setInterval(() => {

@@ -16,7 +16,7 @@ export class LogLines {
     if (line.id <= this.#newestId) return;
     this.#newestId = line.id;
     const known = this.all.value;
-    // What an endpoint did is told seconds later, and stands where it happened.
+    // Changes of endpoints are reported seconds later, and are listed at the time when they happened.
     const older = known.findIndex(({ at }) => at <= line.at);
     const index = older === -1 ? known.length : older;
     this.all.value = [...known.slice(0, index), line, ...known.slice(index)].slice(0, maxLines);

@@ -1,7 +1,7 @@
 import { signal } from "@preact/signals";
 import type { Problem } from "./problem.ts";
 
-/** The admin token, in memory only: it is gone with the page, and neither in its address nor in a storage. */
+/** The admin token, in memory only: never in the URL or in browser storage, and lost when the page closes. */
 const token = signal<string | undefined>(undefined);
 
 export const isSignedIn = () => token.value !== undefined;

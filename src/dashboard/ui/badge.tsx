@@ -3,7 +3,7 @@ import { shellWords } from "../words/shell.ts";
 
 export type Tone = "good" | "warn" | "bad" | "info" | "quiet";
 
-/** Each tone has a mark of its own: colour alone tells nobody anything. */
+/** Each tone has its own mark, since colour alone must not carry meaning. */
 const marks: Readonly<Record<Tone, string>> = { good: "✓", warn: "!", bad: "✕", info: "▸", quiet: "○" };
 
 export function Badge({ tone, text }: { readonly tone: Tone; readonly text: string }) {

@@ -9,7 +9,7 @@ interface FirstItemsProps<T> {
   readonly children: (shown: readonly T[]) => ComponentChildren;
 }
 
-/** The first items of a list, and all of them when they are asked for: nobody reads a thousand rows unasked. */
+/** The first items of a list, and all of them on request. */
 export function FirstItems<T>({ items, limit = 100, children }: FirstItemsProps<T>) {
   const isAll = useSignal(false);
   const words = listWords.value;

@@ -3,7 +3,7 @@ import { translated } from "./language.ts";
 export const chartWords = translated(
   {
     title: "Live",
-    span: "Span of the charts",
+    span: "Time range of the charts",
     minutes: "5 min",
     hour: "1 h",
     zone: (offset: string) => `times in ${offset}`,
@@ -11,10 +11,10 @@ export const chartWords = translated(
     configured: "configured",
     observed: "observed",
     latest: (chart: string, values: string) => `${chart}, latest: ${values}`,
-    markers: "What happened",
-    noMarkers: "Nothing happened in this span.",
+    markers: "Events",
+    noMarkers: "No events in this time range.",
     failed: (why: string) => `The history could not be loaded: ${why}`,
-    empty: "No requests in this span.",
+    empty: "No requests in this time range.",
   },
   {
     title: "实时",

@@ -6,7 +6,7 @@ export const checkWords = translated(
   {
     title: "Checks",
     none: "The rollout has no checks.",
-    noRollout: "Checks come with a rollout.",
+    noRollout: "Only a rollout has checks.",
     verdicts: {
       pass: "Passes",
       fail: "Fails",
@@ -14,12 +14,12 @@ export const checkWords = translated(
     } satisfies Record<Check["verdict"], string>,
     metrics: {
       errors: "errors",
-      slow: "slow answers",
+      slow: "slow responses",
       prometheus: "Prometheus",
       webhook: "gate",
       drift: "drift",
       cap: "cap",
-      catastrophe: "dead candidate",
+      catastrophe: "candidate down",
     } satisfies Record<Check["metric"], string>,
     evidence: "Evidence",
     value: "Value",
@@ -29,7 +29,7 @@ export const checkWords = translated(
     /** Undefined where the server's own sentence says it. */
     compared: undefined as ((on: string, bad: string, candidate: string) => string) | undefined,
     byChance: (candidate: string, times: string) =>
-      `If ${candidate} were no worse, less than one in ${times} rollouts would ever show this much.`,
+      `If ${candidate} were no worse, fewer than one in ${times} rollouts would show evidence this strong.`,
   },
   {
     title: "检查",

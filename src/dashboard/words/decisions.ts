@@ -6,7 +6,7 @@ import { lostWhy } from "./shell.ts";
 export const decisionsWords = translated(
   {
     title: "Live decisions",
-    lead: "A sample of the requests that end now. It has no client, path, header or cookie.",
+    lead: "A sample of requests, as they end. It contains no client address, path, header or cookie.",
     filters: "Filters",
     all: "All",
     release: "Release",
@@ -21,16 +21,17 @@ export const decisionsWords = translated(
     clear: "Clear filters",
     pause: "Pause",
     resume: "Resume",
-    paused: (waiting: string) => `Paused; sampled since: ${waiting}`,
-    counts: (sampled: string, skipped: string) => `Sampled: ${sampled}. Left out of the sample: ${skipped}.`,
-    countsHint: "Up to 20 requests are taken each quarter of a second, before the filters. The newest 200 stay here.",
+    paused: (waiting: string) => `Paused; ${waiting} sampled since`,
+    counts: (sampled: string, skipped: string) => `${sampled} sampled, ${skipped} not sampled.`,
+    countsHint:
+      "Perch samples up to 20 requests every 250 ms, before the filters apply. This page keeps the newest 200.",
     connecting: "Connecting…",
     open: "Receiving",
-    lost: (why: LostReason) => `Disconnected: ${lostWhy.en(why)}. The page tries again by itself; these rows are old.`,
+    lost: (why: LostReason) => `Disconnected: ${lostWhy.en(why)}. Reconnecting; these rows are out of date.`,
     refused: (why: string) => `Refused: ${why}`,
-    waiting: "No request has ended since this page was opened. Send one through Perch, and it appears here.",
-    waitingFiltered: "No request that passes the filters has ended yet.",
-    tableLabel: "Decisions, the newest first",
+    waiting: "No requests since you opened this page. Send one through Perch to see it here.",
+    waitingFiltered: "No requests match the filters yet.",
+    tableLabel: "Decisions, newest first",
     assigned: (version: string) => `assigned ${version}`,
     reasons: {
       override: "override",

@@ -5,7 +5,7 @@ export type Language = "en" | "zh";
 
 const storageKey = "perch-language";
 
-/** What the reader chose before, else what the browser asks for. */
+/** The language that the reader chose before, else the browser's. */
 function firstLanguage(): Language {
   const chosen = keptChoice(storageKey);
   if (chosen === "en" || chosen === "zh") return chosen;

@@ -5,9 +5,9 @@ import { translated } from "./language.ts";
 
 const reasons = {
   en: {
-    unreachable: "it cannot be reached",
-    silent: "it says nothing any more",
-    ended: "it ended the connection",
+    unreachable: "the server is unreachable",
+    silent: "the server stopped sending data",
+    ended: "the server closed the connection",
     hidden: "the page was hidden",
   },
   zh: { unreachable: "无法连接", silent: "对方不再响应", ended: "对方结束了连接", hidden: "页面曾被隐藏" },
@@ -15,7 +15,7 @@ const reasons = {
 
 /** Why a stream was lost, as a clause. */
 export const lostWhy = {
-  en: (why: LostReason) => (typeof why === "number" ? `it answered ${why}` : reasons.en[why]),
+  en: (why: LostReason) => (typeof why === "number" ? `the server returned status ${why}` : reasons.en[why]),
   zh: (why: LostReason) => (typeof why === "number" ? `对方回应 ${why}` : reasons.zh[why]),
 };
 
@@ -31,30 +31,30 @@ export const shellWords = translated(
       events: "Events",
     },
     navigation: "Pages",
-    skip: "Skip to the content",
+    skip: "Skip to content",
     language: "中文",
     languageLabel: "切换到中文",
     theme: { system: "System theme", light: "Light theme", dark: "Dark theme" },
-    themeLabel: "Change the theme; now",
+    themeLabel: "Change theme; current",
     connection: {
       connecting: "Connecting…",
       open: "Live",
       lost: "Disconnected",
       refused: "Not signed in",
     },
-    silent: "No news",
-    lost: (why: LostReason) => `The connection to Perch is lost: ${lostWhy.en(why)}. The page tries again by itself.`,
-    stale: (time: string) => `Nothing on this page is newer than ${time}.`,
+    silent: "No data",
+    lost: (why: LostReason) => `Connection to Perch lost: ${lostWhy.en(why)}. Reconnecting automatically.`,
+    stale: (time: string) => `This page shows data as of ${time}.`,
     signIn: "Sign in",
     signOut: "Sign out",
     token: "Admin token",
     tokenHint:
-      "From the file that admin.tokenFile names. It stays in the memory of this page and is gone when you close or reload it.",
-    notAToken: "A token has no spaces and only ASCII characters.",
-    readNeedsToken: "This server shows itself only to those who have its admin token.",
+      "From the file that admin.tokenFile names. The page keeps it in memory only, until you close or reload it.",
+    notAToken: "A token contains only ASCII characters and no spaces.",
+    readNeedsToken: "Sign in with the admin token to see this server.",
     cancel: "Cancel",
     loading: "Loading…",
-    failed: (detail: string) => `That did not work: ${detail}`,
+    failed: (detail: string) => `Failed: ${detail}`,
     unreachable: "The server cannot be reached.",
     phases: {
       pending: "Pending",
@@ -71,9 +71,9 @@ export const shellWords = translated(
       string
     >,
     configRejected: (at: string) =>
-      `The file changed at ${at} and was rejected. The configuration before it stays active.`,
-    configProblem: "Show the problem",
-    restartNeeded: (keys: string) => `Restart Perch to apply changes of ${keys}.`,
+      `The file changed at ${at} and was rejected. The previous configuration stays active.`,
+    configProblem: "Show problem",
+    restartNeeded: (keys: string) => `Restart Perch to apply changes to ${keys}.`,
   },
   {
     pages: {

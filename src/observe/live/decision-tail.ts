@@ -39,7 +39,7 @@ const maxFailed = 10;
 
 const methods: ReadonlySet<string> = new Set(["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"]);
 
-/** Samples the requests of one data plane while somebody watches; otherwise each request costs one look at a field. */
+/** Samples the requests of one data plane while a client watches; otherwise a request costs one field access. */
 export class DecisionTail {
   isWatched = false;
   readonly #parts: DecisionTailParts;

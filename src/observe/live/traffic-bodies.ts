@@ -24,7 +24,7 @@ export type QuantileBody = readonly [ms: number, lowMs: number, highMs: number];
 
 /** Slots of ten seconds; the newest one as far as it is. */
 export interface SummaryBody {
-  /** How much time it counts: less than asked for while the process is younger, or where it stood still. */
+  /** The time covered: less than requested if the process is younger or was suspended. */
   readonly spanMs: number;
   readonly requests: number;
   readonly failed: number;

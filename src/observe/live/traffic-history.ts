@@ -29,7 +29,7 @@ interface ReleaseHistory {
 const maxLateSeconds = 5;
 const minuteSlots = 6;
 
-/** What each release did in the last seconds, and in the last hour. It is told of every second, and reads no clock. */
+/** What each release did in the last seconds, and in the last hour. The caller passes every second; it reads no clock. */
 export class TrafficHistory {
   readonly #releases = new Map<string, ReleaseHistory>();
   /** How many seconds were counted in each slot of ten. */
@@ -151,7 +151,7 @@ export class TrafficHistory {
 }
 
 /**
- * Undefined if there was nothing, or if a sum fell: a data plane counts from zero again, and nobody knows how much it
+ * Undefined if there was nothing, or if a sum decreased: a data plane restarted from zero, and it is unknown how much it
  * had counted.
  */
 function countedSince(before: Float64Array | undefined, now: Float64Array | undefined): Float64Array | undefined {

@@ -1,4 +1,4 @@
-/** Durations that matter: below, an upstream answered from memory; above, nobody waited. */
+/** The relevant durations: below, an upstream answered from memory; above, users have given up. */
 const smallestMs = 0.1;
 const largestMs = 600_000;
 /** A quantile's upper bound is at most this much above the duration itself. */

@@ -14,7 +14,7 @@ interface Generation {
 
 /**
  * What is known of units, in bounded memory (2 MiB): two numbers for each. Open addressing in two generations: when the
- * young one is full, it becomes the old one, and the units that were not seen meanwhile are forgotten. So at least the
+ * young one is full, it becomes the old one, and the units not seen since are forgotten. So at least the
  * 49,152 units seen last are known.
  */
 export class KnownUnits {

@@ -99,7 +99,7 @@ export class RolloutTap {
     this.#judge(unit, side, odds, bad, counts);
   }
 
-  /** Nobody asks for this rollout any more. What was not handed over is dropped. */
+  /** This rollout is no longer observed. What was not handed over is dropped. */
   close(): void {
     this.#isClosed = true;
     this.#cancel?.();

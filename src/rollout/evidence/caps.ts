@@ -58,7 +58,7 @@ export function capsOf(spec: CapsSpec, candidate: string, costs: Costs): readonl
   });
 }
 
-/** Requests a second, over the last five seconds. It begins anew with the process: nobody's cost outlives it. */
+/** Requests a second, over the last five seconds. It starts over with the process. */
 export class RequestRate {
   readonly #seconds = new Float64Array(rateWindowSeconds);
   #last = 0;

@@ -3,7 +3,7 @@ import type { Finding, Judged, Verdict } from "./judged.ts";
 import { ForeignShape, savedCount, savedList, savedNumber, savedRecord } from "./saved.ts";
 import { countText } from "./words.ts";
 
-/** As many distinct users in a row, and nothing but failures, are a dead candidate. */
+/** So many distinct users in a row who met only failures mean that the candidate is down. */
 const deadUsers = 10;
 /** Beyond, the baseline answers too seldom to be waited for: at 95 %, after twenty users of the candidate. */
 const mostOddsWithBaseline = 0.95;

@@ -5,15 +5,15 @@ import { savedRecord } from "./saved.ts";
 import { UnitSample } from "./unit-sample.ts";
 import { countText, evidenceText, percentText } from "./words.ts";
 
-/** Units that are told apart; of more, every second by hash, every fourth, and so on. */
+/** How many units are kept. If there are more, only every second by hash, then every fourth, and so on. */
 const maxUnits = 32_768;
 const marks = { first: 1, returned: 2 } as const;
 const enoughUnits = 200;
 
 /**
- * Are the versions' shares of new units, and of those that come again, as they were drawn? Two e-processes, each with
- * half of the false alarm. New units that stray tell of a draw that is not what it should be; returning ones of a
- * version that loses its users, or whose answers lose their cookies.
+ * Are the versions' shares of new units, and of returning ones, as they were drawn? Two e-processes, each with
+ * half of the false-alarm rate. If new units deviate, the draw itself is wrong; if returning ones do, a
+ * version loses its users, or its responses lose their cookies.
  *
  * Source: Lindon, Malek, Anytime-valid inference for multinomial count data (2022).
  */

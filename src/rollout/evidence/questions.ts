@@ -5,7 +5,7 @@ import { CoinEvidence, worse } from "./coin-evidence.ts";
 import { savedCount, savedList, savedNumber, savedRecord } from "./saved.ts";
 import { UnitSample } from "./unit-sample.ts";
 
-/** Units with bad answers that are told apart, over all questions of a rollout: each has an equal part. */
+/** How many units with bad responses are kept, over all questions of a rollout; each question has an equal part. */
 const maxBadUnits = 65_536;
 /** Bits of `Sighting.bad`. */
 const maxQuestions = 31;

@@ -9,7 +9,7 @@ import { badText, countText, percentText, pointsText } from "./words.ts";
 type ShareSpec = Extract<CheckSpec, { kind: "at-most" | "margin" }>;
 type Counts = Readonly<Record<Side, ShareCounts>>;
 
-/** Beyond, "how many more users" is no plan any more. */
+/** Beyond this, a number of further users is of no use to the reader. */
 const mostFactor = 1e6;
 
 /**
@@ -17,7 +17,7 @@ const mostFactor = 1e6;
  * (`margin`): it fails once all that is possible is above `share`, and passes once nothing is. The candidate's users
  * came later and had less time to meet a bad answer: a `margin` passes on what happened so far.
  *
- * Its counts are exact up to the bound of bad units that are told apart; from there they stay as they were.
+ * Its counts are exact up to the maximum number of bad units kept; beyond that they no longer change.
  */
 export class ShareCheck implements Judged {
   readonly key: string;

@@ -18,7 +18,7 @@ const halvings = 40;
  * under a mixture of all shares (Jeffreys' beta prior) by that under `p`: a martingale if `p` is true, for users in the
  * order in which they came first. A user who returns and only then meets a bad answer turns from good to bad, so the
  * estimate is that of bad users among users so far. The lower end stays right for the share that they will have in the
- * end, since it rises with each bad one; the upper end speaks of what happened so far.
+ * end, since it rises with each bad one; the upper end applies to what has happened so far.
  *
  * Sources: Robbins, Statistical methods related to the law of the iterated logarithm (1970); Howard, Ramdas, McAuliffe,
  * Sekhon, Time-uniform, nonparametric, nonasymptotic confidence sequences (2021); Waudby-Smith, Ramdas, Estimating means

@@ -11,7 +11,7 @@ interface Fallen {
 
 const open: Fallen = { verdict: "not-enough-data", atMs: null, failed: undefined };
 
-/** When the verdicts fell. One that failed stays as it was then, for as long as the same is asked. */
+/** When the verdicts were reached. A failed one keeps its result for as long as the check stays the same. */
 export class Verdicts {
   readonly #judged: readonly Judged[];
   /** By what was asked. */

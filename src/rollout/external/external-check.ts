@@ -16,7 +16,7 @@ export class Asking {
   #cancel: () => void = () => {};
   #isStopped = false;
 
-  /** `ask` resolves with "again", or "enough" to end by itself. It must not reject. */
+  /** `ask` resolves with "again", or "enough" to stop. It must not reject. */
   constructor(schedule: Schedule, everyMs: number, ask: () => Promise<"again" | "enough">) {
     const run = async () => {
       const wants = await ask();

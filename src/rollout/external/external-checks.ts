@@ -46,7 +46,7 @@ export class ExternalChecks {
   }
 
   /**
-   * Whether all gates let this step begin (from 1). The first call for a step asks them; `changed` tells of their
+   * Whether all gates let this step begin (from 1). The first call for a step asks them; `changed` reports their
    * answers. To be called once the step before has ended otherwise, for a gate says what is true when it is asked.
    */
   mayBegin(step: number): boolean {

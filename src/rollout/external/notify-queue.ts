@@ -99,7 +99,7 @@ export class NotifyQueue {
 
   #post(body: string): Post {
     const { url, secrets } = this.#target;
-    // Signed anew at each try: a receiver refuses old times, so that nobody can send a notification again later.
+    // Signed again for each try: receivers reject old timestamps, so that a notification cannot be replayed later.
     const timestamp = String(Math.floor(this.#parts.nowMs() / 1000));
     const [secret] = secrets;
     const signature = secret && `v1=${createHmac("sha256", secret).update(`${timestamp}.`).update(body).digest("hex")}`;

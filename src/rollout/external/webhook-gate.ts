@@ -64,7 +64,7 @@ export class WebhookGate {
       headers: { "content-type": "application/json" },
       body: JSON.stringify({ ...this.#of, step }),
     });
-    // Stopped, or asked for another step meanwhile.
+    // Stopped, or asked for another step in the meantime.
     if (this.#step !== step || this.#asking?.isStopped) return "enough";
     const isPassed = posted.kind === "answered" && posted.status >= 200 && posted.status < 300;
     const said = posted.kind === "answered" ? `it answered ${posted.status}` : posted.why;

@@ -43,7 +43,7 @@ export function advance(spec: RolloutSpec, state: RolloutState, seen: Seen, nowM
   return endStep(spec, now, { by: byPerch, why: whyItEnded(spec, now) }, nowMs);
 }
 
-/** What a check that fails changes. A failure pauses once: whoever resumes after it has seen it. */
+/** What a failing check changes. A failure pauses only once: whoever resumes has seen it. */
 export function fail(spec: RolloutSpec, state: RolloutState, check: CheckResult, nowMs: number): Move {
   if (!hasBegun(state) || isOver(state)) return still(state);
   const cause = { by: byPerch, why: check.why };

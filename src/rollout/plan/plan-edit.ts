@@ -8,7 +8,7 @@ export function isSamePlan(one: readonly string[], other: readonly string[]): bo
   return one.length === other.length && one.every((text, index) => text === other[index]);
 }
 
-/** Why a rollout of this id can not go on with this configuration, and what to do. */
+/** Why a rollout with this id cannot continue with this configuration, and what to do. */
 export function refusalOf(spec: RolloutSpec, state: RolloutState): Refusal | undefined {
   const { id, baseline, candidate } = state;
   if (baseline !== spec.baseline || candidate !== spec.candidate)
@@ -58,7 +58,7 @@ const planEdited = (why: string): EventDraft => ({ type: "plan-edited", by: byCo
 
 interface Misfit {
   readonly why: string;
-  /** The step whose time begins anew; undefined: it goes on. */
+  /** The step whose time starts over; undefined: it continues. */
   readonly beginsAt: number | undefined;
 }
 

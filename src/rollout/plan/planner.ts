@@ -11,7 +11,7 @@ import { apply } from "./verbs.ts";
 /** The plan's state machine: without I/O, clock or memory. */
 export const planner: Planner = { reconcile, advance, fail, apply, trafficOf, steps: stepStatuses, sentence };
 
-/** Undefined: the rollout has no traffic of its own, and the split holds. */
+/** Undefined: the rollout does not direct traffic, and the split applies. */
 function trafficOf(state: RolloutState): RolloutTraffic | undefined {
   const { id, baseline, candidate, phase, step, weight, rings } = state;
   const rollout = { id, baseline, candidate, step };

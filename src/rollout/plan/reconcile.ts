@@ -51,8 +51,8 @@ function takenOut(state: RolloutState, nowMs: number): Reconciled {
 /** Everyone had the candidate, and may lose it: that must not happen unsaid. */
 function completedTakenOut(state: RolloutState): Reconciled {
   const why =
-    `the completed rollout ${state.id} was removed from the configuration: the split holds again, and ` +
-    `${state.candidate} has what it gives`;
+    `the completed rollout ${state.id} was removed from the configuration: the split applies ` +
+    `again, also to ${state.candidate}`;
   return { kind: "moved", state: { ...state, takenOut: true }, events: [{ type: "plan-edited", ...configured(why) }] };
 }
 
@@ -76,7 +76,7 @@ function replacing(replaced: RolloutState | undefined, spec: RolloutSpec, move: 
   return { kind: "moved", state: { ...move.state }, events: [{ type: "aborted", ...configured(why) }, ...move.events] };
 }
 
-/** An id that another rollout came after: what is over stays so, and what was not is over now. */
+/** An id that another rollout has replaced: a finished rollout stays as it is, an unfinished one is aborted. */
 function putBackLate(release: string, spec: RolloutSpec, state: RolloutState, nowMs: number): Move {
   const { takenOut: wasTakenOut, ...kept } = state;
   if (isOver(state) && wasTakenOut !== true) return obeyed(spec, withEndpoints(spec, state), nowMs);
@@ -124,7 +124,7 @@ function goneOn(spec: RolloutSpec, state: RolloutState, nowMs: number): Move {
   if (isOver(state)) return obeyed(spec, withEndpoints(spec, state), nowMs);
   if (!hasBegun(state)) return chained(still(refreshed(spec, state)), [obeyed, startedIfDue], spec, nowMs);
   const pausing = edited(spec, state, nowMs);
-  // A plan that does not fit where it stands needs a person, whatever the file's command is now.
+  // A plan that does not fit the current step needs an operator, whatever the file's command is now.
   const isPausedByEdit = pausing.state.why !== state.why;
   return chained(pausing, [isPausedByEdit ? obeyedUnlessRun : obeyed], spec, nowMs);
 }

@@ -77,7 +77,7 @@ export function endStep(spec: RolloutSpec, state: RolloutState, cause: Cause, no
   return moved(withStepEnded(state, nowMs), "paused", "paused", { by: cause.by, why }, nowMs);
 }
 
-/** Goes on with the next step at once, or holds until its gates were asked. */
+/** Begins the next step at once, or holds until its gates have answered. */
 export function passStep(spec: RolloutSpec, state: RolloutState, cause: Cause, nowMs: number): Move {
   if (!hasGate(spec, state.step + 2)) return endStep(spec, state, cause, nowMs);
   const ended = isStepEnded(state) || !hasBegun(state) ? state : withStepEnded(state, nowMs);
@@ -86,7 +86,7 @@ export function passStep(spec: RolloutSpec, state: RolloutState, cause: Cause, n
   return { ...held, state: { ...held.state, why: gatesWait(spec, state.step + 2) } };
 }
 
-/** Holds at the step; a new reason alone is no event. */
+/** Holds at the step. If only the reason changes, there is no event. */
 export function hold(state: RolloutState, why: string, nowMs: number): Move {
   if (state.phase !== "holding") return moved(state, "holding", "holding", { by: byPerch, why }, nowMs);
   return still(state.why === why ? state : { ...state, why });
@@ -125,7 +125,7 @@ export function moved(
   return { state: { ...state, phase, why, sinceMs, countedAtMs: nowMs }, events: [{ type, by, why }] };
 }
 
-/** With at least the step's weight: nobody goes back to the baseline by a step. */
+/** With at least the step's weight: a step never moves users back to the baseline. */
 export function raised(state: RolloutState, step: StepSpec): RolloutState {
   if (step.kind === "pause") return state;
   const { ring, weight } = step;

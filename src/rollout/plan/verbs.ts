@@ -17,7 +17,7 @@ import {
   still,
 } from "./transitions.ts";
 
-/** What a person asks for. The same state object if that is so already. */
+/** Applies a command of an operator. Returns the same state object if nothing changes. */
 export function apply(spec: RolloutSpec, state: RolloutState, verb: Verb, by: Cause, nowMs: number): Move | Refusal {
   const { phase } = state;
   if (isWithdrawn(state))
@@ -45,7 +45,7 @@ function resume(spec: RolloutSpec, state: RolloutState, by: Cause, nowMs: number
   if (state.phase !== "paused") return still(state);
   const step = spec.steps[state.step];
   if (step?.kind !== "weight" || isStepEnded(state)) return passStep(spec, state, by, nowMs);
-  // An edit of the plan may have changed the step meanwhile.
+  // An edit of the plan may have changed the step in the meantime.
   return moved(raised(counted(state, nowMs), step), "progressing", "resumed", by, nowMs);
 }
 

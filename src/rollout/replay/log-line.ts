@@ -81,7 +81,7 @@ export function hashedUnit(text: string): Unit {
   return { source: "random", hi: h1, lo: h2 };
 }
 
-/** What of the line says whether the answer was bad. Logs before `failedAttempt` tell of rescues only. */
+/** What of the line says whether the answer was bad. Logs without `failedAttempt` show only rescued requests. */
 export function answerOf(line: LogLine, status: number): EndedAnswer {
   const { grpcStatus, error, cause, fault, durationMs } = line;
   return {

@@ -12,11 +12,11 @@ interface Stretch {
 const telling = 20;
 
 /**
- * The odds that the plan would have had at a time, for draws of which the log does not tell them: steps by their hold
- * alone, pauses without time, and nobody in a ring.
+ * The odds that the plan would have had at a time, for draws whose odds the log does not have: steps by their hold
+ * only, pauses of zero length, and no user in a ring.
  *
- * A plan that ends in `complete` gives the baseline nothing then. If the log goes on with draws to the baseline, it was
- * not this plan that made it, and the last step is taken to have gone on.
+ * A plan that ends in `complete` then gives the baseline nothing. If the log still has draws to the baseline after that,
+ * another plan produced it, and the last step is assumed to have continued.
  */
 export class OddsByPlan {
   readonly #stretches: readonly Stretch[];

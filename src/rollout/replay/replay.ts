@@ -31,7 +31,7 @@ export interface LineCounts {
   impossible: number;
 }
 
-/** A check as it stands, and how many lines of the release had been read when its verdict fell, or in all. */
+/** A check as it stands, and how many lines of the release had been read when its verdict was reached, or in total. */
 export interface Replayed {
   readonly check: CheckResult;
   readonly requests: number;
@@ -49,9 +49,9 @@ function isRequest(line: LogLine): line is RequestLine {
   return typeof line.release === "string" && typeof line.status === "number";
 }
 
-/** So often at most are reports handed over in the log's time, but for bad answers, which do not wait. */
+/** The shortest interval between reports, in the log's time. Bad responses are reported without waiting. */
 const handOverMs = 1_000;
-/** How many reports' times are kept to tell when a verdict fell; then the verdicts are looked at. */
+/** How many reports' times are kept to find out when a verdict was reached; then the verdicts are checked. */
 const maxMoments = 1_000;
 /** Nobody chooses their units with this seed in mind: the log was written before. */
 const unitSeed = 0x5eed;
@@ -86,7 +86,7 @@ export class Replay {
   #requests = 0;
   /** Of the reports since the verdicts were looked at last. */
   #moments: { readonly atMs: number; readonly requests: number }[] = [];
-  /** When the verdict that holds fell, by the check's place in the judge's list. */
+  /** When the current verdict was reached, by the check's index in the judge's list. */
   readonly #fell: Fell[] = [];
   #failed: CheckResult | undefined;
 
@@ -204,7 +204,7 @@ export class Replay {
     this.#tap.observe(unit, side, odds, answer);
   }
 
-  /** Undefined: nobody drew this line's unit. */
+  /** Undefined: this line's unit was not drawn. */
   #oddsOf({ reason, odds }: LogLine, side: Side): number | undefined {
     if (reason === "override" || reason === "propagated" || reason === "preflight") return undefined;
     if (typeof odds === "number") return odds >= 0 && odds <= 1 ? odds : undefined;
@@ -217,7 +217,7 @@ export class Replay {
     this.#tap.direct(this.#traffic, this.#judge.questions());
   }
 
-  /** Notes which verdicts have fallen since the last look, and at which report. */
+  /** Records which verdicts have been reached since the last call, and at which report. */
   #look(): readonly CheckResult[] {
     const checks = this.#judge.checks();
     for (const [at, { verdict, atMs }] of checks.entries()) {

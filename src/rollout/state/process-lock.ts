@@ -5,18 +5,18 @@ import { basename, dirname, join } from "node:path";
 
 export type Locking =
   | { readonly kind: "locked"; readonly lock: ProcessLock }
-  /** The id of the process that holds it, as that process sees itself: containers number theirs anew. */
+  /** The id of the process that holds it, as that process sees it: containers have their own numbering. */
   | { readonly kind: "held"; readonly pid: number };
 
 /** `sun_path` has 108 bytes, 104 on some systems, with the zero at its end. */
 const maxSocketPathBytes = 100;
-/** A process that answers no question for so long is taken for one that holds the lock: it may go on at any time. */
+/** A process that does not answer for this long is assumed to hold the lock: it may resume at any time. */
 const answerWithinMs = 5_000;
 const holds = "holds";
 const randomNameBytes = 8;
 
 /**
- * Lets one process at a time use a file, on one machine. Each process listens on a unix socket of its own beside the
+ * Lets one process at a time use a file, on one machine. Each process listens on its own unix socket next to the
  * file, then looks for the sockets of others. The kernel closes the sockets of a killed process, so a socket that
  * refuses is left over; no name is used twice, so it may be removed without a race.
  *
@@ -95,7 +95,7 @@ export class ProcessLock {
     const error = await connected;
     if (error !== undefined) {
       if (error.code === "ECONNREFUSED") await unlink(path).catch(() => {});
-      // Only these prove that nobody listens, or no more.
+      // Only these prove that no process listens on it.
       return !["ECONNREFUSED", "ENOENT", "ECONNRESET", "EPIPE"].includes(error.code ?? "");
     }
     if (this.#name > name) {
@@ -113,7 +113,7 @@ export class ProcessLock {
 
   #answer(socket: Socket): void {
     socket.on("error", () => {});
-    // Read, to see its end.
+    // Read it, so that its end is noticed.
     socket.resume().unref();
     if (this.#holds) {
       socket.end(holds);

@@ -16,11 +16,11 @@ interface OpenFile {
 
 export const nodeFileCalls: FileCalls = { open, rename, unlink };
 
-/** The state names users by digests: nobody else needs to read it. */
+/** The state has digests of user ids: other accounts must not read it. */
 const ownerOnly = 0o600;
 
 /**
- * Replaces a file durably: whoever reads it, also after a crash, finds the old or the new text, whole. Rejects if the new
+ * Replaces a file durably: a reader, also after a crash, finds the old or the new text, complete. Rejects if the new
  * text is not durable; the old one is then still there, unless the last call failed, which makes the rename itself
  * durable. Only one call at a time for a path.
  *

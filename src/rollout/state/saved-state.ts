@@ -103,7 +103,7 @@ const rolloutShape: Shape<RolloutState> = {
   takenOut: optional((value) => value === true),
 };
 
-/** A rollout that has begun stands at a step that was planned. */
+/** A rollout that has begun is at a planned step. */
 const isAtPlannedStep: Test = (value) => {
   const { step, planned } = value as RolloutState;
   return step < planned.length;

@@ -20,7 +20,7 @@ export type StateOpening =
 /** Far above what the bounds of the state and of the judge allow; what is larger is not a state. */
 const maxBytes = 64 * 1024 * 1024;
 
-/** The state in a file, for one process at a time. What it cannot read it never overwrites. */
+/** The state in a file, for one process at a time. It never overwrites a file that it cannot read. */
 export class StateFile implements StateStore {
   readonly #path: string;
   readonly #calls: FileCalls;

@@ -9,7 +9,7 @@ export interface StateStore {
   close(): Promise<void>;
 }
 
-/** Keeps nothing: without a state file rollouts begin anew with the process. */
+/** Keeps nothing: without a state file, rollouts start over with the process. */
 export class MemoryState implements StateStore {
   async save(): Promise<Saving> {
     return { kind: "saved" };

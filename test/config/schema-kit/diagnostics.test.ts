@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { diagnose, formatDiagnostic } from "../../../src/config/schema-kit/diagnostics.ts";
+import { diagnose, formatDiagnostic, Problems } from "../../../src/config/schema-kit/diagnostics.ts";
 import { SourceText } from "../../../src/config/schema-kit/tree.ts";
 
 function format(text: string, start: number, end: number, suggestion?: string): readonly string[] {
@@ -61,5 +61,28 @@ describe("a formatted diagnostic", () => {
     expect(source.position(-5)).toEqual({ line: 1, column: 1 });
     expect(source.position(99)).toEqual({ line: 2, column: 3 });
     expect(source.line(7)).toBe("");
+  });
+});
+
+describe("the problems of a file", () => {
+  const span = (start: number) => ({ start, end: start + 1 });
+  const input = (message: string) => ({ code: "bad-value", message }) as const;
+
+  test("lists the errors first, then the warnings, each in file order", () => {
+    const problems = new Problems(new SourceText("perch.yaml", "abcd"));
+    problems.warn(span(0), input("w0"));
+    problems.error(span(3), input("e3"));
+    problems.error(span(1), input("e1"));
+    problems.warn(span(2), input("w2"));
+    expect(problems.diagnostics().map(({ message }) => message)).toEqual(["e1", "e3", "w0", "w2"]);
+  });
+
+  test("keeps an error that comes after more warnings than are kept", () => {
+    const problems = new Problems(new SourceText("perch.yaml", "ab"));
+    for (let at = 0; at < 1_000; at++) problems.warn(span(0), input(`w${at}`));
+    problems.error(span(1), input("e"));
+    const found = problems.diagnostics();
+    expect(found[0]?.message).toBe("e");
+    expect(found.at(-1)?.message).toBe("1 more problems are not shown");
   });
 });

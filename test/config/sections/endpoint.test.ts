@@ -77,8 +77,8 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
     "    timeouts:",
     "    tls: { cert: shop.pem }\n    timeouts:",
     [
-      "18:10: warning: service shop has no https endpoint, so its tls has no effect",
       "18:12: error: cert and key must be set together",
+      "18:10: warning: service shop has no https endpoint, so its tls has no effect",
     ],
   ],
   [
@@ -86,8 +86,8 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
     "    timeouts:",
     "    tls: { ca: none.pem }\n    timeouts:",
     [
-      "18:10: warning: service shop has no https endpoint, so its tls has no effect",
       "18:16: error: the file <folder>/none.pem cannot be used: no such file",
+      "18:10: warning: service shop has no https endpoint, so its tls has no effect",
     ],
   ],
   [
@@ -95,8 +95,8 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
     "    timeouts:",
     "    tls: { ca: users.txt }\n    timeouts:",
     [
-      "18:10: warning: service shop has no https endpoint, so its tls has no effect",
       "18:16: error: the file <folder>/users.txt cannot be used: it contains no certificate (-----BEGIN CERTIFICATE-----)",
+      "18:10: warning: service shop has no https endpoint, so its tls has no effect",
     ],
   ],
   [
@@ -104,8 +104,8 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
     "    timeouts:",
     "    tls: { serverName: 10.0.0.1 }\n    timeouts:",
     [
-      "18:10: warning: service shop has no https endpoint, so its tls has no effect",
       '18:24: error: "10.0.0.1" is not a server name: a DNS name such as shop.example.com',
+      "18:10: warning: service shop has no https endpoint, so its tls has no effect",
     ],
   ],
 ];

@@ -152,8 +152,8 @@ const errors: readonly Case[] = [
       "    service: shop\n",
     ]),
     [
-      "20:3: warning: no route uses release shop",
       "34:7: error: the rollout needs a baseline: no route pairs release shop with a known service; set baseline to the version that users have now",
+      "20:3: warning: no route uses release shop",
     ],
   ],
   ["no step", planned().replace("steps:\n", "steps: []\n"), ["36:14: error: the list of steps is empty"]],

@@ -172,17 +172,17 @@ const cases: readonly (readonly [string, string, readonly string[]])[] = [
   [
     "an abort with a success status",
     "service: shop, fault: { abort: { status: 200 } }",
-    ['38:33: warning: route "last" injects faults', "38:59: error: 200 is too small: the minimum is 400"],
+    ["38:59: error: 200 is too small: the minimum is 400", '38:33: warning: route "last" injects faults'],
   ],
   [
     "a delay above the maximum",
     "service: shop, fault: { delay: { for: 2m } }",
-    ['38:33: warning: route "last" injects faults', "38:56: error: 2m is not between 1ms and 1m"],
+    ["38:56: error: 2m is not between 1ms and 1m", '38:33: warning: route "last" injects faults'],
   ],
   [
     "a fault's condition on an unknown attribute",
     "service: shop, fault: { delay: { for: 1s, when: { ap: 1 } } }",
-    ['38:33: warning: route "last" injects faults', '38:68: error: unknown attribute "ap"; did you mean "app"?'],
+    ['38:68: error: unknown attribute "ap"; did you mean "app"?', '38:33: warning: route "last" injects faults'],
   ],
   [
     "a connect timeout of a route",

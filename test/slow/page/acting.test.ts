@@ -40,9 +40,9 @@ async function act(page: Page, { verb, effect, why, done }: Asked): Promise<void
 }
 
 const asked: readonly Asked[] = [
-  { verb: "Pause", effect: /^Nobody moves\. It waits/, why: "lunch", done: "Paused." },
-  { verb: "Resume", effect: /^Nobody moves now\. It goes on/, why: "after lunch", done: "Resumed." },
-  { verb: "Next step", effect: /^About \d+ users move to canary/, why: "looks good", done: "The next step has begun." },
+  { verb: "Pause", effect: /^Nobody moves\. The rollout stays/, why: "lunch", done: "Paused." },
+  { verb: "Resume", effect: /^Nobody moves now\. The rollout continues/, why: "after lunch", done: "Resumed." },
+  { verb: "Next step", effect: /^About \d+ users move to canary/, why: "looks good", done: "Moved to the next step." },
   { verb: "Promote", effect: /^About \d+ users move to canary/, why: "looks fine", done: "Promoted" },
   { verb: "Roll back", effect: /^About \d+ users move to stable/, why: "a bug <b>", done: "Rolled back." },
 ];
@@ -121,11 +121,11 @@ describe.skipIf(chromiumIsMissing)(`acting on a rollout${skippedWithoutChromium}
     await confirm.click();
     await dialogOf(page)
       .getByRole("alert")
-      .filter({ hasText: "The state has changed since you opened this." })
+      .filter({ hasText: "The state has changed since you opened this dialog." })
       .waitFor();
     expect(stage.rollouts.of("shop")?.step).toBe(1);
     await confirm.click();
-    await page.getByRole("status").filter({ hasText: "The next step has begun." }).waitFor();
+    await page.getByRole("status").filter({ hasText: "Moved to the next step." }).waitFor();
     expect(stage.rollouts.of("shop")?.step).toBe(2);
   });
 

@@ -42,7 +42,7 @@ test.skipIf(chromiumIsMissing)(
       .getByRole("listitem")
       .filter({ has: page.getByRole("heading", { name: "errors", exact: true }) });
     await badge(checks, "Fails").waitFor();
-    const markers = main.getByRole("group").filter({ hasText: "What happened" });
+    const markers = main.getByRole("group").filter({ hasText: "Events" });
     await expect.poll(() => markers.getByRole("listitem").count(), shown).toBeGreaterThanOrEqual(2);
     expect(await markers.getByRole("listitem").first().textContent()).toMatch(/^B/);
 

@@ -29,7 +29,7 @@ describe.skipIf(chromiumIsMissing)(`asking and watching on the dashboard${skippe
     await page.getByRole("button", { name: "Explain", exact: true }).click();
     const answer = main(page)
       .locator("section")
-      .filter({ has: page.getByRole("heading", { name: "Answer" }) });
+      .filter({ has: page.getByRole("heading", { name: "Result" }) });
     await answer.getByText("canary", { exact: true }).first().waitFor();
     await answer.getByText("new-users-in-the-east").first().waitFor();
     const trail = await main(page).getByRole("row").allTextContents();
@@ -47,7 +47,7 @@ describe.skipIf(chromiumIsMissing)(`asking and watching on the dashboard${skippe
     await answer.getByText("stable", { exact: true }).first().waitFor();
 
     await page.getByLabel("Request", { exact: true }).fill("<img src=x onerror=alert(1)>");
-    await page.getByText("That is neither a curl command line").first().waitFor();
+    await page.getByText("This is not a curl command").first().waitFor();
   });
 
   test("a plan shows the problems of a configuration with carets, and of a valid one who moves", async () => {
@@ -61,7 +61,7 @@ describe.skipIf(chromiumIsMissing)(`asking and watching on the dashboard${skippe
     await field.fill(text.replace("canary: 20", "canry: 20").replace("default: stable", "default: stabel"));
     await submit.click();
     await badge(main(page), "Would be rejected").waitFor();
-    const problems = await page.getByLabel("Problems, each with its place").inputValue();
+    const problems = await page.getByLabel("Problems and their locations").inputValue();
     expect(problems).toMatch(/^\S*:\d+:\d+: error: .*canry/m);
     expect(problems).toMatch(/^\S*:\d+:\d+: error: .*stabel/m);
     expect(problems.match(/^ +\| +\^+/gm)?.length).toBeGreaterThanOrEqual(2);
@@ -93,7 +93,7 @@ describe.skipIf(chromiumIsMissing)(`asking and watching on the dashboard${skippe
     const ruled = await rows().allTextContents();
     expect(ruled.filter((text) => !text.includes("new-users-in-the-east"))).toEqual([]);
     await page.getByRole("combobox", { name: "Status", exact: true }).selectOption("5xx");
-    await page.getByText("No request that passes the filters has ended yet.").waitFor();
+    await page.getByText("No requests match the filters yet.").waitFor();
     stage.breakCanary();
     await expect.poll(() => rows().count(), shown).toBeGreaterThan(0);
     await page.getByRole("button", { name: "Clear filters" }).click();
@@ -101,7 +101,7 @@ describe.skipIf(chromiumIsMissing)(`asking and watching on the dashboard${skippe
 
     await page.getByRole("button", { name: "Pause", exact: true }).click();
     const held = await rows().allTextContents();
-    await page.getByText(/^Paused; sampled since: [1-9]\d+/).waitFor();
+    await page.getByText(/^Paused; [1-9][\d,]* sampled since/).waitFor();
     expect(await rows().allTextContents()).toEqual(held);
     await page.getByRole("button", { name: "Resume", exact: true }).click();
     await expect.poll(() => rows().allTextContents(), shown).not.toEqual(held);
@@ -125,10 +125,10 @@ describe.skipIf(chromiumIsMissing)(`asking and watching on the dashboard${skippe
     await kinds.getByRole("button", { name: /^Configuration/ }).click();
     await rows.filter({ hasText: canary.origin }).first().waitFor({ state: "detached" });
     await kinds.getByRole("button", { name: /^Endpoints/ }).click();
-    await page.getByLabel("Text").fill(new URL(canary.origin).port);
+    await page.getByLabel("Search").fill(new URL(canary.origin).port);
     await rows.filter({ hasText: "configuration reloaded" }).first().waitFor({ state: "detached" });
     expect(await rows.count()).toBeGreaterThan(0);
-    await page.getByLabel("Text").fill("nothing has this");
-    await page.getByText("No event passes the filters.").waitFor();
+    await page.getByLabel("Search").fill("nothing has this");
+    await page.getByText("No events match the filters.").waitFor();
   });
 });

@@ -36,8 +36,8 @@ describe.skipIf(chromiumIsMissing)(`the dashboard by keyboard${skippedWithoutChr
     const { perch } = await changeableDashboard({ release: longRollout });
     const { page } = await openPage(perch.adminOrigin);
     await ready(page);
-    expect(await tabTo(page, "Skip to the content")).toEqual([]);
-    const skip = page.getByRole("button", { name: "Skip to the content" });
+    expect(await tabTo(page, "Skip to content")).toEqual([]);
+    const skip = page.getByRole("button", { name: "Skip to content" });
     const box = await skip.boundingBox();
     expect(box?.y).toBeGreaterThanOrEqual(0);
     await page.keyboard.press("Enter");
@@ -100,7 +100,7 @@ describe.skipIf(chromiumIsMissing)(`the dashboard by keyboard${skippedWithoutChr
 
     // What cannot be done says why.
     await page.keyboard.press("Enter");
-    await page.getByRole("status").filter({ hasText: "It is paused." }).waitFor();
+    await page.getByRole("status").filter({ hasText: "It is already paused." }).waitFor();
     expect(await dialog.count()).toBe(0);
     await tabTo(page, "Resume");
     await page.keyboard.press("Enter");
@@ -129,7 +129,7 @@ describe.skipIf(chromiumIsMissing)(`the dashboard by keyboard${skippedWithoutChr
     await page.getByLabel("Request", { exact: true }).focus();
     await page.keyboard.type("curl http://shop.example/cart");
     await page.keyboard.press("Control+Enter");
-    await page.getByRole("heading", { name: "Answer" }).waitFor();
+    await page.getByRole("heading", { name: "Result" }).waitFor();
     await page.goto(`${perch.adminOrigin}/#/plan`);
     await page.getByLabel("New configuration").focus();
     await page.keyboard.insertText(text);

@@ -31,7 +31,10 @@ describe.skipIf(chromiumIsMissing)(`the dashboard's session${skippedWithoutChrom
     await enter(dialog, "a-token-that-nobody-gave-out");
     await dialog.getByRole("alert").filter({ hasText: "The token is not in admin.tokenFile." }).waitFor();
     await enter(dialog, "two words");
-    await dialog.getByRole("alert").filter({ hasText: "A token has no spaces" }).waitFor();
+    await dialog
+      .getByRole("alert")
+      .filter({ hasText: "A token contains only ASCII characters and no spaces." })
+      .waitFor();
     await enter(dialog, firstToken);
     await dialog.getByRole("heading", { name: "Pause shop?" }).waitFor();
     await dialog.getByText("Nobody moves.").waitFor();
@@ -98,7 +101,7 @@ describe.skipIf(chromiumIsMissing)(`the dashboard's session${skippedWithoutChrom
       expect(await button.getAttribute("aria-disabled")).toBe("true");
       expect(await button.getAttribute("title")).toContain("no admin.tokenFile");
     }
-    await page.getByRole("main").getByText("The configuration has no admin.tokenFile").first().waitFor();
+    await page.getByRole("main").getByText("Read-only: the configuration has no admin.tokenFile.").first().waitFor();
     expect(await dialogOf(page).count()).toBe(0);
   });
 
@@ -110,7 +113,7 @@ describe.skipIf(chromiumIsMissing)(`the dashboard's session${skippedWithoutChrom
     // Without TLS and not on loopback, the browser says that it ignores this header.
     forgive(/Cross-Origin-Opener-Policy header has been ignored/);
     const main = page.getByRole("main");
-    await main.getByText("This server shows itself only to those who have its admin token.").waitFor();
+    await main.getByText("Sign in with the admin token to see this server.").waitFor();
     expect(await main.textContent()).not.toContain("shop");
     await enter(main, firstToken);
     await page.getByRole("heading", { level: 1, name: "shop" }).waitFor();

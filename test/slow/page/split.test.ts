@@ -9,7 +9,7 @@ const editor = (page: Page) =>
   page
     .getByRole("main")
     .locator("section")
-    .filter({ has: page.getByRole("heading", { name: "Split by hand" }) });
+    .filter({ has: page.getByRole("heading", { name: "Manual split" }) });
 const canarySlider = (page: Page) => editor(page).getByRole("slider", { name: "Weight of canary, in percent" });
 const numberOf = (page: Page, version: string) =>
   editor(page).getByRole("spinbutton", { name: `Weight of ${version}, in percent` });
@@ -82,7 +82,7 @@ describe.skipIf(chromiumIsMissing)(`a split by hand${skippedWithoutChromium}`, (
     await expect.poll(() => numberOf(page, "canary").inputValue(), shown).toBe("35");
 
     await editor(page).getByRole("button", { name: "Undo" }).click();
-    await dialog.getByText("The configured split holds again at the next request.").waitFor();
+    await dialog.getByText("The configured split applies again from the next request.").waitFor();
     await confirm(page, "Undo", "seen enough");
     await set.waitFor({ state: "detached" });
     await expect.poll(() => numberOf(page, "canary").inputValue(), shown).toBe("20");
@@ -117,7 +117,7 @@ describe.skipIf(chromiumIsMissing)(`a split by hand${skippedWithoutChromium}`, (
       headers: { authorization: `Bearer ${firstToken}`, "content-type": "application/json" },
       body: JSON.stringify({ split: { stable: 50, canary: 50 } }),
     });
-    await dialog.getByText("Somebody set another split meanwhile.").waitFor();
+    await dialog.getByText("Somebody else has changed the split.").waitFor();
     await confirm(page, "Set this split", "half a sentence");
     await editor(page).getByText("The split is set.").waitFor();
     await expect.poll(() => numberOf(page, "canary").inputValue(), shown).toBe("35");
@@ -145,7 +145,7 @@ describe.skipIf(chromiumIsMissing)(`a split by hand${skippedWithoutChromium}`, (
     const { perch } = await changeableDashboard({ hasTokenFile: false });
     const { page } = await openPage(`${perch.adminOrigin}/#/release/shop`);
     await canarySlider(page).fill("35");
-    await editor(page).getByText("The configuration has no admin.tokenFile").waitFor();
+    await editor(page).getByText("Read-only: the configuration has no admin.tokenFile.").waitFor();
     expect(await setButton(page).isDisabled()).toBe(true);
   });
 

@@ -77,10 +77,10 @@ describe.skipIf(chromiumIsMissing)(`the dashboard in trouble${skippedWithoutChro
     });
     await first.stop();
     await status(page, "Disconnected").waitFor();
-    await alerts(page, "The connection to Perch is lost").waitFor();
-    await alerts(page, "Nothing on this page is newer than").waitFor();
+    await alerts(page, "Connection to Perch lost").waitFor();
+    await alerts(page, "This page shows data as of").waitFor();
     const pause = page.getByRole("button", { name: "Pause", exact: true });
-    expect(await pause.getAttribute("title")).toMatch(/^This page is not connected/);
+    expect(await pause.getAttribute("title")).toMatch(/^This page is disconnected/);
     const opacity = () => page.getByRole("main").evaluate((main) => Number(getComputedStyle(main).opacity));
     expect(await opacity()).toBeLessThan(1);
     expect(await hits.textContent()).toBe("37");
@@ -104,15 +104,15 @@ describe.skipIf(chromiumIsMissing)(`the dashboard in trouble${skippedWithoutChro
     const { page } = await openPage(perch.adminOrigin);
     await status(page, "Live").waitFor();
     await renameOver(file, text.replace("service: shop, release", "service: shoop, release"));
-    const rejected = alerts(page, "was rejected. The configuration before it stays active.");
+    const rejected = alerts(page, "was rejected. The previous configuration stays active.");
     await rejected.waitFor();
-    await rejected.getByText("Show the problem").click();
-    const problem = await rejected.getByLabel("Show the problem").last().inputValue();
+    await rejected.getByText("Show problem").click();
+    const problem = await rejected.getByLabel("Show problem").last().inputValue();
     expect(problem).toMatch(/perch\.yaml:\d+:\d+: error: .*shoop/);
     expect(problem).toMatch(/^ +\| +\^+/m);
     await page.getByRole("link", { name: "Events" }).click();
     await badge(page.getByRole("main"), "The last change was rejected").waitFor();
-    expect(await page.getByLabel("The problem and its place").inputValue()).toBe(problem);
+    expect(await page.getByLabel("Problem and location").inputValue()).toBe(problem);
 
     await change(`${text}# repaired\n`);
     await rejected.waitFor({ state: "detached" });

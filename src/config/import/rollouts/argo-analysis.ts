@@ -1,4 +1,5 @@
-import type { Draft } from "../draft.ts";
+import { compilePattern } from "../../pattern.ts";
+import { type Draft, lossOf } from "../draft.ts";
 import { type Manifest, titleOf } from "../manifests.ts";
 import type { SourceObject } from "../source-object.ts";
 import type { PlanChecks } from "./plan.ts";
@@ -38,7 +39,7 @@ export class ArgoAnalyses {
   read(analysis: SourceObject): ReadAnalysis {
     const given = this.#argumentsOf(analysis.objects("args"));
     const dry = analysis.objects("dryRun").map((one) => one.text("metricName"));
-    analysis.dismiss("measurementRetention", "analysisRunMetadata", "startingStep");
+    analysis.dismiss("measurementRetention", "analysisRunMetadata");
     return joined(analysis.objects("templates").map((reference) => this.#template(reference, given, dry, [])));
   }
 
@@ -97,6 +98,12 @@ export class ArgoAnalyses {
       metric.dismiss();
       return { isComplete: true, takesMs };
     }
+    const why = undecided(metric, limit);
+    if (why !== undefined) {
+      this.#draft.note(titleOf(template), `the metric ${name} is left out: ${why}`, lossOf(limit < 0));
+      metric.dismiss();
+      return { isComplete: limit >= 0, takesMs };
+    }
     const isKnown = this.#add({ metric, name, template, resolve, everyMs, failures });
     return { isComplete: isKnown, takesMs };
   }
@@ -140,7 +147,8 @@ export class ArgoAnalyses {
     const condition = this.#condition(metric, name, where, resolve);
     if (condition === undefined) return lose("its condition is not a comparison of result[0] with a number");
     prometheus.dismiss("timeout");
-    metric.dismiss("inconclusiveLimit", "consecutiveErrorLimit", "consecutiveSuccessLimit");
+    metric.dismiss("inconclusiveLimit", "consecutiveSuccessLimit");
+    const errors = wholeNumber(resolve(metric.text("consecutiveErrorLimit"))) ?? 4;
     const { limits } = condition;
     const judge = addPrometheusMetric(
       { name, url, query, limits, everyMs, failures },
@@ -150,7 +158,7 @@ export class ArgoAnalyses {
     );
     const isAdded = judge !== undefined;
     this.#known.set(key, isAdded);
-    if (judge === "prometheus") this.#noteDifferences(condition, name, failures, where);
+    if (judge === "prometheus") this.#noteDifferences(condition, { name, failures, errors }, where);
     if (!isAdded) metric.dismiss();
     return isAdded;
   }
@@ -173,11 +181,16 @@ export class ArgoAnalyses {
     return condition;
   }
 
-  #noteDifferences({ isStrict, emptyFails }: ReadCondition, name: string, failures: number, where: string): void {
+  #noteDifferences(
+    { isStrict, emptyFails }: ReadCondition,
+    { name, failures, errors }: { readonly name: string; readonly failures: number; readonly errors: number },
+    where: string,
+  ): void {
     const draft = this.#draft;
+    const aborted = `Argo aborts after ${errors + 1} in a row`;
     draft.note(
       where,
-      "a query without a value, or that fails, is no evidence in Perch, and the rollout goes on; Argo aborts after five in a row",
+      `a query without a value, or that fails, is no evidence in Perch, and the rollout goes on; ${aborted}`,
     );
     if (emptyFails) {
       draft.noteLostProtection(where, `the metric ${name}: a query without a value was a failure; here it is none`);
@@ -201,8 +214,18 @@ function wholeNumber(text: string): number | undefined {
   return /^-?\d{1,6}$/.test(text) ? Number(text) : undefined;
 }
 
-/** A dry run names metrics by pattern: one, those with a prefix, or all. */
+/** Why a metric decided nothing, or not as a check does; undefined if it decided. */
+function undecided(metric: SourceObject, limit: number): string | undefined {
+  if (limit < 0) return "with failureLimit -1 it had to become good in the end, and bad values before failed nothing";
+  // A Job, for one, succeeds or fails by itself.
+  const isJudged =
+    !metric.object("provider").has("prometheus") ||
+    ["successCondition", "failureCondition"].some((key) => metric.has(key));
+  return isJudged ? undefined : "it has no condition, so each of its values was good";
+}
+
+/** A dry run names metrics by a pattern, which matches anywhere. */
 function matches(pattern: string, name: string): boolean {
-  const prefix = /^(.*?)\.?\*$/.exec(pattern)?.[1];
-  return prefix === undefined ? pattern === name : name.startsWith(prefix);
+  const compiled = compilePattern(pattern);
+  return "problem" in compiled ? pattern === name : compiled.test(name) === true;
 }

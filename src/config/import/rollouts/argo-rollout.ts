@@ -4,7 +4,7 @@ import { accepts } from "../accepts.ts";
 import type { Draft, YamlMap } from "../draft.ts";
 import { type Manifest, titleOf } from "../manifests.ts";
 import { type Advice, noteUnread } from "../notes.ts";
-import type { SourceObject } from "../source-object.ts";
+import { isMap, SourceObject } from "../source-object.ts";
 import { ArgoAnalyses } from "./argo-analysis.ts";
 import { argoRouters, isOfTraefik, subsetsOf } from "./argo-routers.ts";
 import { readSteps } from "./argo-steps.ts";
@@ -112,11 +112,15 @@ function canaryPlan(canary: SourceObject, scope: CanaryScope): ImportedPlan {
   const routing = canary.object("trafficRouting");
   routing.dismiss("managedRoutes");
   const maxWeight = routing.number("maxTrafficWeight") ?? 100;
-  const nginx = routing.object("nginx");
-  const { rings, kept } = ingressRules(nginx.object("additionalIngressAnnotations"), where, draft);
-  nginx.dismiss("additionalIngressAnnotations", "canaryIngressAnnotations", "annotationPrefix");
+  const { rings, kept } = ingressRules(canaryAnnotations(routing.object("nginx")), where, draft);
   if (canary.has("analysis")) {
-    const { isComplete } = analyses.read(canary.object("analysis"));
+    const analysis = canary.object("analysis");
+    const { isComplete } = analyses.read(analysis);
+    const start = analysis.number("startingStep") ?? 0;
+    if (start > 0) {
+      const what = `strategy.canary.analysis began with step ${start}; here its metrics are checks from the first step on`;
+      draft.note(where, what);
+    }
     if (!isComplete) {
       draft.noteLostProtection(
         where,
@@ -124,7 +128,13 @@ function canaryPlan(canary: SourceObject, scope: CanaryScope): ImportedPlan {
       );
     }
   }
-  const { steps, mirror } = readSteps(canary, rings, { rollout, analyses, maxWeight, draft });
+  const { steps, mirror } = readSteps(canary, rings, {
+    rollout,
+    analyses,
+    maxWeight,
+    headersMatch: routing.has("istio") ? "any" : "all",
+    draft,
+  });
   const { namespace, name } = rollout;
   const subsets = subsetsOf(routing);
   const { stable, candidate } =
@@ -147,6 +157,7 @@ function canaryPlan(canary: SourceObject, scope: CanaryScope): ImportedPlan {
     sticky: {},
     mirror,
     ownRoutes: [ownRoute({ name, namespace, host: root || stable, stable, candidate })],
+    ownTargets: [],
   };
 }
 
@@ -193,7 +204,17 @@ function servicesOfPods({ spec, namespace }: Manifest, services: readonly Manife
     .map(({ name }) => name);
 }
 
-/** Annotations of the canary Ingress that Argo creates, which hold for the whole rollout. */
+/** The annotations of the canary Ingress that Argo creates, without the prefix of ingress-nginx. */
+function canaryAnnotations(nginx: SourceObject): SourceObject {
+  const prefix = nginx.text("annotationPrefix") || "nginx.ingress.kubernetes.io";
+  const written = ["canaryIngressAnnotations", "additionalIngressAnnotations"].map((key) => nginx.peek(key));
+  nginx.dismiss("additionalIngressAnnotations", "canaryIngressAnnotations");
+  const entries = written.flatMap((one) => (isMap(one) ? Object.entries(one) : []));
+  const bare = (key: string) => (key.startsWith(`${prefix}/`) ? key.slice(prefix.length + 1) : key);
+  return new SourceObject(Object.fromEntries(entries.map(([key, value]) => [bare(key), value])));
+}
+
+/** Annotations of the canary Ingress, which hold for the whole rollout. */
 function ingressRules(
   annotations: SourceObject,
   where: string,
@@ -220,7 +241,7 @@ function ingressRules(
     kept.push({ name: "not-by-cookie", when: { cookie: { [cookie]: "never" } } });
   }
   const others = annotations.keys().filter((key) => !/^canary-by-(?:header(?:-value|-pattern)?|cookie)$/.test(key));
-  if (others.length > 0) draft.note(where, `additionalIngressAnnotations: ${others.join(", ")}: not imported`);
+  if (others.length > 0) draft.note(where, `annotations of the canary Ingress: ${others.join(", ")}: not imported`);
   return { rings, kept };
 }
 
@@ -271,6 +292,7 @@ function blueGreenPlan(
     sticky: {},
     mirror: undefined,
     ownRoutes: [ownRoute({ name, namespace, host: active, stable: active, candidate: preview })],
+    ownTargets: [],
   };
 }
 
@@ -294,7 +316,12 @@ function analyse(
     steps.hold(takesMs);
     return;
   }
-  draft.note(where, `${key}: not all of its metrics are checked, so the plan pauses there, until a person resumes it`);
+  const why = isBlind
+    ? "it judges answers to users, whom the candidate has none of before the promotion"
+    : isComplete
+      ? "it measures without an end"
+      : "not all of its metrics are checked";
+  draft.note(where, `${key}: ${why}, so the plan pauses there, until a person resumes it`);
   steps.pause();
 }
 

@@ -21,6 +21,7 @@ export function argoRouters(routing: SourceObject, rollout: Manifest, draft: Dra
     ...[...ingresses, ...albs].filter((name) => name !== "").map((name) => router("Ingress", name)),
     ...virtualServices.map((service) => virtualService(service, namespace)),
     ...gatewayApi(routing.object("plugins"), namespace),
+    ...traefikServices(routing.object("traefik"), namespace),
     ...others(routing, rollout, draft),
   ];
 }
@@ -37,12 +38,24 @@ function virtualService(service: SourceObject, namespace: string): Router {
 function gatewayApi(plugins: SourceObject, namespace: string): readonly Router[] {
   const plugin = plugins.object("argoproj-labs/gatewayAPI");
   const own = plugin.text("namespace") || namespace;
-  const names = [plugin.text("httpRoute"), ...plugin.objects("httpRoutes").map((route) => route.text("name"))];
-  for (const route of plugin.objects("httpRoutes")) route.dismiss("useHeaderRoutes");
-  return names.filter((name) => name !== "").map((name) => ({ title: `HTTPRoute ${own}/${name}`, routes: [] }));
+  return [
+    ["HTTPRoute", "httpRoute"],
+    ["GRPCRoute", "grpcRoute"],
+  ].flatMap(([kind = "", key = ""]) => {
+    const listed = plugin.objects(`${key}s`);
+    for (const route of listed) route.dismiss("useHeaderRoutes");
+    const names = [plugin.text(key), ...listed.map((route) => route.text("name"))];
+    return names.filter((name) => name !== "").map((name) => ({ title: `${kind} ${own}/${name}`, routes: [] }));
+  });
 }
 
-/** Whether a TraefikService has the weights, which IngressRoutes refer to. */
+/** A TraefikService has the weights, which IngressRoutes refer to. */
+function traefikServices(traefik: SourceObject, namespace: string): readonly Router[] {
+  const name = traefik.text("weightedTraefikServiceName");
+  return name === "" ? [] : [{ title: `TraefikService ${namespace}/${name}`, routes: [] }];
+}
+
+/** Whether a TraefikService has the weights. */
 export function isOfTraefik(routing: SourceObject): boolean {
   return routing.object("traefik").text("weightedTraefikServiceName") !== "";
 }

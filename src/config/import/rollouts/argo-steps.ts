@@ -1,9 +1,9 @@
-import type { Draft, YamlMap } from "../draft.ts";
+import { type Draft, lossOf, type YamlMap } from "../draft.ts";
 import { type Manifest, titleOf } from "../manifests.ts";
 import type { SourceObject } from "../source-object.ts";
 import type { ArgoAnalyses } from "./argo-analysis.ts";
 import { millisecondsOf, PlanSteps } from "./plan-steps.ts";
-import { anyOf, headerTest, isProblem } from "./ring-condition.ts";
+import { headerTest, isProblem, joinedBy } from "./ring-condition.ts";
 
 export interface ArgoSteps {
   readonly steps: PlanSteps;
@@ -15,6 +15,8 @@ interface StepScope {
   readonly rollout: Manifest;
   readonly analyses: ArgoAnalyses;
   readonly maxWeight: number;
+  /** Whether all entries of a header route have to match: Istio alone makes a match of each. */
+  readonly headersMatch: "any" | "all";
   readonly draft: Draft;
 }
 
@@ -39,7 +41,8 @@ export function readSteps(canary: SourceObject, rings: readonly YamlMap[], scope
   if (steps.isLowered) {
     const what =
       "a later step has a lower weight, and weights of a plan only rise: earlier steps have the lower one too";
-    draft.note(where, what);
+    const why = steps.isTried ? "" : "; so nobody tries the candidate before everyone gets it: add steps between";
+    draft.note(where, `${what}${why}`, lossOf(!steps.isTried));
   }
   return { steps, mirror };
 }
@@ -52,7 +55,7 @@ function readStep(step: SourceObject, steps: PlanSteps, scope: StepScope): YamlM
   if (weight !== undefined) steps.setWeight((weight / maxWeight) * 100);
   if (step.has("pause")) pause(step, steps, where, draft);
   if (step.has("analysis")) analysisStep(step, steps, scope);
-  if (step.has("setHeaderRoute")) headerRoute(step.object("setHeaderRoute"), steps, where, draft);
+  if (step.has("setHeaderRoute")) headerRoute(step.object("setHeaderRoute"), steps, scope);
   for (const key of ["experiment", "plugin"].filter((one) => step.has(one))) {
     draft.noteLostProtection(
       where,
@@ -87,6 +90,7 @@ function pause(step: SourceObject, steps: PlanSteps, where: string, draft: Draft
 
 function analysisStep(step: SourceObject, steps: PlanSteps, { analyses, rollout, draft }: StepScope): void {
   const { isComplete, takesMs } = analyses.read(step.object("analysis"));
+  noteWholePlan(titleOf(rollout), draft);
   if (isComplete && takesMs !== undefined) {
     steps.hold(takesMs);
     return;
@@ -96,8 +100,13 @@ function analysisStep(step: SourceObject, steps: PlanSteps, { analyses, rollout,
   steps.pause();
 }
 
-/** In Argo each entry of `match` is a match of its own. Without any the route is removed. */
-function headerRoute(route: SourceObject, steps: PlanSteps, where: string, draft: Draft): void {
+function noteWholePlan(where: string, draft: Draft): void {
+  draft.note(where, "the metrics of analyses in steps are checks of the whole plan here: they are asked in every step");
+}
+
+/** Without an entry the route is removed. */
+function headerRoute(route: SourceObject, steps: PlanSteps, { rollout, headersMatch, draft }: StepScope): void {
+  const where = titleOf(rollout);
   const name = route.text("name");
   const matches = route.objects("match");
   if (matches.length === 0) {
@@ -107,11 +116,14 @@ function headerRoute(route: SourceObject, steps: PlanSteps, where: string, draft
   const conditions = matches.flatMap((match): YamlMap[] => {
     const condition = headerTest(match.text("headerName"), match.object("headerValue"));
     if (!isProblem(condition)) return [condition];
-    draft.note(where, `${match.path} is left out: ${condition.problem}`);
+    const whole = headersMatch === "all" && matches.length > 1 ? ", with the tests that have to hold beside it" : "";
+    draft.note(where, `${match.path} is left out${whole}: ${condition.problem}`);
     match.dismiss();
     return [];
   });
-  const when = anyOf(conditions);
+  // Without one of the tests that all have to hold, more users would get the candidate.
+  const isWidened = headersMatch === "all" && conditions.length < matches.length;
+  const when = isWidened ? undefined : joinedBy(headersMatch, conditions);
   if (when !== undefined) steps.ring(when);
 }
 

@@ -4,11 +4,11 @@ import { type Advice, noteUnread } from "../notes.ts";
 import type { SourceObject } from "../source-object.ts";
 import { stickySessions } from "./flagger-affinity.ts";
 import { FlaggerMetrics } from "./flagger-metrics.ts";
-import { flaggerRoutes, namesOf } from "./flagger-routes.ts";
+import { flaggerRoutes, namesOf, traefikServiceOf } from "./flagger-routes.ts";
 import { readWebhooks } from "./flagger-webhooks.ts";
 import { type ImportedPlan, PlanChecks } from "./plan.ts";
 import { millisecondsOf, PlanSteps } from "./plan-steps.ts";
-import { anyOf, conditionOf, isProblem } from "./ring-condition.ts";
+import { conditionOf, isProblem, joinedBy } from "./ring-condition.ts";
 
 /** The plans of all Canaries of Flagger. */
 export function flaggerPlans(manifests: readonly Manifest[], draft: Draft): readonly ImportedPlan[] {
@@ -91,6 +91,7 @@ function planOf(canary: Manifest, templates: readonly Manifest[], draft: Draft):
     sticky,
     mirror,
     ownRoutes,
+    ownTargets: [traefikServiceOf(canary)],
   };
 }
 
@@ -121,11 +122,20 @@ function readStrategy(analysis: SourceObject, scope: StrategyScope): PlanSteps {
   }
   if (iterations > 0) {
     analysis.dismiss("maxWeight", "stepWeight", "stepWeights", "stepWeightPromotion");
-    if (analysis.objects("match").length > 0) abTest(analysis, iterations, steps, scope);
+    if (analysis.objects("match").length > 0) abTest(analysis, [{ percent: 100, times: iterations }], steps, scope);
     else blueGreen(iterations, steps, scope);
     return steps;
   }
   const weights = weightsOf(analysis);
+  if (analysis.objects("match").length > 0) {
+    abTest(
+      analysis,
+      weights.map((percent) => ({ percent, times: 1 })),
+      steps,
+      scope,
+    );
+    return steps;
+  }
   for (const weight of weights) {
     steps.setWeight(weight);
     steps.hold(everyMs);
@@ -156,8 +166,19 @@ function weightsOf(analysis: SourceObject): readonly number[] {
   }
 }
 
+/** A share of those who match, for so many intervals. */
+interface MatchStep {
+  readonly percent: number;
+  readonly times: number;
+}
+
 /** Requests that match get the candidate, as a ring; at the end everyone does. */
-function abTest(analysis: SourceObject, iterations: number, steps: PlanSteps, scope: StrategyScope): void {
+function abTest(
+  analysis: SourceObject,
+  matchSteps: readonly MatchStep[],
+  steps: PlanSteps,
+  scope: StrategyScope,
+): void {
   const { where, everyMs, isNginx, judgesUsers, draft } = scope;
   const conditions = analysis.objects("match").flatMap((match): YamlMap[] => {
     const condition = (isNginx ? nginxCookie(match) : undefined) ?? conditionOf(match);
@@ -171,16 +192,18 @@ function abTest(analysis: SourceObject, iterations: number, steps: PlanSteps, sc
     match.dismiss();
     return [];
   });
-  const when = anyOf(conditions);
+  const when = joinedBy("any", conditions);
   if (when === undefined) {
     draft.noteLostProtection(where, "no match of its A/B test has an equivalent: the plan waits for a person instead");
     steps.setWeight(0);
     steps.pause();
     return;
   }
-  steps.ring(when);
-  steps.hold(everyMs * iterations);
-  if (judgesUsers) return;
+  for (const { percent, times } of matchSteps) {
+    steps.ring(when, percent);
+    steps.hold(everyMs * times);
+  }
+  if (judgesUsers || matchSteps.some(({ percent }) => percent < 100)) return;
   draft.note(
     where,
     "all who match get the candidate, so their errors are compared with nobody's: add a check with atMost",

@@ -50,9 +50,27 @@ export function flaggerRoutes(canary: Manifest, draft: Draft): readonly object[]
   service.dismiss("mirror", "meshName", "backends");
   const isGatewayApi = service.has("gatewayRefs");
   const made = isGatewayApi ? [httpRoute(canary, service)] : virtualService(canary, service);
+  const unused = ["retries", "corsPolicy", "trafficPolicy"].filter((key) => isGatewayApi && service.has(key));
+  if (unused.length > 0) draft.note(where, `service: ${unused.join(", ")}: not imported with gatewayRefs`);
   // Their importer names what it cannot express.
   service.dismiss();
   return made;
+}
+
+/** The TraefikService that Flagger creates with the provider traefik. */
+export function traefikServiceOf(canary: Manifest): object {
+  const { apex, primary, candidate } = namesOf(canary);
+  const port = canary.spec.object("service").number("port") ?? 80;
+  const services = [
+    { name: primary, port, weight: 100 },
+    { name: candidate, port, weight: 0 },
+  ];
+  return {
+    apiVersion: "traefik.io/v1alpha1",
+    kind: "TraefikService",
+    metadata: metadataOf(canary, apex),
+    spec: { weighted: { services } },
+  };
 }
 
 function metadataOf({ namespace }: Manifest, name: string): Loose {

@@ -78,7 +78,8 @@ function readHook(hook: SourceObject, where: string, draft: Draft): Hook | undef
   const problem = problemWith(rolloutSchema, { id: "a", candidate: "a", steps: ["pause"], checks: [check] });
   if (!hasMetadata && problem === undefined) {
     if (type === "rollout") {
-      draft.note(where, `the webhook ${name} was called in each interval; here it is asked before each step`);
+      const what = `the webhook ${name} was called in each interval, and its failures rolled back; here it is asked before each step, which waits`;
+      draft.noteLostProtection(where, what);
     }
     return { kind: "webhook", gate, name: check.name, url };
   }

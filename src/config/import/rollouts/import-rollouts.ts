@@ -12,7 +12,7 @@ import { isRouted } from "./routed-services.ts";
  * before the routes and placed after them, since a plan belongs to the release of the routes to its Services.
  */
 export class ImportedRollouts {
-  /** Objects with the routes that the originals create, for those that have none in the input. */
+  /** Objects that the originals create, where the input lacks them: routes, and what its routes refer to. */
   readonly ownRoutes: readonly Manifest[];
   readonly #plans: readonly { readonly plan: ImportedPlan; readonly own: readonly Manifest[] }[];
   readonly #services: readonly Manifest[];
@@ -22,11 +22,13 @@ export class ImportedRollouts {
     this.#draft = draft;
     this.#services = manifests.filter(({ kind, group }) => kind === "Service" && group === "");
     this.#plans = [...argoPlans(manifests, draft), ...flaggerPlans(manifests, draft)].map((plan) => {
-      const own = isRouted(plan, manifests) ? [] : parsed(plan);
+      const own = isRouted(plan, manifests) ? [] : parsed(plan.ownRoutes);
       if (own.length > 0) noteOwnRoutes(plan, own, draft);
       return { plan, own };
     });
-    this.ownRoutes = this.#plans.flatMap(({ own }) => own);
+    const targets = this.#plans.flatMap(({ plan }) => parsed(plan.ownTargets));
+    const isWanted = (one: Manifest) => isReferred(one, manifests) && !manifests.some((other) => isSame(one, other));
+    this.ownRoutes = [...this.#plans.flatMap(({ own }) => own), ...targets.filter(isWanted)];
   }
 
   /** To be called once all routes are in the draft. */
@@ -41,7 +43,8 @@ export class ImportedRollouts {
 
   /** Where the objects with its routes could not be imported, the plan is for those who name its Service. */
   #placeAtService(plan: ImportedPlan, tried: readonly Manifest[]): boolean {
-    const own = tried.length > 0 ? [] : parsed(plan).filter(({ spec }) => spec.has("http") && !spec.has("gateways"));
+    const own =
+      tried.length > 0 ? [] : parsed(plan.ownRoutes).filter(({ spec }) => spec.has("http") && !spec.has("gateways"));
     if (own.length === 0) return false;
     noteOwnRoutes(plan, own, this.#draft);
     importVirtualServices([...this.#services, ...own], this.#draft);
@@ -49,9 +52,27 @@ export class ImportedRollouts {
   }
 }
 
-function parsed({ ownRoutes }: ImportedPlan): readonly Manifest[] {
-  const own = parseManifests(JSON.stringify({ kind: "List", items: ownRoutes }), "");
+function parsed(items: readonly object[]): readonly Manifest[] {
+  const own = parseManifests(JSON.stringify({ kind: "List", items }), "");
   return own.ok ? own.manifests : [];
+}
+
+const isSame = (a: Manifest, b: Manifest): boolean => a.group === b.group && titleOf(a) === titleOf(b);
+
+/** Whether an IngressRoute of the input has this TraefikService. */
+function isReferred(target: Manifest, manifests: readonly Manifest[]): boolean {
+  const routes = manifests.filter(({ kind }) => kind === "IngressRoute");
+  return routes.some(({ spec, namespace }) =>
+    spec
+      .objects("routes")
+      .flatMap((route) => route.objects("services"))
+      .some(
+        (one) =>
+          one.peek("kind") === target.kind &&
+          one.peek("name") === target.name &&
+          (one.peek("namespace") ?? namespace) === target.namespace,
+      ),
+  );
 }
 
 const routersOf = (own: readonly Manifest[]) => own.map((manifest) => ({ title: titleOf(manifest), routes: [] }));
@@ -62,9 +83,9 @@ function noteOwnRoutes({ manifest, routers }: ImportedPlan, own: readonly Manife
     missing === ""
       ? "no route of the input leads to its Services"
       : `${missing} is not in the input, or has no route that was imported`;
-  const hosts = own.flatMap(({ spec }) => spec.texts("hosts")).join(", ");
+  const hosts = own.flatMap(({ spec }) => [...spec.texts("hosts"), ...spec.texts("hostnames")]).join(", ");
   draft.note(
     titleOf(manifest),
-    `${why}: its route is for requests to ${hosts}; add the object to the input, or set the route's match.hosts`,
+    `${why}: its route is for requests to ${hosts || "any host"}; add the object to the input, or set the route's match.hosts`,
   );
 }

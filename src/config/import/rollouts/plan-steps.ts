@@ -28,6 +28,11 @@ export class PlanSteps {
     return this.#isLowered;
   }
 
+  /** Whether some users try the candidate before everyone gets it. */
+  get isTried(): boolean {
+    return this.#steps.some((step) => step !== "pause" && (step.when !== undefined || isPartial(step.weight)));
+  }
+
   /** Begins a step with this weight for everyone. Earlier steps get no more than this, as the original takes users back. */
   setWeight(percent: number): void {
     const weight = Math.round(Math.min(Math.max(0, percent), 100) * 1_000) / 1_000;
@@ -40,9 +45,9 @@ export class PlanSteps {
     this.#steps.push({ weight, holdMs: 0, when: undefined });
   }
 
-  /** Begins a step in which everyone who meets the condition gets the candidate. */
-  ring(when: YamlMap): void {
-    this.#steps.push({ weight: 100, holdMs: 0, when });
+  /** Begins a step in which those who meet the condition get the candidate: everyone of them, or this share. */
+  ring(when: YamlMap, percent = 100): void {
+    this.#steps.push({ weight: percent, holdMs: 0, when });
   }
 
   /** The current step takes this much longer. */
@@ -96,6 +101,8 @@ export class PlanSteps {
     });
   }
 }
+
+const isPartial = (weight: number): boolean => weight > 0 && weight < 100;
 
 const unitMs: Readonly<Record<string, number>> = { h: 3_600_000, m: 60_000, s: 1_000, ms: 1 };
 

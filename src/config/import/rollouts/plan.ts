@@ -34,6 +34,8 @@ export interface ImportedPlan {
   readonly mirror: YamlMap | undefined;
   /** Objects with routes to both versions, which are imported where the input has none. */
   readonly ownRoutes: readonly object[];
+  /** TraefikServices that the original creates, and IngressRoutes of the input refer to. */
+  readonly ownTargets: readonly object[];
 }
 
 /** Checks of a plan with unique names. A comparison of errors comes first. */

@@ -100,7 +100,7 @@ function selectsErrors(query: string): boolean | undefined {
 /** The share of answers with 5xx that the limits allow, from 0 to 1. */
 function errorShare(query: string, { atLeast, atMost }: Limits): number | undefined {
   const isErrors = selectsErrors(query);
-  if (!query.includes("/") || isErrors === undefined || query.includes("histogram_quantile")) return undefined;
+  if (isErrors === undefined || !isOneShare(query)) return undefined;
   const inPercent = /\b100\b/.test(query) ? 100 : 1;
   // One minus a share of errors is a share of successes.
   const isTurned = /\b(?:1|100)\s*-/.test(query);
@@ -113,14 +113,34 @@ function errorShare(query: string, { atLeast, atMost }: Limits): number | undefi
   return share >= 0 && share < 1 && !isOdd ? share : undefined;
 }
 
+/** Texts and selectors of PromQL, whose slashes and signs are no operators. */
+const notOperators = /"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|`[^`]*`|\{[^{}]*\}|\[[^\]]*\]/g;
+
+/** Whether a query is a part divided by the whole, and not a comparison of two shares, or a count per time. */
+function isOneShare(query: string): boolean {
+  const bare = operatorsOf(query);
+  const divisors = bare.split("/").slice(1);
+  return divisors.length === 1 && !bare.includes("histogram_quantile") && /[A-Za-z_:]/.test(divisors[0] ?? "");
+}
+
+/** The query without comments, texts and selectors. */
+const operatorsOf = (query: string): string =>
+  query.replace(promqlParts, (_, text?: string) => text ?? " ").replace(notOperators, "");
+
 /** The duration that a quantile must not exceed, and the share of answers above it. */
 function slowShare(query: string, limits: Limits): { readonly overMs: number; readonly share: number } | undefined {
   const [, quantile] = /histogram_quantile\(\s*(0?\.\d+)/.exec(query) ?? [];
   const { atLeast, atMost } = limits;
-  if (quantile === undefined || atMost === undefined || atLeast !== undefined) return undefined;
-  const isMilliseconds = /_(?:milliseconds|ms)(?:_bucket)?\b/.test(query) || /\*\s*1000\b/.test(query);
-  const isSeconds = /_seconds(?:_bucket)?\b/.test(query);
-  if (!isMilliseconds && !isSeconds) return undefined;
-  const overMs = isMilliseconds ? atMost : atMost * 1_000;
+  const [, ...quantiles] = query.split("histogram_quantile");
+  // Of two the query is a comparison, whose value is no duration.
+  if (quantile === undefined || quantiles.length > 1 || atMost === undefined || atLeast !== undefined) return undefined;
+  const bare = operatorsOf(query);
+  const isInMilliseconds = /_(?:milliseconds|ms)(?:_bucket)?\b/.test(query);
+  if (!isInMilliseconds && !/_seconds(?:_bucket)?\b/.test(query)) return undefined;
+  const [, operator, factor] = /([*/])\s*(\d[\d.]*)/.exec(bare) ?? [];
+  // Another factor than that between the two units, or several, give no duration.
+  const isConverted = factor === "1000" && operator === (isInMilliseconds ? "/" : "*");
+  if (bare.replaceAll(/[^*/]/g, "").length > (isConverted ? 1 : 0)) return undefined;
+  const overMs = isInMilliseconds === isConverted ? atMost * 1_000 : atMost;
   return overMs >= 1 && overMs <= 3_600_000 ? { overMs, share: 1 - Number(quantile) } : undefined;
 }

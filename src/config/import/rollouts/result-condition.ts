@@ -31,8 +31,11 @@ export function readSuccess(expression: string): ReadCondition | undefined {
   const alternatives = expression.split("||").filter((one) => !guard.test(one.trim()));
   const [only] = alternatives;
   if (only === undefined || alternatives.length > 1) return undefined;
-  const parts = only.split("&&").filter((part) => !guard.test(part.trim()));
-  return parts.length === 0 ? undefined : combined(parts.map(boundIn), false);
+  const all = only.split("&&");
+  const parts = all.filter((part) => !guard.test(part.trim()));
+  // With `len(result) > 0 && …` no value is no success.
+  const emptyFails = parts.length < all.length && alternatives.length === expression.split("||").length;
+  return parts.length === 0 ? undefined : combined(parts.map(boundIn), emptyFails);
 }
 
 /** Reads `failureCondition`: values for which it holds are bad. Undefined for other expressions. */

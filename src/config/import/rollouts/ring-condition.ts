@@ -55,10 +55,10 @@ export function conditionOf(match: SourceObject): YamlMap | Problem {
   return parts.length === 1 ? only : { all: parts };
 }
 
-/** A condition that holds if one of these does. */
-export function anyOf(conditions: readonly YamlMap[]): YamlMap | undefined {
+/** A condition that holds if one of these does, or all of them. Undefined if there is none. */
+export function joinedBy(kind: "any" | "all", conditions: readonly YamlMap[]): YamlMap | undefined {
   const [only] = conditions;
-  return conditions.length < 2 ? only : { any: conditions };
+  return conditions.length < 2 ? only : { [kind]: conditions };
 }
 
 /** The usual pattern for one cookie among others, as in `^(.*?;)?(canary=always)(;.*)?$`. */

@@ -1,3 +1,5 @@
+import { headerName } from "../../scalars.ts";
+import { accepts } from "../accepts.ts";
 import { type Draft, isYamlMap, lossOf, type YamlMap, type YamlValue } from "../draft.ts";
 import { durationIn } from "../durations.ts";
 import { type Manifest, titleOf } from "../manifests.ts";
@@ -21,7 +23,11 @@ export interface MiddlewareEffects {
   readonly path: PathChange;
   /** Prefixes that are stripped, which Traefik names in X-Forwarded-Prefix. */
   readonly prefixes: readonly string[];
+  /** Whether prefixes are stripped by a pattern. */
+  readonly stripsByPattern: boolean;
   readonly redirects: readonly PartialRedirect[];
+  /** What protected the route and is not imported, to be noted with it. */
+  readonly lost: readonly string[];
   /** `retries` of the service. */
   readonly retries: YamlMap;
   /** The rate limit in `settings`, and the middleware that it is of. */
@@ -36,6 +42,8 @@ interface RateLimit {
   readonly requests: number;
   readonly per: string;
   readonly burst: number;
+  /** An attribute; undefined: the client's address. */
+  readonly by?: string;
 }
 
 type Writable = { -readonly [key in keyof MiddlewareEffects]: MiddlewareEffects[key] };
@@ -52,6 +60,10 @@ const protecting: ReadonlyMap<string, string> = new Map([
     "the number of concurrent requests was limited; `limits.maxInFlight` of the service does so for all clients",
   ],
   ["plugin", "a plugin may check requests"],
+  [
+    "passTLSClientCert",
+    "the service got the client's certificate; here clients may send X-Forwarded-Tls-Client-Cert themselves, so remove it",
+  ],
 ]);
 
 const withoutEquivalent: ReadonlyMap<string, string> = new Map([
@@ -59,7 +71,6 @@ const withoutEquivalent: ReadonlyMap<string, string> = new Map([
   ["compress", "Perch does not compress: let the service do it"],
   ["errors", "answers pass unchanged"],
   ["grpcWeb", "Perch does not translate gRPC-Web"],
-  ["passTLSClientCert", "client certificates are not passed on"],
 ]);
 
 /** How deep chains may refer to chains. */
@@ -87,7 +98,9 @@ export class Middlewares {
       settings: {},
       path: { kind: "none" },
       prefixes: [],
+      stripsByPattern: false,
       redirects: [],
+      lost: [],
       retries: {},
       limit: undefined,
       host: "",
@@ -110,7 +123,7 @@ export class Middlewares {
       const found = this.#byName.get(name) ?? this.#byName.get(`${ownNamespace}/${name}`);
       if (found === undefined || depth > maxDepth) {
         const what = `the middleware ${name.includes("@") ? name : `${ownNamespace}/${name}`}`;
-        this.#draft.noteLostProtection(where, `${what} is not in the input; it may protect the route`);
+        effects.lost = [...effects.lost, `${what} is not in the input; it may protect the route`];
         continue;
       }
       for (const type of found.spec.keys()) this.#applyOne(type, found, where, effects, depth);
@@ -124,14 +137,21 @@ export class Middlewares {
     const lost = protecting.get(type);
     const advice = withoutEquivalent.get(type);
     if (lost !== undefined || advice !== undefined) {
-      this.#draft.note(where, `${type} of ${title}: ${lost ?? advice}`, lossOf(lost !== undefined));
+      if (lost !== undefined) effects.lost = [...effects.lost, `${type} of ${title}: ${lost}`];
+      else this.#draft.note(where, `${type} of ${title}: ${advice}`);
       spec.dismiss(type);
       return;
     }
+    const before = effects.path;
     const path = this.#changePath(type, middleware, effects);
     if (path !== undefined) {
       if ("problem" in path) effects.problem = `${title}: ${path.problem}`;
       else effects.path = path;
+      // Traefik tells the service the path before, as it does with prefixes.
+      if (/^replacePath/.test(type) && before.kind === "none") {
+        effects.settings = mergedSettings(effects.settings, { requestHeaders: { set: replacedPath } });
+      }
+      if (path !== before && "kind" in path && path.kind === "pattern") this.#noteOneMatch(path.pattern, title);
     } else if (type === "chain") {
       this.#apply(middleware.objects("middlewares"), namespace, where, effects, depth + 1);
     } else if (type === "redirectScheme" || type === "redirectRegex") {
@@ -152,9 +172,14 @@ export class Middlewares {
     } else if (type === "contentType") {
       spec.dismiss(type);
     } else {
-      this.#draft.noteLostProtection(where, `${type} of ${title}: no equivalent; it may protect the route`);
+      effects.lost = [...effects.lost, `${type} of ${title}: no equivalent; it may protect the route`];
       spec.dismiss(type);
     }
+  }
+
+  #noteOneMatch(pattern: string, title: string): void {
+    if (/^\^|\.\*\)?\$?$|\$$/.test(pattern)) return;
+    this.#draft.note(title, `replacePathRegex: here the first match of ${pattern} is replaced, not every one`);
   }
 
   /** A route has one limit: the lower rate. */
@@ -181,6 +206,7 @@ export class Middlewares {
         effects.prefixes = [...effects.prefixes, ...middleware.texts("prefixes")];
         return stripped(middleware, effects.path);
       case "stripPrefixRegex":
+        effects.stripsByPattern = true;
         return strippedByPattern(middleware, effects.path);
       case "addPrefix":
         return prefixed(middleware, effects.path);
@@ -193,6 +219,8 @@ export class Middlewares {
     }
   }
 }
+
+const replacedPath: YamlMap = { "x-replaced-path": `\${path}` };
 
 /** Edits of headers by several middlewares: the later one wins, and of responses the first, which sees them last. */
 function mergedSettings(a: YamlMap, b: YamlMap): YamlMap {
@@ -229,13 +257,16 @@ function rateLimit(middleware: SourceObject, where: string, draft: Draft): RateL
   }
   const per = middleware.take("period", (text) => (/^\d+$/.test(text) ? `${text}s` : durationIn(text) || undefined));
   const burst = middleware.number("burst") ?? 1;
-  if (middleware.has("sourceCriterion")) {
-    const by = middleware.object("sourceCriterion").keys().join(", ");
+  const criterion = middleware.object("sourceCriterion");
+  const header = criterion.text("requestHeaderName").toLowerCase();
+  const isByHeader = accepts(headerName, header) && criterion.keys().length === 1;
+  if (middleware.has("sourceCriterion") && !isByHeader) {
+    const by = criterion.keys().join(", ");
     draft.note(where, `rateLimit: it counted by ${by}; here it counts by the client's address`);
-    middleware.dismiss("sourceCriterion");
   }
-  middleware.dismiss("redis");
-  return { requests, per: per ?? "1s", burst: Math.max(1, burst) };
+  middleware.dismiss("sourceCriterion", "redis");
+  const limit = { requests, per: per ?? "1s", burst: Math.max(1, burst) };
+  return isByHeader ? { by: draft.attribute({ header }), ...limit } : limit;
 }
 
 const unitMs: ReadonlyMap<string, number> = new Map([

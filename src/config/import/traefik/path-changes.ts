@@ -31,7 +31,8 @@ export function strippedByPattern(middleware: SourceObject, before: PathChange):
 function strippedBy(patterns: readonly string[], before: PathChange): PathChange | PathProblem {
   if (patterns.length === 0) return before;
   if (before.kind !== "none") return { problem: "a prefix is stripped after another change of the path" };
-  const start = patterns.length === 1 ? patterns[0] : `(?:${patterns.join("|")})`;
+  const [only = ""] = patterns;
+  const start = patterns.length > 1 || only.includes("|") ? `(?:${patterns.join("|")})` : only;
   return checked({ kind: "start", pattern: `^${start}/?`, literal: "/" });
 }
 

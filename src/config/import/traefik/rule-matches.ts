@@ -5,7 +5,7 @@ import { accepts } from "../accepts.ts";
 import type { YamlMap } from "../draft.ts";
 import { escaped } from "../escaped.ts";
 import { hostsOfPattern, patternOfTemplate } from "./host-regexp.ts";
-import { parseRule, type RuleTest } from "./rule.ts";
+import { parseRule, type Rule, type RuleTest } from "./rule.ts";
 import { alternativesOf, type RuleLiteral } from "./rule-alternatives.ts";
 
 /** The syntax of Traefik 2 or 3. They differ in the names of tests and in what `{}` and several arguments mean. */
@@ -27,11 +27,20 @@ export interface RuleMatches {
 /** The matches of a rule, one for each of its alternatives; those that differ only in their hosts are one. */
 export function matchesOfRule(source: string, syntax: RuleSyntax): RuleMatches {
   const rule = parseRule(source);
-  const alternatives = "problem" in rule ? rule : alternativesOf(rule);
+  const alternatives = "problem" in rule ? rule : alternativesOf(plainRule(rule, syntax));
   if ("problem" in alternatives) return { matches: [], problems: [alternatives.problem] };
   const read = alternatives.map((literals) => readAlternative(literals, syntax));
   const problems = read.flatMap((one) => ("problem" in one ? [one.problem] : []));
   return { matches: mergeHosts(read.flatMap((one) => ("problem" in one ? [] : [one]))), problems };
+}
+
+/** Traefik takes names in any of three spellings. In version 2, several paths in one test are alternatives. */
+function plainRule(rule: Rule, syntax: RuleSyntax): Rule {
+  if (rule.kind === "not") return { ...rule, of: plainRule(rule.of, syntax) };
+  if (rule.kind !== "test") return { ...rule, of: rule.of.map((one) => plainRule(one, syntax)) };
+  const test = { ...rule, name: names.get(rule.name.toLowerCase()) ?? rule.name };
+  if (syntax === "v3" || test.args.length < 2 || !/^Path(?:Prefix)?$/.test(test.name)) return test;
+  return { kind: "or", of: test.args.map((arg) => ({ ...test, args: [arg] })) };
 }
 
 type PathTest =
@@ -242,6 +251,8 @@ const readers: ReadonlyMap<string, Reader> = new Map<string, Reader>([
   ["QueryRegexp", queryRegexp],
   ["ClientIP", () => "routes cannot test addresses; rules of a release can, by clientAddress"],
 ]);
+
+const names: ReadonlyMap<string, string> = new Map([...readers.keys()].map((name) => [name.toLowerCase(), name]));
 
 /** Alternatives that differ only in their hosts, or only in their methods, are one match. */
 function mergeHosts(matches: readonly RuleMatch[]): RuleMatch[] {

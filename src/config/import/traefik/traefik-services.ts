@@ -15,6 +15,8 @@ export interface TraefikTarget {
   readonly release: YamlMap;
   /** Whether the upstream gets its own name as Host, not the client's. */
   readonly ownHost: boolean;
+  /** The titles of the TraefikServices between the route and its Services. */
+  readonly objects: readonly string[];
 }
 
 interface Problem {
@@ -36,6 +38,8 @@ interface Leaf {
 interface Resolved {
   readonly leaves: readonly Leaf[];
   readonly sticky: SourceObject | undefined;
+  /** The titles of the TraefikServices on the way. */
+  readonly objects: readonly string[];
 }
 
 /** How deep TraefikServices may refer to one another. */
@@ -50,8 +54,15 @@ export class TraefikServices {
   readonly #transports: ReadonlyMap<string, Manifest>;
   readonly #ports: ServicePorts;
   readonly #draft: Draft;
+  /** Whether the certificates of services without a ServersTransport are not verified. */
+  readonly #skipsVerification: boolean;
 
-  constructor(manifests: readonly Manifest[], ports: ServicePorts, draft: Draft) {
+  constructor(
+    manifests: readonly Manifest[],
+    ports: ServicePorts,
+    { skipsVerification, draft }: { readonly skipsVerification: boolean; readonly draft: Draft },
+  ) {
+    this.#skipsVerification = skipsVerification;
     this.#objects = new Map(manifests.map((one) => [`${one.kind} ${one.namespace}/${one.name}`, one]));
     const transports = manifests.filter(({ kind }) => kind === "ServersTransport");
     this.#transports = new Map(transports.map((one) => [`${one.namespace}-${one.name}`, one]));
@@ -75,6 +86,7 @@ export class TraefikServices {
       settings: this.#settings(leaves, where),
       release: sticky === undefined || served.length < 2 ? {} : { sticky: stickyOf(sticky) },
       ownHost: leaves.every(({ ownHost }) => ownHost),
+      objects: found.objects,
     };
   }
 
@@ -88,23 +100,27 @@ export class TraefikServices {
 
   #weighted(refs: readonly SourceObject[], namespace: string, where: string, depth: number): Resolved | Problem {
     const leaves: Leaf[] = [];
+    const objects = new Set<string>();
     let sticky: SourceObject | undefined;
+    // The weight of a route's only service means nothing to Traefik; one in a TraefikService does.
+    const isOnly = refs.length === 1 && (depth === 0 || refs[0]?.peek("weight") !== 0);
     const whole = refs.reduce((sum, ref) => sum + Math.max(0, ref.number("weight") ?? 1), 0);
     for (const ref of refs) {
-      const weight = ref.number("weight") ?? 1;
+      const weight = Math.max(0, ref.number("weight") ?? 1);
       const found = this.#resolve(ref, namespace, where, depth);
       if ("problem" in found) return found;
       sticky ??= found.sticky;
+      for (const title of found.objects) objects.add(title);
       const total = found.leaves.reduce((sum, { backend }) => sum + backend.weight, 0);
       for (const leaf of found.leaves) {
-        const share = total === 0 || refs.length === 1 ? leaf.backend.weight : (weight * leaf.backend.weight) / total;
+        const share = total === 0 || isOnly ? leaf.backend.weight : (weight * leaf.backend.weight) / total;
         const part = refs.length === 1 || whole === 0 ? 1 : Math.max(0, weight) / whole;
         const backend = this.#mirrorOfPart(leaf.backend, part, where);
         if (backend !== undefined)
           leaves.push({ ...leaf, backend: { ...backend, weight: Math.round(share * 1e6) / 1e6 } });
       }
     }
-    return { leaves, sticky };
+    return { leaves, sticky, objects: [...objects] };
   }
 
   /** A release mirrors a share of all its requests: one of a part of them is smaller. Undefined if nothing is left. */
@@ -124,13 +140,23 @@ export class TraefikServices {
     const ownNamespace = ref.text("namespace") || namespace;
     if (kind === "Service" && !name.includes("@")) return this.#leaf(ref, name, ownNamespace, where);
     const object = this.#objects.get(`TraefikService ${ownNamespace}/${name}`);
+    if (name.endsWith("@internal")) {
+      ref.dismiss();
+      return { problem: `its service ${name} is Traefik's own` };
+    }
     if (kind !== "TraefikService" || object === undefined || depth > maxDepth) {
       ref.dismiss();
       return { problem: `its service, the ${kind} ${name}, is not in the input` };
     }
     const { spec } = object;
-    if (spec.has("weighted")) return this.#weightedObject(spec.object("weighted"), object.namespace, depth, object);
-    if (spec.has("mirroring")) return this.#mirroring(spec.object("mirroring"), object.namespace, depth, object);
+    const found = spec.has("weighted")
+      ? this.#weightedObject(spec.object("weighted"), object.namespace, depth, object)
+      : spec.has("mirroring")
+        ? this.#mirroring(spec.object("mirroring"), object.namespace, depth, object)
+        : undefined;
+    if (found !== undefined) {
+      return "problem" in found ? found : { ...found, objects: [titleOf(object), ...found.objects] };
+    }
     const [type = "nothing"] = spec.keys();
     spec.dismiss();
     return { problem: `${titleOf(object)} is of type ${type}, which has no equivalent` };
@@ -152,7 +178,10 @@ export class TraefikServices {
     const active = all.filter((one) => (one.number("percent") ?? 0) > 0);
     const [mirror] = active;
     for (const other of all.filter((one) => one !== mirror)) other.dismiss();
-    if (active.length > 1) this.#draft.note(where, "mirroring: a release mirrors to one version only");
+    const others = active.slice(1).map((one) => one.peek("name"));
+    if (others.length > 0) {
+      this.#draft.note(where, `mirroring: a release mirrors to one version only; not to ${others.join(", ")}`);
+    }
     if (mirror === undefined) return main;
     const mirrorPercent = mirror.number("percent") ?? 0;
     const copy = this.#resolve(mirror, namespace, where, depth + 1);
@@ -178,18 +207,22 @@ export class TraefikServices {
     // How Traefik reaches the Pods, which a Service does for Perch.
     ref.dismiss("nativeLB", "nodePortLB", "responseForwarding");
     const port = number ?? new SourceObject({ name: portName });
-    const origin = this.#ports.origin(written === "https" ? "https" : "http", namespace, name, port, where);
+    const inCluster = this.#ports.origin(written === "https" ? "https" : "http", namespace, name, port, where);
+    const external = this.#ports.externalName(namespace, name);
+    const origin = external === "" ? inCluster : inCluster.replace(`//${name}.${namespace}:`, () => `//${external}:`);
     const transport = this.#transport(ref.text("serversTransport"), namespace, where);
     const leaf = {
       backend: { name, origin, weight: 1 },
       scheme: written,
-      skipsVerification: transport.flag("insecureSkipVerify") === true,
+      skipsVerification: ref.has("serversTransport")
+        ? transport.flag("insecureSkipVerify") === true
+        : this.#skipsVerification,
       serverName: transport.text("serverName"),
       ca: this.#ca(transport, namespace, where),
       ownHost: ref.flag("passHostHeader") === false,
       settings: { ...balanceOf(ref), ...healthOf(ref), timeouts: { ...timeouts, ...timeoutsOf(transport) } },
     };
-    return { leaves: [leaf], sticky: undefined };
+    return { leaves: [leaf], sticky: undefined, objects: [] };
   }
 
   /** The spec of a ServersTransport; empty if none is named, or it is not in the input, which is noted. */

@@ -1,6 +1,6 @@
 import { hasHost } from "../../host-pattern.ts";
 import type { Draft, DraftCertificate, YamlMap } from "../draft.ts";
-import { certificateOf, isYamlMap } from "../draft.ts";
+import { certificateOf, isYamlMap, lossOf } from "../draft.ts";
 import { byAge, type Manifest, titleOf } from "../manifests.ts";
 import { type Advice, noteUnread } from "../notes.ts";
 import { ServicePorts } from "../service-ports.ts";
@@ -11,6 +11,7 @@ import { type MiddlewareEffects, Middlewares } from "./middlewares.ts";
 import { rewriteOf } from "./path-changes.ts";
 import { matchesOfRule, type RuleMatch, type RuleSyntax } from "./rule-matches.ts";
 import { TraefikServices, type TraefikTarget } from "./traefik-services.ts";
+import { filesWithRoutes, variablesOf } from "./traefik-settings.ts";
 
 /** The API groups of Traefik 3 and of Traefik 2. */
 export const traefikGroups: readonly string[] = ["traefik.io", "traefik.containo.us"];
@@ -32,23 +33,68 @@ interface PlacedRoute {
  * Traefik's own Deployment, which names its entry points.
  */
 export function importIngressRoutes(manifests: readonly Manifest[], all: readonly Manifest[], draft: Draft): void {
+  for (const file of all.flatMap(filesWithRoutes)) {
+    draft.leftOut(
+      file,
+      "left out: routes and middlewares of Traefik in files are not read: check what they protect",
+      "protection",
+    );
+  }
   const ofTraefik = manifests.filter(({ group }) => traefikGroups.includes(group));
   const routes = ofTraefik.filter(({ kind }) => kind === "IngressRoute").toSorted(byAge);
   if (routes.length === 0) return;
-  const importer = new TraefikImporter(manifests, ofTraefik, entryPointsOf(all), draft);
-  importer.findSecurePorts(routes.filter(({ spec }) => spec.has("tls")));
-  importer.addGlobalRedirects();
-  // Traefik tries the longer rule first, unless a priority says otherwise.
-  const placed = routes.flatMap(placedRoutes).toSorted((a, b) => b.priority - a.priority);
-  for (const route of placed) importer.add(route);
+  const entryPoints = entryPointsOf(all);
+  noteOtherSettings(entryPoints, all, draft);
+  // Each class is that of a Traefik of its own. That of objects without a class comes first.
+  const classes = [...Map.groupBy(routes, className)].toSorted(([a], [b]) => (a < b ? -1 : 1));
+  for (const [name, ofClass] of classes) {
+    draft.from(name === "" ? "Traefik" : `Traefik ${name}`, () => {
+      const importer = new TraefikImporter(manifests, ofTraefik, entryPoints, draft);
+      importer.findSecurePorts(ofClass.filter(({ spec }) => spec.has("tls")));
+      importer.addGlobalRedirects();
+      // Traefik tries the longer rule first, unless a priority says otherwise.
+      const placed = ofClass.flatMap(placedRoutes).toSorted((a, b) => b.priority - a.priority);
+      for (const route of placed) importer.add(route);
+    });
+  }
   for (const manifest of ofTraefik) {
     manifest.spec.dismiss("ingressClassName");
     noteUnread(manifest, advice, draft);
   }
 }
 
+/** The class of Traefik that serves an object; empty for one without a class. */
+function className({ annotations, spec }: Manifest): string {
+  const written = annotations.text("kubernetes.io/ingress.class") || spec.text("ingressClassName");
+  return written === "traefik" ? "" : written;
+}
+
+function noteOtherSettings({ others, readsFiles }: EntryPoints, all: readonly Manifest[], draft: Draft): void {
+  for (const [name, keys] of others) {
+    const where = `the entry point ${name}`;
+    const isOf = (start: string) => keys.some((key) => key.startsWith(start));
+    if (isOf("proxyprotocol")) {
+      draft.note(where, "proxyProtocol: set `proxyProtocol` of its listener, and `trustedProxies`: else it fails");
+    }
+    if (isOf("forwardedheaders")) draft.note(where, "forwardedHeaders: set `trustedProxies`");
+    const rest = keys.filter((key) => !/^(?:proxyprotocol|forwardedheaders)/.test(key));
+    if (rest.length > 0) draft.note(where, `${rest.join(", ")}: not imported`);
+  }
+  if (readsFiles) draft.note("Traefik", "its provider `file` is on: routes and middlewares in files are not read");
+  for (const manifest of all) {
+    const names = variablesOf(manifest);
+    if (names.length === 0) continue;
+    const what = `${names.slice(0, 5).join(", ")}: variables that configure Traefik are not read`;
+    draft.note(titleOf(manifest), `${what}: write their settings as arguments, and import again`);
+  }
+}
+
 const advice: Readonly<Record<string, Advice>> = {
-  clientAuth: { text: "clients needed a certificate; no equivalent", protects: true },
+  clientAuth: { text: "clients needed a certificate: set `clientCa` of the listener", protects: true },
+  sniStrict: { text: "not imported: clients that ask for another host get the first certificate", protects: true },
+  peerCertURI: { text: "the service's certificate had to name this; no equivalent", protects: true },
+  spiffe: { text: "the service's certificate had to name one of these; no equivalent", protects: true },
+  cipherSuites: { text: "no equivalent; see `minVersion` of the listener" },
   middlewares: { text: "not imported: middlewares of a single service may protect it", protects: true },
   minVersion: { text: "not imported: set `minVersion` of the listener https" },
   options: { text: "not imported: the TLSOption may require certificates of clients", protects: true },
@@ -77,8 +123,11 @@ class TraefikImporter {
     this.#securePorts = new Set([...entryPoints.secure].flatMap((name) => entryPoints.ports.get(name) ?? []));
     this.#draft = draft;
     const options = ofTraefik.filter(({ kind }) => kind === "TLSOption");
-    this.#options = new Set(options.map(({ namespace, name }) => `${namespace}/${name}`));
-    this.#services = new TraefikServices(ofTraefik, new ServicePorts(manifests, draft), draft);
+    this.#options = new Set(
+      options.flatMap(({ namespace, name }) => [`${namespace}/${name}`, `${namespace}-${name}@kubernetescrd`]),
+    );
+    const { skipsVerification } = entryPoints;
+    this.#services = new TraefikServices(ofTraefik, new ServicePorts(manifests, draft), { skipsVerification, draft });
     this.#middlewares = new Middlewares(ofTraefik, draft);
   }
 
@@ -95,7 +144,7 @@ class TraefikImporter {
 
   /** Entry points that redirect to https do so before every route. */
   addGlobalRedirects(): void {
-    for (const entryPoint of this.#entryPoints.redirecting) {
+    for (const [entryPoint, status] of this.#entryPoints.redirecting) {
       const port = this.#entryPoints.ports.get(entryPoint);
       if (port === undefined) continue;
       this.#draft.routes.push({
@@ -103,7 +152,7 @@ class TraefikImporter {
         match: { listeners: [this.#draft.listener(port)], scheme: "http" },
         service: undefined,
         release: undefined,
-        settings: { redirect: { scheme: "https", status: 308 } },
+        settings: { redirect: { scheme: "https", status } },
         comment: `the entry point ${entryPoint} of Traefik`,
       });
     }
@@ -114,7 +163,8 @@ class TraefikImporter {
     const rule = route.text("match");
     const problem = this.#addRoute(manifest, route, rule);
     if (problem === undefined) return;
-    this.#draft.leftOut(where, `the route ${rule} is left out: ${problem}; other routes may match its requests`);
+    const { lost } = this.#middlewares.effects(route.objects("middlewares"), manifest.namespace, where);
+    this.#draft.leftOut(where, `the route ${rule} is left out: ${problem}; ${mayMatch(lost)}`, lossOf(lost.length > 0));
     route.dismiss();
   }
 
@@ -136,11 +186,17 @@ class TraefikImporter {
     if (failed !== undefined) return failed.effects.problem;
     const target = this.#services.target(route.objects("services"), namespace, where);
     if ("problem" in target && placed.some(({ effects }) => effects.redirects.length === 0)) return target.problem;
+    const lost = [...new Set(placed.flatMap(({ effects }) => effects.lost))];
     for (const one of problems) {
-      this.#draft.leftOut(
-        where,
-        `a part of the route ${rule} is left out: ${one}; other routes may match its requests`,
-      );
+      const what = `a part of the route ${rule} is left out: ${one}; ${mayMatch(lost)}`;
+      this.#draft.leftOut(where, what, lossOf(lost.length > 0));
+    }
+    for (const one of lost) this.#draft.noteLostProtection(where, one);
+    const limit = placed.find(({ effects }) => effects.limit !== undefined)?.effects.limit;
+    const count = matches.length * mergedPlaces(placed).length;
+    if (limit !== undefined && count > 1) {
+      const what = `rateLimit of ${limit.title}: the route became ${count} routes, of which each counts by itself`;
+      this.#draft.note(where, what);
     }
     for (const { listeners, effects } of mergedPlaces(placed)) {
       for (const match of matches) {
@@ -170,10 +226,10 @@ class TraefikImporter {
   #addForwarding(
     { match, pathPrefix }: RuleMatch,
     effects: MiddlewareEffects,
-    { backends, settings, release, ownHost }: TraefikTarget,
+    { backends, settings, release, ownHost, objects }: TraefikTarget,
     manifest: Manifest,
   ): void {
-    const comment = titleOf(manifest);
+    const comment = [titleOf(manifest), ...objects].join(", ");
     const wanted = {
       service: backends[0]?.name ?? manifest.name,
       release: manifest.name,
@@ -188,10 +244,30 @@ class TraefikImporter {
       ...weightedService(backends, wanted, release, this.#draft),
       settings: {
         ...(Object.keys(rewrite).length === 0 ? {} : { rewrite }),
-        ...withForwardedPrefix(effects, pathPrefix),
+        ...this.#withForwardedPrefix(effects, pathPrefix, comment),
       },
       comment,
     });
+  }
+
+  /** Traefik names the prefix that it strips, where every request of the route has it. */
+  #withForwardedPrefix(
+    { settings, prefixes, stripsByPattern }: MiddlewareEffects,
+    pathPrefix: string | undefined,
+    where: string,
+  ): YamlMap {
+    if (prefixes.length === 0 && !stripsByPattern) return settings;
+    const requestHeaders = isYamlMap(settings["requestHeaders"]) ? settings["requestHeaders"] : {};
+    const { set, remove } = requestHeaders;
+    if (Array.isArray(remove) && remove.includes("x-forwarded-prefix")) return settings;
+    const prefix = stripsByPattern ? undefined : strippedPrefix(prefixes, pathPrefix);
+    if (prefix === undefined) {
+      const what = "X-Forwarded-Prefix is not sent: the prefix that is stripped differs from request to request";
+      this.#draft.note(where, what);
+      return settings;
+    }
+    const fields = { "x-forwarded-prefix": prefix, ...(isYamlMap(set) ? set : {}) };
+    return { ...settings, requestHeaders: { ...requestHeaders, set: fields } };
   }
 
   /** Where the object's routes are served, or why they are not. */
@@ -225,6 +301,7 @@ class TraefikImporter {
       const port = ports.get(name) ?? 0;
       const listener = this.#draft.listener(port, isSecure ? certificates : undefined);
       if (isSecure && certificates.length === 0) this.#noteCertificate(name, listener);
+      if (isSecure) this.#noteOptions(name);
       if (!isSecure && port === 443) {
         this.#draft.note(`the entry point ${name}`, "neither it nor a route has `tls`: its listener is for plain HTTP");
       }
@@ -235,7 +312,7 @@ class TraefikImporter {
   /** Whether all that an entry point serves is plain HTTP. */
   #isPlain(name: string): boolean {
     const { ports, redirecting, secure } = this.#entryPoints;
-    return !secure.has(name) && (ports.get(name) === 80 || redirecting.includes(name));
+    return !secure.has(name) && (ports.get(name) === 80 || redirecting.has(name));
   }
 
   /** The entry points of objects that name none. */
@@ -252,6 +329,14 @@ class TraefikImporter {
   #noteCertificate(name: string, listener: string): void {
     const source = "where no Secret is named, Traefik uses a certificate of its resolver or its default";
     this.#draft.note(`the entry point ${name}`, `${source}: add those to the listener ${listener}`);
+  }
+
+  /** The notes of a TLSOption in the input say what it does. */
+  #noteOptions(name: string): void {
+    const options = this.#entryPoints.tlsOptions.get(name);
+    if (options === undefined || this.#options.has(options)) return;
+    const what = `its TLSOption ${options} is not in the input; it may require certificates of clients`;
+    this.#draft.noteLostProtection(`the entry point ${name}`, what);
   }
 
   #certificates(tls: SourceObject, namespace: string): readonly DraftCertificate[] {
@@ -275,7 +360,7 @@ interface PlacedEffects {
 function mergedPlaces(placed: readonly PlacedEffects[]): readonly PlacedEffects[] {
   const merged = new Map<string, PlacedEffects>();
   for (const { listeners, effects } of placed) {
-    const key = JSON.stringify(effects);
+    const key = JSON.stringify({ ...effects, lost: [] });
     merged.set(key, { listeners: [...new Set([...(merged.get(key)?.listeners ?? []), ...listeners])], effects });
   }
   return [...merged.values()];
@@ -288,7 +373,10 @@ const entryPointNames = (spec: SourceObject): readonly string[] =>
 function syntaxOf({ group }: Manifest, route: SourceObject, rule: string): RuleSyntax {
   const written = route.text("syntax");
   if (written === "v2" || written === "v3") return written;
-  const isOlder = /\b(?:HostHeader|Headers|HeadersRegexp)\(|HostRegexp\(`[^`]*\{\w*:|Query\(`[^`]*=/.test(rule);
+  const isOlder =
+    /\b(?:HostHeader|Headers|HeadersRegexp)\(|\b(?:Host|Method|Path|PathPrefix)\(`[^`]*`\s*,|HostRegexp\(`[^`]*\{\w*:|Query\(`[^`]*=/.test(
+      rule,
+    );
   return group === "traefik.containo.us" || isOlder ? "v2" : "v3";
 }
 
@@ -297,14 +385,15 @@ function mayHaveHost({ hosts }: YamlMap, host: string): boolean {
   return hosts.some((one) => hasHost(String(one), host));
 }
 
-/** Traefik names the prefix that it strips, where every request of the route has it. */
-function withForwardedPrefix({ settings, prefixes }: MiddlewareEffects, pathPrefix: string | undefined): YamlMap {
-  const [prefix] = prefixes;
-  if (prefixes.length !== 1 || prefix === undefined || pathPrefix?.startsWith(prefix) !== true) return settings;
-  const { requestHeaders } = settings;
-  const removed = isYamlMap(requestHeaders) ? requestHeaders["remove"] : undefined;
-  if (Array.isArray(removed) && removed.includes("x-forwarded-prefix")) return settings;
-  const edits = typeof requestHeaders === "object" && !Array.isArray(requestHeaders) ? (requestHeaders as YamlMap) : {};
-  const set = typeof edits["set"] === "object" && !Array.isArray(edits["set"]) ? (edits["set"] as YamlMap) : {};
-  return { ...settings, requestHeaders: { ...edits, set: { "x-forwarded-prefix": prefix, ...set } } };
+/** What becomes of the requests of a route that is left out, and what does not protect them there. */
+function mayMatch(lost: readonly string[]): string {
+  const without = lost.length === 0 ? "" : `, without what protected them: ${lost.join("; ")}`;
+  return `other routes may match its requests${without}`;
+}
+
+/** The prefix that goes from every path that begins so: the first of the list that fits, if none before may fit too. */
+function strippedPrefix(prefixes: readonly string[], pathPrefix: string | undefined): string | undefined {
+  if (pathPrefix === undefined) return undefined;
+  const first = prefixes.find((one) => pathPrefix.startsWith(one) || one.startsWith(pathPrefix));
+  return first !== undefined && pathPrefix.startsWith(first) ? first : undefined;
 }

@@ -39,7 +39,7 @@ export class DecisionRows {
     this.#frozen.value = isPaused ? this.#newest.value : undefined;
   }
 
-  /** For another filter: what came under the last one is gone. */
+  /** For another filter: drops the rows of the previous one. */
   clear(): void {
     batch(() => {
       this.#newest.value = [];

@@ -1,4 +1,4 @@
-/** Long names of curl's short options, as far as they may stand in a command line that somebody pastes. */
+/** Long names of curl's short options, as far as they may occur in a pasted command. */
 export const shortOptions: Readonly<Record<string, string>> = {
   X: "request",
   H: "header",

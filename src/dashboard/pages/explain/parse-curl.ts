@@ -90,7 +90,7 @@ class CurlReader {
     }
   }
 
-  /** A word behind an option that nobody knows is more likely its value than a second URL. */
+  /** A word after an unknown option is more likely its value than a second URL. */
   #skip(option: string): void {
     this.#unknown.add(option);
     const next = this.#words[this.#at];

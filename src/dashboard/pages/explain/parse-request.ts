@@ -10,7 +10,7 @@ export type Pasted =
 const maxCharacters = 262_144;
 
 /**
- * Reads what somebody pasted: a command line of curl, a request as it is sent, headers, or a URL. Each character is looked
+ * Parses pasted text: a curl command, a raw request, header lines, or a URL. Each character is looked
  * at a fixed number of times, and nothing of it is run.
  */
 export function parseRequest(text: string): Pasted {
@@ -93,7 +93,7 @@ function urlOf(target: string, headers: readonly Header[], notes: readonly Note[
 
 const headerLine = /^(:?[!#$%&'*+.^_`|~0-9A-Za-z-]+)[ \t]*:(.*)$/s;
 
-/** Undefined if a line is none. A line that begins with a blank goes on with the one before (RFC 9112 §5.2). */
+/** Undefined if a line is not a header. A line that begins with a blank continues the previous one (RFC 9112 §5.2). */
 function headersOf(lines: readonly string[]): readonly Header[] | undefined {
   const headers: [name: string, value: string][] = [];
   for (const line of lines) {

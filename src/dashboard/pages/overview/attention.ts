@@ -21,7 +21,7 @@ export interface FailingVersion {
 const fewestFailed = 5;
 const alarmingShare = 0.05;
 
-/** Versions whose users meet so many errors that somebody should look, judged or not; the worst first. */
+/** Versions with so many errors that they need attention, judged or not; the worst first. */
 export function failingVersions(ticks: Readonly<Record<string, VersionTick>>): readonly FailingVersion[] {
   return Object.entries(ticks)
     .filter(([, { minute }]) => minute.failed >= fewestFailed && minute.failed >= alarmingShare * minute.requests)
@@ -55,7 +55,7 @@ export function unhealthy(endpoints: readonly EndpointReport[]): readonly Endpoi
   return endpoints.filter(({ state }) => state !== "up");
 }
 
-/** The lower, the sooner somebody should look. */
+/** The lower, the more urgent. */
 function urgency({ rollout, endpoints, failing }: ReleaseView): number {
   const phase = rollout?.phase;
   if (phase === "rolling-back" || phase === "rolled-back") return 0;

@@ -52,7 +52,7 @@ interface RuleRowProps {
   readonly rule: LiveRelease["rules"][number];
 }
 
-/** Only its two figures move, each by itself: a thousand rows stay as they are. */
+/** Only its two figures update, each separately, so that a thousand rows are not rendered again. */
 function RuleRow({ release, rule: { rule, when, use } }: RuleRowProps) {
   const known = useComputed(() => ruleHits.value[release]?.[rule]);
   const hits = useComputed(() => count(known.value?.[0] ?? 0));

@@ -9,7 +9,7 @@ const spanMs: Readonly<Record<SpanName, number>> = { minute: 60_000, fiveMinutes
 /** Summed up are slots of this length, and the newest one as far as it is. */
 const slotMs = 10_000;
 
-/** Whether some of the span was not counted: Perch is younger, or stood still. */
+/** Whether part of the time range has no data: Perch is younger, or was suspended. */
 export function isCutShort(name: SpanName, countedMs: number): boolean {
   return countedMs <= spanMs[name] - slotMs;
 }

@@ -14,7 +14,7 @@ export function isOver({ phase }: RolloutBody): boolean {
   return phase === "rolling-back" || phase === "rolled-back" || phase === "completed" || phase === "aborted";
 }
 
-/** Why the current step does not go on by time alone; undefined if it does. */
+/** Why time alone does not end the current step; undefined if it does. */
 export function waitsFor({ phase, why }: RolloutBody): string | undefined {
   return phase === "holding" || phase === "paused" ? why : undefined;
 }

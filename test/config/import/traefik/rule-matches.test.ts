@@ -4,6 +4,17 @@ import { matchesOfRule, type RuleSyntax } from "../../../../src/config/import/tr
 const matches = (rule: string, syntax: RuleSyntax = "v3") =>
   matchesOfRule(rule, syntax).matches.map(({ match }) => match);
 
+test("names of tests in other spellings", () => {
+  const upper = matchesOfRule("HOST(`a.example.com`) && pathprefix(`/api`)", "v3");
+  expect(upper).toEqual(matchesOfRule("Host(`a.example.com`) && PathPrefix(`/api`)", "v3"));
+});
+
+test("several paths of version 2 are alternatives", () => {
+  const several = matchesOfRule("Method(`GET`) && PathPrefix(`/a`, `/b`)", "v2");
+  expect(several).toEqual(matchesOfRule("Method(`GET`) && (PathPrefix(`/a`) || PathPrefix(`/b`))", "v2"));
+  expect(several.matches).toHaveLength(2);
+});
+
 describe("rules that routes can express", () => {
   test.each([
     ["a host", "Host(`Shop.example.com`)", [{ hosts: ["shop.example.com"] }]],

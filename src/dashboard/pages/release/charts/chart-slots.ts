@@ -51,7 +51,7 @@ export function slotsOf({ slotMs, newestMs, versions }: SeriesBody, { baseline, 
   };
 }
 
-/** The series without its newest slot, which goes on. */
+/** The series without its newest slot, which is still being filled. */
 export function withoutNewest(series: SeriesBody): SeriesBody {
   const versions = Object.fromEntries(
     Object.entries(series.versions).map(([version, points]) => [version, points.slice(0, -1)]),
