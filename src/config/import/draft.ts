@@ -34,7 +34,7 @@ export interface DraftRoute {
   readonly settings: YamlMap;
   readonly comment: string;
   /** The titles of the objects that it comes from: the one with the route first, then such as a canary Ingress. */
-  readonly sources?: readonly string[];
+  readonly sources: readonly string[];
   /** What the original calls it, if it has a name there. Several routes may share it. */
   readonly originalName?: string;
   /** Whether it is for requests that nothing served in the original. A result of such routes alone is none. */

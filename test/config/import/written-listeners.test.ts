@@ -12,7 +12,15 @@ function draftWith(...ports: readonly number[]): Draft {
     versions: [{ name: "stable", endpoints: ["https://shop:443"] }],
     settings: { tls: { insecureSkipVerify: true } },
   });
-  const route = { name: "shop", match: {}, service: "shop", release: undefined, settings: {}, comment: "" };
+  const route = {
+    name: "shop",
+    match: {},
+    service: "shop",
+    release: undefined,
+    settings: {},
+    comment: "",
+    sources: [],
+  };
   draft.routes.push(route);
   return draft;
 }

@@ -78,7 +78,7 @@ function unservedBy(
 }
 
 function addRedirect(
-  route: Pick<DraftRoute, "name" | "match" | "comment">,
+  route: Pick<DraftRoute, "name" | "match" | "comment" | "sources">,
   hasScheme: boolean,
   redirect: YamlValue,
   settings: YamlMap,

@@ -78,7 +78,7 @@ export function importIngresses(manifests: readonly Manifest[], draft: Draft): v
 /** nginx counts the requests of a client to all paths of an Ingress together, Perch those of each route. */
 function noteSharedLimits(ingresses: ReadonlySet<Manifest>, draft: Draft): void {
   const counts = new Map<string, number>();
-  for (const { sources = [], settings } of draft.routes) {
+  for (const { sources, settings } of draft.routes) {
     // One that Perch does not accept is left out, with a note of its own.
     if (settings["rateLimit"] === undefined || problemWith(rateLimitSchema, settings["rateLimit"])) continue;
     const [where = ""] = sources;

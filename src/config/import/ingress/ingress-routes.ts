@@ -13,6 +13,8 @@ import { annotatedRedirect, type RedirectRoute } from "./ingress-redirects.ts";
 import { schemeOf, serviceSettings } from "./ingress-service.ts";
 import { ingressRoute, type ServedLocation } from "./ingress-settings.ts";
 
+type UnnamedRoute = Omit<DraftRoute, "name" | "comment" | "sources">;
+
 /** Adds the routes of locations to a draft, with their services and releases. */
 export class IngressRoutes {
   readonly #draft: Draft;
@@ -42,9 +44,10 @@ export class IngressRoutes {
   }
 
   /** A route that answers 404, for requests that would otherwise get to a later one. */
-  addNotFound(match: YamlMap, comment: string): void {
+  addNotFound(match: YamlMap, source: string): void {
     const name = this.#draft.name("route", "not-found");
-    this.#draft.routes.push(errorRoute({ name, match, comment: `${comment}: not found` }, 404, this.#draft));
+    const comment = `${source}: not found`;
+    this.#draft.routes.push(errorRoute({ name, match, comment, sources: [source] }, 404, this.#draft));
   }
 
   add(main: IngressLocation, server: IngressServer, canary: IngressLocation | undefined, isCertified: boolean): void {
@@ -58,16 +61,13 @@ export class IngressRoutes {
     else this.#draft.routes.push({ name: this.#draft.name("route", ingress.name), ...route, comment, sources });
   }
 
-  #redirected(main: IngressLocation, server: IngressServer): Omit<DraftRoute, "name" | "comment"> | undefined {
+  #redirected(main: IngressLocation, server: IngressServer): UnnamedRoute | undefined {
     const redirect = annotatedRedirect(main, this.#draft);
     if (redirect === undefined) return undefined;
     return { match: matchOf(server, main), service: undefined, release: undefined, settings: { redirect } };
   }
 
-  #forwarded(
-    main: ServedLocation,
-    canary: IngressLocation | undefined,
-  ): Omit<DraftRoute, "name" | "comment"> | undefined {
+  #forwarded(main: ServedLocation, canary: IngressLocation | undefined): UnnamedRoute | undefined {
     const draft = this.#draft;
     const { ingress } = main;
     const route = ingressRoute(main, this.#configMaps, this.#controller, draft);

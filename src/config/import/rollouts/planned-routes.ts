@@ -35,7 +35,7 @@ export function plannedRoutes(plan: ImportedPlan, draft: Draft): readonly Planne
 function isNamed(route: DraftRoute, routers: readonly Router[]): boolean {
   if (routers.length === 0) return true;
   return routers.some(({ title, routes }) => {
-    if (route.sources?.includes(title) !== true) return false;
+    if (!route.sources.includes(title)) return false;
     return routes.length === 0 || routes.some((name) => name === route.originalName);
   });
 }

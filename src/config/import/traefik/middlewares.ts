@@ -3,6 +3,7 @@ import { accepts } from "../accepts.ts";
 import { type Draft, isYamlMap, lossOf, type YamlMap, type YamlValue } from "../draft.ts";
 import { durationIn, millisecondsIn } from "../durations.ts";
 import { type Manifest, titleOf } from "../manifests.ts";
+import { maxRetryAttempts } from "../perch-limits.ts";
 import type { SourceObject } from "../source-object.ts";
 import { headerSettings } from "./header-middleware.ts";
 import {
@@ -286,8 +287,6 @@ function isStricter(a: RateLimit, b: RateLimit): boolean {
   return rate(a) < rate(b) || (rate(a) === rate(b) && a.burst < b.burst);
 }
 
-const maxAttempts = 10;
-
 /** Traefik counts the first attempt, and retries what did not reach the service. */
 function retry(middleware: SourceObject, where: string, draft: Draft): YamlMap {
   const attempts = Math.max(0, (middleware.number("attempts") ?? 1) - 1);
@@ -298,6 +297,8 @@ function retry(middleware: SourceObject, where: string, draft: Draft): YamlMap {
     );
     middleware.dismiss("initialInterval");
   }
-  if (attempts > maxAttempts) draft.note(where, `retry.attempts: the maximum is ${maxAttempts + 1}`);
-  return { retries: { attempts: Math.min(attempts, maxAttempts), on: ["connect-failure", "reset-before-response"] } };
+  if (attempts > maxRetryAttempts) draft.note(where, `retry.attempts: the maximum is ${maxRetryAttempts + 1}`);
+  return {
+    retries: { attempts: Math.min(attempts, maxRetryAttempts), on: ["connect-failure", "reset-before-response"] },
+  };
 }

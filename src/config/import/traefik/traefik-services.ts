@@ -2,6 +2,7 @@ import { certificateOf, type Draft, pinName, type YamlMap, type YamlValue } from
 import { durationIn } from "../durations.ts";
 import { type Manifest, titleOf } from "../manifests.ts";
 import { perRequestWeights } from "../notes.ts";
+import { longestTimeout } from "../perch-limits.ts";
 import type { ServicePorts } from "../service-ports.ts";
 import { SourceObject } from "../source-object.ts";
 import type { WeightedBackend } from "../weighted-versions.ts";
@@ -48,7 +49,7 @@ const maxDepth = 50;
 const maxLeaves = 1_000;
 
 /** Traefik waits for an answer as long as the client does. */
-const timeouts: YamlMap = { connect: "30s", responseHeaders: "24d", idle: "24d" };
+const timeouts: YamlMap = { connect: "30s", responseHeaders: longestTimeout, idle: longestTimeout };
 
 export class TraefikServices {
   readonly #objects: ReadonlyMap<string, Manifest>;
@@ -258,7 +259,7 @@ export class TraefikServices {
       this.#draft.note(where, `${what}, and set \`tls.ca\` of the service`);
       return "";
     }
-    return certificateOf(namespace, secret).certFile.replace(/tls\.crt$/, "ca.crt");
+    return certificateOf(namespace, secret).caFile;
   }
 
   /** A service of Perch has one setting for all its versions. */

@@ -136,6 +136,7 @@ class TraefikImporter {
         release: undefined,
         settings: { redirect: { scheme: "https", status } },
         comment: `the entry point ${entryPoint} of Traefik`,
+        sources: [],
       });
     }
   }
