@@ -7,7 +7,8 @@ process.env["NODE_COMPILE_CACHE"] ??= fileURLToPath(new URL("node_modules/.cache
 export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
-    exclude: ["test/slow/**"],
+    // Of test/deploy, in test:slow: what reads the manifests starts kubectl and promtool many times.
+    exclude: ["test/slow/**", "test/deploy/**"],
     testTimeout: 20_000,
     // The default of a second is short where three files share two cores.
     expect: { poll: { timeout: 5_000 } },

@@ -1,3 +1,4 @@
+/** @module-tag slow */
 import type { Socket } from "node:net";
 import { describe, expect, test } from "vitest";
 import { listening, numbers, ticks } from "./live-server.ts";

@@ -1,3 +1,4 @@
+/** @module-tag slow */
 import { describe, expect, it } from "vitest";
 import { errorTable } from "../../src/errors.ts";
 import { TestDnsServer } from "../kit/dns-server.ts";

@@ -1,3 +1,4 @@
+/** @module-tag slow */
 import { createServer } from "node:http";
 import type { Socket } from "node:net";
 import { text } from "node:stream/consumers";

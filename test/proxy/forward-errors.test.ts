@@ -1,3 +1,4 @@
+/** @module-tag slow */
 import { describe, expect, it } from "vitest";
 import { perch, rawClient, rawUpstream, upstream } from "../kit/freed.ts";
 import { exchange, lanes, perchIn, upstreamErrors } from "../kit/one-service.ts";

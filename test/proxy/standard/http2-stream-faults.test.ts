@@ -1,3 +1,4 @@
+/** @module-tag slow */
 import net, { type Socket } from "node:net";
 import { describe, expect, it } from "vitest";
 import { listening, perch, upstream } from "../../kit/freed.ts";

@@ -1,3 +1,4 @@
+/** @module-tag slow */
 import { once } from "node:events";
 import { copyFile } from "node:fs/promises";
 import { Agent, get } from "node:http";

@@ -1,3 +1,4 @@
+/** @module-tag slow */
 import { once } from "node:events";
 import { describe, expect, it } from "vitest";
 import { type ServerOptions, WebSocket, WebSocketServer } from "ws";
