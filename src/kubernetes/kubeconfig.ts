@@ -31,7 +31,8 @@ export function kubeconfigAccess(file: string, monotonicMs: () => number): ApiAc
     return path === undefined ? undefined : readNamed(resolve(dirname(file), path), file);
   };
   const { token, tokenFile } = user;
-  const renewed = tokenFile === undefined ? undefined : new RenewedToken(resolve(dirname(file), tokenFile), monotonicMs);
+  const renewed =
+    tokenFile === undefined ? undefined : new RenewedToken(resolve(dirname(file), tokenFile), monotonicMs);
   const dispatcher = new Agent({
     connect: {
       ca: contents(cluster["certificate-authority-data"], cluster["certificate-authority"]),

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { createServer, type Server } from "node:https";
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { createServer, type Server } from "node:https";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -215,9 +215,13 @@ export class KubernetesApi {
     this.requests.push(request.url ?? "");
     const url = new URL(request.url ?? "", "https://api");
     const failure = this.#failures.shift();
-    if (failure !== undefined) return refuse(response, failure);
+    if (failure !== undefined) {
+      refuse(response, failure);
+      return;
+    }
     if (request.headers.authorization !== `Bearer ${token}`) {
-      return refuse(response, { status: 401, reason: "Unauthorized" });
+      refuse(response, { status: 401, reason: "Unauthorized" });
+      return;
     }
     if (url.searchParams.get("watch") === "true") this.#answerWatch(url, response);
     else this.#answerList(url, response);
@@ -241,7 +245,8 @@ export class KubernetesApi {
     const from = Number(searchParams.get("resourceVersion"));
     if (from < this.#forgottenUpTo) {
       const reason = `too old resource version: ${from} (${this.#forgottenUpTo})`;
-      return refuse(response, { status: 410, reason });
+      refuse(response, { status: 410, reason });
+      return;
     }
     const watcher = { collection: pathname, name: selectedName(searchParams), response };
     response.writeHead(200, { "content-type": "application/json" }).flushHeaders();
