@@ -1,4 +1,3 @@
-/** @module-tag slow */
 import { describe, expect, test } from "vitest";
 import { schemaProblems } from "./kubernetes-schema.ts";
 import { buildIn, kustomizeNeeds, type Manifest, type PodTemplate } from "./manifests.ts";
