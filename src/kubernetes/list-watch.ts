@@ -24,6 +24,7 @@ const pageSize = 500;
  */
 const watchSeconds = 60;
 const watchSlackMs = 10_000;
+const shortWatchMs = 1_000;
 
 /** The first pause after a failure, doubled for each further one up to the longest; each half by chance. */
 const firstPauseMs = 250;
@@ -62,7 +63,8 @@ export class ListWatch<T extends ApiObject> {
     while (!signal.aborted) {
       try {
         this.#version ??= await this.#list();
-        await this.#watch(this.#version);
+        // An API server that ends each watch at once must not be asked without a pause.
+        if ((await this.#watch(this.#version)) < shortWatchMs) await this.#pause(0);
       } catch (error) {
         if (signal.aborted) return;
         const cause = error instanceof ApiError ? error : new ApiError(String(error));
@@ -93,10 +95,11 @@ export class ListWatch<T extends ApiObject> {
     return version;
   }
 
-  /** Until the API ends it. Rejects when it fails. */
-  async #watch(from: string): Promise<void> {
-    const { client, path, fieldSelector = "" } = this.#options;
+  /** Until the API ends it: after how many milliseconds. Rejects when it fails. */
+  async #watch(from: string): Promise<number> {
+    const { client, path, fieldSelector = "", timers } = this.#options;
     const { signal } = this.#closed;
+    const beganMs = timers.monotonicMs();
     const query = {
       fieldSelector,
       resourceVersion: from,
@@ -115,6 +118,7 @@ export class ListWatch<T extends ApiObject> {
       this.#options.onObjects(this.#objects);
     }
     this.#answered();
+    return timers.monotonicMs() - beganMs;
   }
 
   #troubled(why: string): void {
@@ -132,7 +136,7 @@ export class ListWatch<T extends ApiObject> {
   async #pause(atLeastMs: number): Promise<void> {
     const { timers, randomFraction } = this.#options;
     const { signal } = this.#closed;
-    const fullMs = Math.min(firstPauseMs * 2 ** (this.#failures - 1), longestPauseMs);
+    const fullMs = Math.min(firstPauseMs * 2 ** Math.max(this.#failures - 1, 0), longestPauseMs);
     const pauseMs = Math.max(Math.min(atLeastMs, longestPauseMs), fullMs * (0.5 + randomFraction() / 2));
     const { promise, resolve } = Promise.withResolvers<void>();
     const end = () => resolve();

@@ -152,3 +152,12 @@ test("a refusal is told with the API's own words, and Retry-After is kept", asyn
   expect(troubles).toEqual([`403: ${forbidden}`, "429: too many requests", undefined]);
   expect(pauses).toEqual([250, 7_000]);
 });
+
+test("watches that end at once are not asked for without a pause", async () => {
+  const { api, pauses } = await started();
+  for (let ended = 1; ended <= 3; ended++) {
+    api.endWatches();
+    await expect.poll(() => pauses).toEqual(Array.from({ length: ended }, () => 250));
+    await expect.poll(() => api.watches).toBe(1);
+  }
+});
