@@ -16,6 +16,8 @@ export interface ActiveConfig {
   /** Undefined if the configuration was made from flags. */
   readonly file: string | undefined;
   readonly hash: string;
+  /** Of the object of Kubernetes that it was read from; undefined otherwise, and for a cached one. */
+  readonly resourceVersion?: string | undefined;
   readonly loadedAtMs: number;
   readonly warnings: readonly Diagnostic[];
 }
@@ -170,6 +172,7 @@ export function configBody({ active, lastError, restartNeeded }: ConfigView) {
     active: {
       file: active.file ?? null,
       hash: active.hash,
+      resourceVersion: active.resourceVersion ?? null,
       loadedAt: new Date(active.loadedAtMs).toISOString(),
       warnings: active.warnings.map(problemBody),
     },

@@ -132,7 +132,13 @@ export const schemas = {
     properties: { type: text, title: text, status: count, detail: text, error: text, problems: listOf(text) },
   },
   Config: record({
-    active: record({ file: orNull(text), hash: text, loadedAt: time, warnings: listOf(configProblem) }),
+    active: record({
+      file: orNull(text),
+      hash: text,
+      resourceVersion: orNull(text),
+      loadedAt: time,
+      warnings: listOf(configProblem),
+    }),
     lastError: orNull(record({ at: time, text, problems: listOf(configProblem) })),
     restartNeeded: listOf(text),
   }),

@@ -12,13 +12,13 @@ import { type Explanation, explainRequest } from "../proxy/explain/explain.ts";
 import type { RolloutStatus } from "../rollout/rollouts-api.ts";
 import { certificateExpiries } from "./certificate-expiries.ts";
 import type { DataPlane } from "./data-plane.ts";
-import type { ConfigStatus } from "./reloader.ts";
+import type { ActiveSources, ConfigStatus } from "./reloader.ts";
 import type { RunningRollouts } from "./rollouts.ts";
 
 export interface AdminSources {
   readonly stats: StatsRegistry;
   readonly dataPlane: DataPlane;
-  readonly reloader: { readonly status: ConfigStatus };
+  readonly reloader: { readonly status: ConfigStatus; readonly active: ActiveSources };
   readonly lifecycle: { readonly draining: boolean };
   readonly nowMs: () => number;
   readonly random: RandomSource;
@@ -71,8 +71,9 @@ export function adminView(sources: AdminSources): AdminView {
     },
     config() {
       const { file, hash, loadedAtMs, warnings, lastError, restartNeeded } = reloader.status;
+      const { resourceVersion } = reloader.active.sources;
       return {
-        active: { file: sources.fromFile ? file : undefined, hash, loadedAtMs, warnings },
+        active: { file: sources.fromFile ? file : undefined, hash, resourceVersion, loadedAtMs, warnings },
         lastError: lastError && { ...lastError, text: lastError.problems.map(formatDiagnostic).join("\n") },
         restartNeeded,
       };

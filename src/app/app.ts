@@ -38,6 +38,7 @@ import {
 import { ConfigThread, type ReloadedConfig } from "./config-thread.ts";
 import { type DataPlane, formatAddress, StartError } from "./data-plane.ts";
 import { InProcessDataPlane } from "./in-process-data-plane.ts";
+import type { KubernetesSource } from "./kubernetes-source.ts";
 import { Live } from "./live.ts";
 import { auditEntry, reloadEntry, startEntry } from "./live-entries.ts";
 import { loadPage } from "./page/load-page.ts";
@@ -98,23 +99,24 @@ export class App {
    */
   static async start(options: AppOptions, worker: WorkerSpec = {}): Promise<App> {
     const log = createLogger({ level: options.logLevel, nowMs });
+    const object = await followedObject(options, log);
     // Watch before the first load, so that a change in between is not missed.
-    const watcher = watch(options.source, log);
+    const watcher = watch(options.source, object, log);
     // In this thread, since nothing is served yet.
-    const loader = createLoader(loaderOptions(options), nowMs, noMemory);
+    const loader = createLoader(loaderOptions(options, object), nowMs, noMemory);
     const first = await loader.load();
     if (!first.ok) {
-      watcher?.close();
+      await watcher?.close();
       throw new StartError(errorsOf(first.problems).map(formatDiagnostic));
     }
     const size = await workerCount(first.compiled, log);
     const rollouts = await RunningRollouts.open({ stateFile: stateFileOf(options, first), log, nowMs }).catch(
-      (error) => {
-        watcher?.close();
+      async (error) => {
+        await watcher?.close();
         throw error;
       },
     );
-    const parts = build({ options, worker, log, watcher, memory: loader.memory(), first, size, rollouts });
+    const parts = build({ options, object, worker, log, watcher, memory: loader.memory(), first, size, rollouts });
     try {
       await rollouts.begin(first, parts.dataPlane);
       const adminAddress = await bindAdmin(parts.admin, first.compiled.admin);
@@ -216,6 +218,8 @@ const nowMs = () => Date.now();
 
 interface Foundation {
   readonly options: AppOptions;
+  /** Where the configuration is an object of Kubernetes. */
+  readonly object: KubernetesSource | undefined;
   readonly worker: WorkerSpec;
   readonly log: Logger;
   readonly watcher: Watcher | undefined;
@@ -233,7 +237,7 @@ const dayMs = 86_400_000;
 const refusedAtTheDoor: ReadonlySet<number> = new Set([401, 403, 405]);
 
 function build(foundation: Foundation): Parts {
-  const { options, log, watcher, first, memory, rollouts } = foundation;
+  const { options, object, log, watcher, first, memory, rollouts } = foundation;
   const stats = new StatsRegistry();
   const accessLines = new LogDestination({
     to: options.accessLogTo ?? 1,
@@ -241,7 +245,8 @@ function build(foundation: Foundation): Parts {
     onTrouble: (error) => log.error({ error: error.message }, "cannot write the access log"),
   });
   const configThread = new ConfigThread({
-    options: loaderOptions(options),
+    name: sourceName(options.source),
+    options: () => loaderOptions(options, object),
     memory,
     active: () => dataPlane.active.current,
   });
@@ -271,14 +276,18 @@ function build(foundation: Foundation): Parts {
       stats: stats.reloads,
       log,
       nowMs,
-      onStatus: (now, before) => activity.add(reloadEntry(now, before)),
+      onStatus(now, before) {
+        activity.add(reloadEntry(now, before));
+        object?.keep(reloader.active.sources.text);
+      },
       onFiles: (files, contentsRead) => watcher?.alsoWatch(files, contentsRead),
     },
     first,
   );
   watcher?.alsoWatch(first.compiled.files, first.sources.files);
   watcher?.onChange(() => void reloader.reload());
-  const fromFile = options.source.kind === "file";
+  object?.keep(first.sources.text);
+  const fromFile = options.source.kind !== "text";
   const planner = new PlanThread({
     active: () => {
       const { hash, sources } = reloader.active;
@@ -331,11 +340,17 @@ function toNowhere(): LogDestination {
   return new LogDestination({ to: devNull, dropped: { value: 0 }, onTrouble() {} });
 }
 
-const loaderOptions = ({ source, env, stateDir }: AppOptions): LoaderOptions => ({
-  source,
-  env: { ...env },
-  hasStateDir: stateDir !== undefined,
-});
+async function followedObject({ source, env }: AppOptions, log: Logger): Promise<KubernetesSource | undefined> {
+  if (source.kind !== "kubernetes") return undefined;
+  const { KubernetesSource } = await import("./kubernetes-source.ts");
+  return KubernetesSource.open({ ...source, env, log });
+}
+
+function loaderOptions({ source, env, stateDir }: AppOptions, object: KubernetesSource | undefined): LoaderOptions {
+  const loadable = source.kind === "kubernetes" ? object?.take() : source;
+  if (loadable === undefined) throw new TypeError("A source in Kubernetes is followed from the start.");
+  return { source: loadable, env: { ...env }, hasStateDir: stateDir !== undefined };
+}
 
 /** A file that the configuration names wins. */
 function stateFileOf({ stateDir }: AppOptions, { compiled }: LoadedConfig): string | undefined {
@@ -358,7 +373,7 @@ async function release({
 }: Parts): Promise<void> {
   // The admin server answers until the end, and must not report ready without listeners.
   lifecycle.draining = true;
-  watcher?.close();
+  await watcher?.close();
   clearInterval(certificates);
   live.close();
   await configThread.close();

@@ -1,20 +1,46 @@
 import { randomBytes } from "node:crypto";
 import { DatabaseFile, type KnownDatabase } from "../config/database-file.ts";
-import { type LoadResult, loadConfigFile, loadConfigText } from "../config/load.ts";
+import { type LoadOptions, type LoadResult, loadConfigFile, loadConfigText } from "../config/load.ts";
+import { diagnoseFile } from "../config/schema-kit/diagnostics.ts";
 import { FileWatcher } from "../config/watch.ts";
+import { type ConfigReference, formatConfigReference } from "../kubernetes/config-reference.ts";
 import type { Logger } from "../observe/log.ts";
 
-/** The configuration's source: a file, which is watched and reloaded, or text made from flags. */
+/** The configuration's source: a file or an object of Kubernetes, which are followed, or text made from flags. */
 export type ConfigSource =
   | { readonly kind: "file"; readonly path: string }
-  | { readonly kind: "text"; readonly name: string; readonly text: string };
+  | { readonly kind: "text"; readonly name: string; readonly text: string }
+  | {
+      readonly kind: "kubernetes";
+      readonly reference: ConfigReference;
+      /** Keeps the last good configuration for a start without the API. */
+      readonly cacheFile: string | undefined;
+    };
 
-export function sourceName(source: ConfigSource): string {
-  return source.kind === "file" ? source.path : source.name;
+/** What a load reads: a file, or text that is at hand, or nothing, for a reason. */
+export type LoadableSource =
+  | { readonly kind: "file"; readonly path: string }
+  | {
+      readonly kind: "text";
+      readonly name: string;
+      readonly text: string;
+      readonly resourceVersion?: string | undefined;
+    }
+  | { readonly kind: "missing"; readonly name: string; readonly why: string };
+
+export function sourceName(source: ConfigSource | LoadableSource): string {
+  switch (source.kind) {
+    case "file":
+      return source.path;
+    case "kubernetes":
+      return formatConfigReference(source.reference);
+    default:
+      return source.name;
+  }
 }
 
 export interface LoaderOptions {
-  readonly source: ConfigSource;
+  readonly source: LoadableSource;
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Whether the command line says where state is kept. */
   readonly hasStateDir: boolean;
@@ -47,14 +73,24 @@ export function createLoader(
   };
   const database = new DatabaseFile(memory.database);
   const options = { env, randomSecret, nowMs, openDatabase: database.open, hasStateDir };
-  const load = () =>
-    source.kind === "file"
-      ? loadConfigFile(source.path, options)
-      : loadConfigText(source.text, { ...options, file: source.name });
   return {
-    load: () => loadWithDatabase(load, database),
+    load: () => loadWithDatabase(() => loadSource(source, options), database),
     memory: () => ({ secrets, database: database.known }),
   };
+}
+
+function loadSource(source: LoadableSource, options: LoadOptions): LoadResult {
+  switch (source.kind) {
+    case "file":
+      return loadConfigFile(source.path, options);
+    case "text": {
+      const { name, text, resourceVersion } = source;
+      const result = loadConfigText(text, { ...options, file: name });
+      return result.ok ? { ...result, sources: { ...result.sources, resourceVersion } } : result;
+    }
+    case "missing":
+      return { ok: false, problems: [diagnoseFile(source.name, source.why)], files: [] };
+  }
 }
 
 /** Limits retries while the database file keeps changing. */
@@ -67,28 +103,38 @@ async function loadWithDatabase(load: () => LoadResult, database: DatabaseFile):
   return result;
 }
 
-/** Watches the configuration file and the files that it names. */
+/** Watches what the configuration is read from, and the files that it names. */
 export interface Watcher {
   alsoWatch(files: readonly string[], contentsRead: ReadonlyMap<string, Uint8Array>): void;
   /** Sets the listener. A change since the watch started is reported at once. */
   onChange(listener: () => void): void;
-  close(): void;
+  close(): Promise<void>;
 }
 
-export function watch(source: ConfigSource, log: Logger): Watcher | undefined {
+/** `object`: what follows the object, of a source in Kubernetes. */
+export function watch(
+  source: ConfigSource,
+  object: Pick<Watcher, "onChange" | "close"> | undefined,
+  log: Logger,
+): Watcher | undefined {
   if (source.kind === "text") return undefined;
+  const own = source.kind === "file" ? [source.path] : [];
   let listener: (() => void) | undefined;
   const files = new FileWatcher({
-    files: [source.path],
+    files: own,
     onChange: () => listener?.(),
     onWarning: (message) => log.warn(message),
   });
   return {
-    alsoWatch: (others, contentsRead) => files.setFiles([source.path, ...others], contentsRead),
+    alsoWatch: (others, contentsRead) => files.setFiles([...own, ...others], contentsRead),
     onChange(next) {
       listener = next;
+      object?.onChange(next);
       files.check();
     },
-    close: () => files.close(),
+    async close() {
+      files.close();
+      await object?.close();
+    },
   };
 }

@@ -5,7 +5,7 @@ import { decodeConfig } from "../config/portable/decode-config.ts";
 import { type BaseConfig, type EncodedConfig, fingerprintsOf } from "../config/portable/encode-config.ts";
 import type { Fingerprints, PortableConfig } from "../config/portable/portable-config.ts";
 import { diagnoseFile } from "../config/schema-kit/diagnostics.ts";
-import { type LoaderMemory, type LoaderOptions, sourceName } from "./config-source.ts";
+import type { LoaderMemory, LoaderOptions } from "./config-source.ts";
 import { type GivenUpCause, JobThread } from "./job-thread.ts";
 import { inSlices } from "./slices.ts";
 
@@ -34,7 +34,10 @@ interface ActiveConfig {
 }
 
 export interface ConfigThreadParts {
-  readonly options: LoaderOptions;
+  /** The source's name, for messages. */
+  readonly name: string;
+  /** Called for each load. */
+  readonly options: () => LoaderOptions;
   /** Of the first load. */
   readonly memory: LoaderMemory;
   /** What all threads that serve run. */
@@ -93,7 +96,7 @@ export class ConfigThread {
   }
 
   async #load(active: ActiveConfig): Promise<ReloadedConfig | RejectedConfig> {
-    const { options } = this.#parts;
+    const options = this.#parts.options();
     const { config, hash } = active;
     const base = { hash, fingerprints: await this.#fingerprintsOf(config) };
     const outcome = await this.#thread.ask(() => ({
@@ -123,7 +126,7 @@ export class ConfigThread {
 
   /** The files of the active configuration stay watched. */
   #rejected(message: string, { config }: ActiveConfig): RejectedConfig {
-    const problem = diagnoseFile(sourceName(this.#parts.options.source), message);
+    const problem = diagnoseFile(this.#parts.name, message);
     return { ok: false, problems: [problem], files: config.files };
   }
 

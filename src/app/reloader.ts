@@ -60,6 +60,7 @@ export class Reloader<Loaded extends RunnableConfig> {
     this.#started = first.compiled;
     this.#status = this.#statusOf(first);
     this.#active = sourcesOf(first);
+    parts.stats.resourceVersion.text = first.sources.resourceVersion;
     parts.stats.loaded(parts.nowMs(), first.hash);
   }
 
@@ -101,6 +102,8 @@ export class Reloader<Loaded extends RunnableConfig> {
       return;
     }
     const unchanged = result.hash === this.#status.hash;
+    // The same text may be of another version of its object.
+    if (unchanged) this.#use(result);
     if (unchanged && this.#status.lastError === undefined) return;
     const rollouts = unchanged ? undefined : this.#parts.prepareRollouts(result);
     if (rollouts !== undefined && rollouts.problems.length > 0) {
@@ -121,9 +124,14 @@ export class Reloader<Loaded extends RunnableConfig> {
     stats.reloaded(nowMs(), result.hash);
     const before = this.#status;
     this.#status = this.#statusOf(result);
-    this.#active = sourcesOf(result);
+    this.#use(result);
     this.#logReload(result.warnings);
     this.#parts.onStatus(this.#status, before);
+  }
+
+  #use(loaded: RunnableConfig): void {
+    this.#active = sourcesOf(loaded);
+    this.#parts.stats.resourceVersion.text = loaded.sources.resourceVersion;
   }
 
   #reject(problems: readonly Diagnostic[]): void {

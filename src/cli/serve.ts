@@ -2,6 +2,7 @@ import { App, StartError } from "../app/app.ts";
 import type { ConfigSource } from "../app/config-source.ts";
 import { defaultWarmUp } from "../app/warm-up.ts";
 import { parseDuration } from "../config/schema-kit/scalars.ts";
+import { isConfigReference, parseConfigReference } from "../kubernetes/config-reference.ts";
 import { type LogLevel, logLevels } from "../observe/log.ts";
 import { type Command, type ExitCode, type OptionValues, type Terminal, textOption, UsageError } from "./command.ts";
 import { quickConfig } from "./load-config.ts";
@@ -16,7 +17,9 @@ const maxDrainMs = 24 * 60 * 60 * 1000;
 export const serve: Command = {
   usage: `(-c FILE | --to URL [--canary URL --weight PERCENT])
 
-  -c, --config FILE       the configuration; default: PERCH_CONFIG
+  -c, --config FILE       the configuration; default: PERCH_CONFIG. In Kubernetes also
+                          kubernetes://configmap/NAMESPACE/NAME/KEY (or secret), followed by the API
+      --config-cache FILE  with kubernetes://: keep the last good configuration for a start without the API
       --to URL            instead of a file: forward everything to this origin
       --canary URL        with --to: the origin of a second version
       --weight PERCENT    with --canary: its share of the users; default 10
@@ -33,6 +36,7 @@ SIGHUP forces a reload check. SIGTERM and SIGINT (Ctrl-C) drain; a second one st
 drains when its terminal closes and, if npm started it, when npm or a shell around it ends.`,
   options: {
     config: { type: "string", short: "c" },
+    "config-cache": { type: "string" },
     to: { type: "string" },
     canary: { type: "string" },
     weight: { type: "string" },
@@ -116,8 +120,9 @@ function configSource(options: OptionValues, terminal: Terminal): ConfigSource {
     const path = flag ?? terminal.env["PERCH_CONFIG"];
     if (path === undefined || path === "")
       throw new UsageError("no configuration: pass -c FILE, or --to URL to run without a file");
-    return { kind: "file", path };
+    return followedSource(path, textOption(options, "config-cache"));
   }
+  if (options["config-cache"] !== undefined) throw new UsageError("--config-cache needs -c kubernetes://…");
   if (flag !== undefined) throw new UsageError("-c and --to cannot be used together");
   return {
     kind: "text",
@@ -130,6 +135,18 @@ function configSource(options: OptionValues, terminal: Terminal): ConfigSource {
       admin: textOption(options, "admin"),
     }),
   };
+}
+
+function followedSource(path: string, cacheFile: string | undefined): ConfigSource {
+  if (!isConfigReference(path)) {
+    if (cacheFile !== undefined) throw new UsageError("--config-cache needs -c kubernetes://…");
+    return { kind: "file", path };
+  }
+  const reference = parseConfigReference(path);
+  if (reference === undefined) {
+    throw new UsageError(`"${path}" is not of the form kubernetes://configmap/NAMESPACE/NAME/KEY, or secret`);
+  }
+  return { kind: "kubernetes", reference, cacheFile };
 }
 
 function duration(options: OptionValues, name: string, fallback: string): number {

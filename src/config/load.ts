@@ -18,6 +18,8 @@ export interface ConfigSources {
   readonly files: ReadonlyMap<string, Uint8Array>;
   /** Contents of the GeoIP database that it names. */
   readonly database: DatabaseContents | undefined;
+  /** Of the object of Kubernetes that the text was read from. */
+  readonly resourceVersion?: string | undefined;
 }
 
 export type LoadResult =

@@ -25,6 +25,8 @@ export class ReloadStats {
   readonly lastSuccessSeconds = new FractionalGauge();
   /** The hash of the active configuration. */
   readonly activeHash = new Info();
+  /** The version of the object of Kubernetes that it was read from; of other sources, nothing. */
+  readonly resourceVersion = new Info();
 
   /** The first load, at start: a success that is no reload. `nowMs` is the wall clock, `hash` the configuration's. */
   loaded(nowMs: number, hash: string): void {
@@ -75,6 +77,13 @@ export const reloadGroup = new StatsGroup<ReloadStats>({
       type: "gauge",
       labels: ["hash"],
       storage: ({ activeHash }) => activeHash,
+    },
+    {
+      name: "perch_config_source_info",
+      help: "Always 1; the label is the resourceVersion of the Kubernetes object with the active configuration.",
+      type: "gauge",
+      labels: ["resource_version"],
+      storage: ({ resourceVersion }) => resourceVersion,
     },
   ],
 });

@@ -124,6 +124,7 @@ describe("contents", () => {
       active: {
         file: "perch.yaml",
         hash: "abc123",
+        resourceVersion: null,
         loadedAt: "2026-01-01T00:00:00.000Z",
         warnings: [{ ...problem, code: "unreachable", severity: "warning", suggestion: null }],
       },
@@ -142,7 +143,7 @@ describe("contents", () => {
       view: { config: () => ({ active, lastError: undefined, restartNeeded: [] }) },
     });
     expect(response.json()).toEqual({
-      active: { file: null, hash: "abc123", loadedAt: "2026-01-01T00:00:00.000Z", warnings: [] },
+      active: { file: null, hash: "abc123", resourceVersion: null, loadedAt: "2026-01-01T00:00:00.000Z", warnings: [] },
       lastError: null,
       restartNeeded: [],
     });

@@ -1,7 +1,13 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { type ConfigSource, createLoader, type LoaderOptions, noMemory } from "../../src/app/config-source.ts";
+import {
+  createLoader,
+  type LoadableSource,
+  type LoaderOptions,
+  noMemory,
+  sourceName,
+} from "../../src/app/config-source.ts";
 import { ConfigThread, type ConfigThreadParts } from "../../src/app/config-thread.ts";
 import type { CompiledConfig } from "../../src/config/compiled-config.ts";
 import { loadConfigText, type RejectedConfig, type RunnableConfig } from "../../src/config/load.ts";
@@ -27,13 +33,19 @@ async function loading(text: string, parts: Partial<ConfigThreadParts> = {}) {
   return { folder, file, ...(await loadingFrom({ kind: "file", path: file }, parts)) };
 }
 
-async function loadingFrom(source: ConfigSource, parts: Partial<ConfigThreadParts> = {}) {
+async function loadingFrom(source: LoadableSource, parts: Partial<ConfigThreadParts> = {}) {
   const options: LoaderOptions = { source, env: { PORT: "7" }, hasStateDir: false };
   const loader = createLoader(options, () => Date.now(), noMemory);
   const first = await loader.load();
   if (!first.ok) throw new Error(first.problems[0]?.message);
   const active = { config: first.compiled, hash: first.hash };
-  const thread = new ConfigThread({ options, memory: loader.memory(), active: () => active, ...parts });
+  const thread = new ConfigThread({
+    name: sourceName(source),
+    options: () => options,
+    memory: loader.memory(),
+    active: () => active,
+    ...parts,
+  });
   freeAfterTest(() => thread.close());
   const activate = ({ compiled, hash }: RunnableConfig) => Object.assign(active, { config: compiled, hash });
   return { thread, first, options, activate };
@@ -131,12 +143,19 @@ describe("a configuration that is loaded in a thread", () => {
 describe("the thread", () => {
   const entry = new URL("./ending-loader.ts", import.meta.url);
   const instead = (text: string, parts: Partial<ConfigThreadParts> = {}) => {
-    const source: ConfigSource = { kind: "text", name: "perch.yaml", text };
+    const source: LoadableSource = { kind: "text", name: "perch.yaml", text };
     const first = loadConfigText(yaml(1), { file: "perch.yaml", env: {}, randomSecret: () => new Uint8Array(32) });
     if (!first.ok) throw new Error(first.problems[0]?.message);
     const active = { config: { ...first.compiled, files: ["/run/secret"] }, hash: first.hash };
     const options: LoaderOptions = { source, env: {}, hasStateDir: false };
-    const thread = new ConfigThread({ options, memory: noMemory, active: () => active, entry, ...parts });
+    const thread = new ConfigThread({
+      name: sourceName(source),
+      options: () => options,
+      memory: noMemory,
+      active: () => active,
+      entry,
+      ...parts,
+    });
     freeAfterTest(() => thread.close());
     return thread;
   };

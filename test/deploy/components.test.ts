@@ -127,6 +127,37 @@ describe.skipIf(kustomizeNeeds !== "")(`deploy/overlays/gateway${kustomizeNeeds}
   });
 });
 
+describe.skipIf(kustomizeNeeds !== "")(`deploy/components/config-api${kustomizeNeeds}`, () => {
+  test("has the ConfigMap followed by name, by an account that may read nothing else", async () => {
+    const manifests = await buildIn({
+      "kustomization.yaml": `apiVersion: kustomize.config.k8s.io/v1beta1
+kind: Kustomization
+namespace: shop
+resources: [../../base]
+components: [../../components/config-api]
+`,
+    });
+    expect(manifests.flatMap(schemaProblems)).toEqual([]);
+    const { automountServiceAccountToken, serviceAccountName, containers } = find(manifests, "Deployment", "perch").spec
+      .template.spec;
+    const [container] = containers;
+    expect(automountServiceAccountToken).toBe(true);
+    expect(container.args?.slice(0, 3)).toEqual([
+      "serve",
+      "--config=kubernetes://configmap/$(POD_NAMESPACE)/perch-config/perch.yaml",
+      "--config-cache=/var/cache/perch/perch.yaml",
+    ]);
+    expect(container.args).toContain("--drain-delay=$(DRAIN_DELAY)");
+    expect(container.volumeMounts?.map(({ mountPath }) => mountPath)).toContain("/var/cache/perch");
+    expect(find(manifests, "Role", "perch-config-api").rules).toEqual([
+      { apiGroups: [""], resources: ["configmaps"], resourceNames: ["perch-config"], verbs: ["list", "watch"] },
+    ]);
+    const { roleRef, subjects } = find(manifests, "RoleBinding", "perch-config-api");
+    expect(roleRef).toMatchObject({ kind: "Role", name: "perch-config-api" });
+    expect(subjects).toEqual([{ kind: "ServiceAccount", name: serviceAccountName, namespace: "shop" }]);
+  });
+});
+
 describe.skipIf(kustomizeNeeds !== "").each(["native", "classic"] as const)(
   `deploy/overlays/sidecar/%s${kustomizeNeeds}`,
   (variant) => {

@@ -116,6 +116,19 @@ interface ServiceAccount {
   readonly automountServiceAccountToken: boolean;
 }
 
+interface Role {
+  readonly kind: "Role";
+  readonly metadata: Metadata;
+  readonly rules: readonly unknown[];
+}
+
+interface RoleBinding {
+  readonly kind: "RoleBinding";
+  readonly metadata: Metadata;
+  readonly roleRef: unknown;
+  readonly subjects: readonly unknown[];
+}
+
 interface HorizontalPodAutoscaler {
   readonly kind: "HorizontalPodAutoscaler";
   readonly metadata: Metadata;
@@ -176,6 +189,8 @@ export type Manifest =
   | Service
   | ConfigMap
   | ServiceAccount
+  | Role
+  | RoleBinding
   | HorizontalPodAutoscaler
   | PodDisruptionBudget
   | NetworkPolicy

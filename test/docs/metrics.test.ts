@@ -1,8 +1,10 @@
 import { Metadata } from "@grpc/grpc-js";
 import { describe, expect, test } from "vitest";
+import type { ConfigSource } from "../../src/app/config-source.ts";
 import { TestDnsServer } from "../kit/dns-server.ts";
 import { perch, upstream } from "../kit/freed.ts";
 import { grpcClient, grpcServer } from "../kit/grpc.ts";
+import { KubernetesApi } from "../kit/kubernetes-api.ts";
 import { exchange } from "../kit/one-service.ts";
 import { shopTls } from "../kit/tls-perch.ts";
 import { all, pages, readPage } from "./page.ts";
@@ -47,8 +49,13 @@ async function busyPerch() {
   const shop = await upstream("stable");
   const greeter = await grpcServer({ unary: (_call, answered) => answered(null, "hello") });
   const dns = await TestDnsServer.start({ "shop.example": { A: ["127.0.0.1"] } });
-  const started = await perch(
-    `dns: { servers: ["${dns.address}"] }
+  const api = await KubernetesApi.start();
+  api.setConfigMap("shop", "perch", {
+    "perch.yaml": `listeners:
+  - { name: web, address: "127.0.0.1:0", h2c: true }
+  - { name: secure, address: "127.0.0.1:0", proxyProtocol: true, tls: { ${shopTls} } }
+admin: { address: "127.0.0.1:0" }
+dns: { servers: ["${dns.address}"] }
 attributes: { plan: { type: number, from: [{ header: x-plan }] } }
 services:
   shop:
@@ -70,11 +77,10 @@ routes:
     rateLimit: { requests: 1000, per: 1s }
     fault: { delay: { for: 1ms, percent: 100 } }
 `,
-    {
-      listeners: `{ name: web, address: "127.0.0.1:0", h2c: true },
-        { name: secure, address: "127.0.0.1:0", proxyProtocol: true, tls: { ${shopTls} } }`,
-    },
-  );
+  });
+  const reference = { kind: "configmap", namespace: "shop", name: "perch", key: "perch.yaml" } as const;
+  const source: ConfigSource = { kind: "kubernetes", reference, cacheFile: undefined };
+  const started = await perch("", { source, env: { KUBECONFIG: await api.kubeconfig() } });
   await (await fetch(started.origin)).text();
   await exchange(started.port, "GET / HTTP/1.1\r\n\r\n");
   const { promise, resolve, reject } = Promise.withResolvers<void>();

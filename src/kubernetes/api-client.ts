@@ -1,0 +1,130 @@
+import { type Dispatcher, request } from "undici";
+import type { ApiAccess } from "./api-access.ts";
+
+/** What the API says of each object. */
+export interface ObjectMeta {
+  readonly name: string;
+  readonly namespace?: string;
+  /** Opaque, and another one after each change (API concepts, "Resource versions"). */
+  readonly resourceVersion: string;
+}
+
+export interface ApiObject {
+  readonly metadata: ObjectMeta;
+}
+
+/** A request that the API refused, or that did not reach it. */
+export class ApiError extends Error {
+  override readonly name = "ApiError";
+  /** Undefined if there was no response. */
+  readonly status: number | undefined;
+  /** How long the API asks to wait, in milliseconds. */
+  readonly retryAfterMs: number | undefined;
+
+  constructor(message: string, status?: number, retryAfterMs?: number) {
+    super(message);
+    this.status = status;
+    this.retryAfterMs = retryAfterMs;
+  }
+}
+
+/** An answer and its parts must come within this time. A watch has its own. */
+const answerMs = 10_000;
+/** A list of objects can have many megabytes; one page of it, and one event of a watch, this many. */
+const maxAnswerBytes = 16 * 1024 * 1024;
+
+/** Requests to the Kubernetes API, of which each fails with an `ApiError`. */
+export class ApiClient {
+  readonly #access: ApiAccess;
+
+  constructor(access: ApiAccess) {
+    this.#access = access;
+  }
+
+  /** The body of the answer to GET, which must be JSON. */
+  async get(path: string, query: Query, signal: AbortSignal): Promise<unknown> {
+    const body = await this.#open(path, query, signal, answerMs);
+    let text = "";
+    try {
+      for await (const chunk of body.setEncoding("utf8")) {
+        text += chunk;
+        if (text.length > maxAnswerBytes) throw new ApiError(`the answer is larger than ${maxAnswerBytes} bytes`);
+      }
+      return JSON.parse(text);
+    } catch (error) {
+      throw toApiError(error);
+    }
+  }
+
+  /**
+   * The events of a watch, until the API ends it. `silenceMs`: how long it may send nothing before it counts as broken;
+   * a connection that a firewall has forgotten is silent for ever.
+   */
+  async *events(path: string, query: Query, silenceMs: number, signal: AbortSignal): AsyncGenerator<unknown, void> {
+    const body = await this.#open(path, { ...query, watch: "true" }, signal, silenceMs);
+    let rest = "";
+    try {
+      for await (const chunk of body.setEncoding("utf8")) {
+        const lines = (rest + chunk).split("\n");
+        rest = lines.pop() ?? "";
+        if (rest.length > maxAnswerBytes) throw new ApiError(`an event is larger than ${maxAnswerBytes} bytes`);
+        for (const line of lines) if (line !== "") yield JSON.parse(line);
+      }
+    } catch (error) {
+      throw toApiError(error);
+    } finally {
+      body.destroy();
+    }
+  }
+
+  async #open(path: string, query: Query, signal: AbortSignal, silenceMs: number): Promise<Body> {
+    const authorization = this.#access.authorization();
+    const search = new URLSearchParams(Object.entries(query).filter(([, value]) => value !== ""));
+    let answer: Dispatcher.ResponseData;
+    try {
+      answer = await request(`${this.#access.server}${path}?${search}`, {
+        dispatcher: this.#access.dispatcher,
+        headers: { accept: "application/json", ...(authorization === undefined ? {} : { authorization }) },
+        headersTimeout: answerMs,
+        bodyTimeout: silenceMs,
+        signal,
+      });
+    } catch (error) {
+      throw toApiError(error);
+    }
+    const { statusCode, headers, body } = answer;
+    if (statusCode === 200) return body;
+    const seconds = Number(headers["retry-after"]);
+    const retryAfterMs = Number.isFinite(seconds) ? seconds * 1_000 : undefined;
+    throw new ApiError(`${statusCode}${await reasonIn(body)}`, statusCode, retryAfterMs);
+  }
+}
+
+/** Empty values are not sent. */
+export type Query = Readonly<Record<string, string>>;
+type Body = Dispatcher.ResponseData["body"];
+
+const maxReasonBytes = 64 * 1024;
+const maxReasonLength = 300;
+
+/** The message of the `Status` object in an error's body, after a colon. */
+async function reasonIn(body: Body): Promise<string> {
+  let text = "";
+  try {
+    for await (const chunk of body.setEncoding("utf8")) {
+      text += chunk;
+      if (text.length > maxReasonBytes) break;
+    }
+    const { message } = JSON.parse(text) as { readonly message?: unknown };
+    return typeof message === "string" ? `: ${message.slice(0, maxReasonLength)}` : "";
+  } catch {
+    return "";
+  } finally {
+    body.destroy();
+  }
+}
+
+function toApiError(error: unknown): ApiError {
+  if (error instanceof ApiError) return error;
+  return new ApiError(error instanceof Error ? error.message : String(error));
+}

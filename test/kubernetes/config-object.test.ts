@@ -1,0 +1,163 @@
+import { performance } from "node:perf_hooks";
+import { expect, test } from "vitest";
+import { podAccess } from "../../src/kubernetes/api-access.ts";
+import { ApiClient } from "../../src/kubernetes/api-client.ts";
+import { ConfigObject, type ConfigText } from "../../src/kubernetes/config-object.ts";
+import { parseConfigReference } from "../../src/kubernetes/config-reference.ts";
+import { scheduleUnref } from "../../src/upstream/clock.ts";
+import { freeAfterTest } from "../kit/freed.ts";
+import { KubernetesApi } from "../kit/kubernetes-api.ts";
+
+const reference = "kubernetes://configmap/shop/perch/perch.yaml";
+
+/** What Perch heard of a ConfigMap or Secret, with retries that do not wait. */
+async function following(api: KubernetesApi, text = reference) {
+  const { folder, env } = await api.pod();
+  const access = podAccess(env, () => performance.now(), folder);
+  const parsed = parseConfigReference(text);
+  if (parsed === undefined) throw new Error(`not a reference: ${text}`);
+  const heard: ConfigText[] = [];
+  const troubles: (string | undefined)[] = [];
+  const pauses: number[] = [];
+  const object = new ConfigObject({
+    client: new ApiClient(access),
+    reference: parsed,
+    timers: {
+      nowMs: () => Date.now(),
+      monotonicMs: () => performance.now(),
+      schedule(ms, callback) {
+        pauses.push(ms);
+        return scheduleUnref(1, callback);
+      },
+    },
+    randomFraction: () => 1,
+    onText: (found) => void heard.push(found),
+    onTrouble: (why) => void troubles.push(why),
+  });
+  freeAfterTest(async () => {
+    await object.close();
+    await access.close();
+  });
+  return { heard, troubles, pauses };
+}
+
+async function started() {
+  const api = await KubernetesApi.start();
+  const first = api.setConfigMap("shop", "perch", { "perch.yaml": "one" });
+  const follower = await following(api);
+  await expect.poll(() => api.watches).toBe(1);
+  return { api, first, ...follower };
+}
+
+const found = (text: string, resourceVersion: string) => ({ kind: "found", text, resourceVersion });
+
+test("the text, and each change of it within a second", async () => {
+  const { api, first, heard, troubles } = await started();
+  expect(heard).toEqual([found("one", first)]);
+  const second = api.setConfigMap("shop", "perch", { "perch.yaml": "two" });
+  await expect.poll(() => heard.at(-1), { timeout: 1_000 }).toEqual(found("two", second));
+  expect(troubles).toEqual([]);
+});
+
+test("only the object of that name is asked for, so that a Role can name it", async () => {
+  const { api, heard } = await started();
+  api.setConfigMap("shop", "other", { "perch.yaml": "other" });
+  const second = api.setConfigMap("shop", "perch", { "perch.yaml": "two" });
+  await expect.poll(() => heard.length).toBe(2);
+  expect(heard.at(-1)).toEqual(found("two", second));
+  for (const url of api.requests) expect(url).toContain("fieldSelector=metadata.name%3Dperch");
+});
+
+test("a Secret's value is decoded", async () => {
+  const api = await KubernetesApi.start();
+  const version = api.setSecret("shop", "perch", { "perch.yaml": "größer" });
+  const { heard } = await following(api, "kubernetes://secret/shop/perch/perch.yaml");
+  await expect.poll(() => heard).toEqual([found("größer", version)]);
+});
+
+test("a missing object, a missing key, and both later", async () => {
+  const api = await KubernetesApi.start();
+  const { heard } = await following(api);
+  await expect.poll(() => heard).toEqual([{ kind: "missing", why: "the ConfigMap shop/perch does not exist" }]);
+  api.setConfigMap("shop", "perch", { "other.yaml": "" });
+  const why = "the ConfigMap shop/perch has no key perch.yaml: it has other.yaml";
+  await expect.poll(() => heard.at(-1)).toEqual({ kind: "missing", why });
+  const version = api.setConfigMap("shop", "perch", { "perch.yaml": "one" });
+  await expect.poll(() => heard.at(-1)).toEqual(found("one", version));
+  api.deleteConfigMap("shop", "perch");
+  await expect.poll(() => heard.at(-1)).toMatchObject({ kind: "missing" });
+});
+
+test.each(["ended", "broken"] as const)("a watch that is %s goes on from where it was", async (how) => {
+  const { api, heard } = await started();
+  api.sendBookmarks();
+  api.endWatches(how);
+  const second = api.setConfigMap("shop", "perch", { "perch.yaml": "two" });
+  await expect.poll(() => heard.at(-1)).toEqual(found("two", second));
+  expect(api.requests.filter((url) => !url.includes("watch=true"))).toHaveLength(1);
+});
+
+test("a bookmark's version is where the next watch begins, so it is not too old", async () => {
+  const { api, heard, troubles } = await started();
+  for (let at = 0; at < 3; at++) api.setConfigMap("shop", "other", { at: String(at) });
+  api.compact();
+  api.sendBookmarks();
+  await expect.poll(() => api.requests.length).toBe(2);
+  api.endWatches();
+  const second = api.setConfigMap("shop", "perch", { "perch.yaml": "two" });
+  await expect.poll(() => heard.at(-1)).toEqual(found("two", second));
+  expect(api.requests.filter((url) => !url.includes("watch=true"))).toHaveLength(1);
+  expect(troubles).toEqual([]);
+});
+
+test.each(["refused", "told in the stream"])("a version that is too old (410, %s) is listed anew", async (how) => {
+  const { api, heard, troubles } = await started();
+  if (how === "refused") {
+    api.setConfigMap("shop", "other", {});
+    api.compact();
+    api.endWatches();
+  } else {
+    api.sendError(410, "too old resource version");
+  }
+  await expect.poll(() => api.requests.filter((url) => !url.includes("watch=true")).length).toBe(2);
+  const second = api.setConfigMap("shop", "perch", { "perch.yaml": "two" });
+  await expect.poll(() => heard.at(-1)).toEqual(found("two", second));
+  expect(troubles).toEqual([]);
+});
+
+test("while the API is away nothing changes; afterwards all is known again", async () => {
+  const { api, heard, troubles, pauses } = await started();
+  api.away();
+  await expect.poll(() => troubles.length).toBeGreaterThan(3);
+  expect(heard).toHaveLength(1);
+  expect(troubles[0]).toMatch(/ECONNREFUSED|other side closed|socket/i);
+  expect(pauses.slice(0, 4)).toEqual([250, 500, 1_000, 2_000]);
+  await expect.poll(() => Math.max(...pauses)).toBe(15_000);
+  const second = api.setConfigMap("shop", "perch", { "perch.yaml": "two" });
+  await api.back();
+  await expect.poll(() => heard.at(-1)).toEqual(found("two", second));
+  expect(troubles.at(-1)).toBeUndefined();
+});
+
+test("a refusal is told with the API's own words, and Retry-After is kept", async () => {
+  const api = await KubernetesApi.start();
+  const forbidden = 'configmaps is forbidden: User "system:serviceaccount:shop:perch" cannot list resource';
+  api.refuse(
+    { status: 403, reason: forbidden },
+    { status: 429, reason: "too many requests", headers: { "retry-after": "7" } },
+  );
+  const version = api.setConfigMap("shop", "perch", { "perch.yaml": "one" });
+  const { heard, troubles, pauses } = await following(api);
+  await expect.poll(() => heard).toEqual([found("one", version)]);
+  expect(troubles).toEqual([`403: ${forbidden}`, "429: too many requests", undefined]);
+  expect(pauses).toEqual([250, 7_000]);
+});
+
+test("watches that end at once are not asked for without a pause", async () => {
+  const { api, pauses } = await started();
+  for (let ended = 1; ended <= 3; ended++) {
+    api.endWatches();
+    await expect.poll(() => pauses).toEqual(Array.from({ length: ended }, () => 250));
+    await expect.poll(() => api.watches).toBe(1);
+  }
+});
