@@ -1,18 +1,20 @@
 import { once } from "node:events";
 import { Worker } from "node:worker_threads";
 import { describe, expect, it } from "vitest";
-import { missingNodeInternals } from "../src/node-internals.ts";
+import { missingNodeInternals } from "../src/app/missing-internals.ts";
 
 /**
  * In a thread of its own, takes an interface away before Perch is loaded, as a later Node may, and returns what is then
  * said to be missing.
  */
 async function missingWithout(removal: string): Promise<unknown> {
-  const module = new URL("../src/node-internals.ts", import.meta.url).href;
+  const internals = new URL("../src/node-internals.ts", import.meta.url).href;
+  const check = new URL("../src/app/missing-internals.ts", import.meta.url).href;
   const script = `
     ${removal}
     const { parentPort } = await import("node:worker_threads");
-    const { latin1Slice, missingNodeInternals } = await import(${JSON.stringify(module)});
+    const { latin1Slice } = await import(${JSON.stringify(internals)});
+    const { missingNodeInternals } = await import(${JSON.stringify(check)});
     const read = latin1Slice(Buffer.from("h\\xe9llo", "latin1"), 1, 3);
     parentPort.postMessage({ missing: await missingNodeInternals(), read });
   `;

@@ -70,7 +70,7 @@ export class KubernetesSource {
     const why = source.#trouble ?? "no answer";
     if (cached !== undefined) {
       options.log.warn({ cache: options.cacheFile, why }, "the Kubernetes API does not answer: the cache is loaded");
-      source.#current = { kind: "found", text: cached, resourceVersion: "" };
+      source.#current = { kind: "found", text: cached, resourceVersion: undefined };
       return source;
     }
     await source.close();
@@ -83,7 +83,7 @@ export class KubernetesSource {
     this.#loaded = current;
     if (current.kind === "missing") return { kind: "missing", name: this.#name, why: current.why };
     const { text, resourceVersion } = current;
-    return { kind: "text", name: this.#name, text, resourceVersion: resourceVersion || undefined };
+    return { kind: "text", name: this.#name, text, resourceVersion };
   }
 
   /** Sets the listener for changes of the object. A change since it was loaded is reported at once. */

@@ -3,9 +3,9 @@ import type { ApiClient, ApiObject } from "./api-client.ts";
 import type { ConfigReference } from "./config-reference.ts";
 import { ListWatch } from "./list-watch.ts";
 
-/** The text of a configuration in the API, or why there is none. */
+/** The text of a configuration in the API, or why there is none. A copy of it from a cache has no version. */
 export type ConfigText =
-  | { readonly kind: "found"; readonly text: string; readonly resourceVersion: string }
+  | { readonly kind: "found"; readonly text: string; readonly resourceVersion: string | undefined }
   | { readonly kind: "missing"; readonly why: string };
 
 export interface ConfigObjectOptions {
@@ -55,6 +55,15 @@ function textIn(object: DataObject | undefined, { kind, namespace, name, key }: 
     const others = keys.length === 0 ? "it is empty" : `it has ${keys.join(", ")}`;
     return { kind: "missing", why: `the ${title} has no key ${key}: ${others}` };
   }
-  const text = kind === "secret" ? Buffer.from(value, "base64").toString("utf8") : value;
+  const text = kind === "secret" ? utf8In(value) : value;
+  if (text === undefined) return { kind: "missing", why: `the key ${key} of the ${title} is not valid UTF-8` };
   return { kind: "found", text, resourceVersion: object.metadata.resourceVersion };
+}
+
+function utf8In(base64: string): string | undefined {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(Buffer.from(base64, "base64"));
+  } catch {
+    return undefined;
+  }
 }

@@ -77,8 +77,8 @@ export class KubernetesApi {
   }
 
   /** Creates or replaces a Secret. */
-  setSecret(namespace: string, name: string, data: Readonly<Record<string, string>>): string {
-    const encoded = Object.entries(data).map(([key, text]) => [key, Buffer.from(text).toString("base64")]);
+  setSecret(namespace: string, name: string, data: Readonly<Record<string, string | Buffer>>): string {
+    const encoded = Object.entries(data).map(([key, value]) => [key, Buffer.from(value as string).toString("base64")]);
     return this.set("/api/v1", "secrets", "v1", "Secret", namespace, name, Object.fromEntries(encoded));
   }
 

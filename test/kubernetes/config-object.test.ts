@@ -75,6 +75,14 @@ test("a Secret's value is decoded", async () => {
   await expect.poll(() => heard).toEqual([found("größer", version)]);
 });
 
+test("a Secret's value that is not UTF-8 is none", async () => {
+  const api = await KubernetesApi.start();
+  api.setSecret("shop", "perch", { "perch.yaml": Buffer.from([0x61, 0xff]) });
+  const { heard } = await following(api, "kubernetes://secret/shop/perch/perch.yaml");
+  const why = "the key perch.yaml of the Secret shop/perch is not valid UTF-8";
+  await expect.poll(() => heard).toEqual([{ kind: "missing", why }]);
+});
+
 test("a missing object, a missing key, and both later", async () => {
   const api = await KubernetesApi.start();
   const { heard } = await following(api);
