@@ -41,9 +41,26 @@ export class ApiClient {
     this.#access = access;
   }
 
-  /** The body of the answer to GET, which must be JSON. */
-  async get(path: string, query: Query, signal: AbortSignal): Promise<unknown> {
-    const body = await this.#open(path, query, signal, answerMs);
+  /** An object, or a list of them. */
+  get(path: string, query: Query, signal: AbortSignal): Promise<unknown> {
+    return this.#json({ method: "GET", path, query, signal });
+  }
+
+  /** Creates an object in a collection; the API refuses with 409 if it is there. Answers it as it is now. */
+  create(collection: string, object: unknown, signal: AbortSignal): Promise<unknown> {
+    return this.#json({ method: "POST", path: collection, content: object, signal });
+  }
+
+  /**
+   * Replaces an object. With the resourceVersion that was read, the API refuses with 409 if it has changed since. Answers
+   * it as it is now.
+   */
+  replace(path: string, object: ApiObject, signal: AbortSignal): Promise<unknown> {
+    return this.#json({ method: "PUT", path, content: object, signal });
+  }
+
+  async #json(asked: Asked): Promise<unknown> {
+    const body = await this.#open(asked, answerMs);
     let text = "";
     try {
       for await (const chunk of body.setEncoding("utf8")) {
@@ -61,7 +78,7 @@ export class ApiClient {
    * a connection that a firewall has forgotten is silent for ever.
    */
   async *events(path: string, query: Query, silenceMs: number, signal: AbortSignal): AsyncGenerator<unknown, void> {
-    const body = await this.#open(path, { ...query, watch: "true" }, signal, silenceMs);
+    const body = await this.#open({ method: "GET", path, query: { ...query, watch: "true" }, signal }, silenceMs);
     let rest = "";
     try {
       for await (const chunk of body.setEncoding("utf8")) {
@@ -77,14 +94,20 @@ export class ApiClient {
     }
   }
 
-  async #open(path: string, query: Query, signal: AbortSignal, silenceMs: number): Promise<Body> {
+  async #open({ method, path, query = {}, content, signal }: Asked, silenceMs: number): Promise<Body> {
     const authorization = this.#access.authorization();
     const search = new URLSearchParams(Object.entries(query).filter(([, value]) => value !== ""));
     let answer: Dispatcher.ResponseData;
     try {
       answer = await request(`${this.#access.server}${path}?${search}`, {
         dispatcher: this.#access.dispatcher,
-        headers: { accept: "application/json", ...(authorization === undefined ? {} : { authorization }) },
+        method,
+        headers: {
+          accept: "application/json",
+          ...(content === undefined ? {} : { "content-type": "application/json" }),
+          ...(authorization === undefined ? {} : { authorization }),
+        },
+        body: content === undefined ? null : JSON.stringify(content),
         headersTimeout: answerMs,
         bodyTimeout: silenceMs,
         signal,
@@ -93,11 +116,20 @@ export class ApiClient {
       throw toApiError(error);
     }
     const { statusCode, headers, body } = answer;
-    if (statusCode === 200) return body;
+    if (statusCode === 200 || statusCode === 201) return body;
     const seconds = Number(headers["retry-after"]);
     const retryAfterMs = Number.isFinite(seconds) ? seconds * 1_000 : undefined;
     throw new ApiError(`${statusCode}${await reasonIn(body)}`, statusCode, retryAfterMs);
   }
+}
+
+interface Asked {
+  readonly method: Dispatcher.HttpMethod;
+  readonly path: string;
+  readonly query?: Query;
+  /** Sent as JSON. */
+  readonly content?: unknown;
+  readonly signal: AbortSignal;
 }
 
 /** Empty values are not sent. */

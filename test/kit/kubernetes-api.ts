@@ -5,22 +5,20 @@ import { createServer, type Server } from "node:https";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { testCertificate, testKey } from "./certificate.ts";
 import { freeAfterTest } from "./freed.ts";
-
-export interface StoredObject {
-  readonly apiVersion: string;
-  readonly kind: string;
-  readonly metadata: { readonly name: string; readonly namespace: string; readonly resourceVersion: string };
-  readonly data?: Readonly<Record<string, string>>;
-}
-
-interface Change {
-  readonly version: number;
-  readonly collection: string;
-  readonly type: "ADDED" | "MODIFIED" | "DELETED";
-  readonly object: StoredObject;
-}
+import {
+  type Change,
+  type DraftObject,
+  isSelected,
+  KubernetesObjects,
+  type Place,
+  placeOf,
+  Refused,
+  readPlace,
+  type StoredObject,
+} from "./kubernetes-objects.ts";
 
 interface Failure {
   readonly status: number;
@@ -29,27 +27,46 @@ interface Failure {
 }
 
 interface Watcher {
-  readonly collection: string;
-  readonly name: string | undefined;
+  readonly place: Place;
+  readonly query: URLSearchParams;
+  /** Whose token the watch was opened with. */
+  readonly account: string;
   readonly response: ServerResponse;
 }
 
-const token = "token-of-the-service-account";
+/** A request that changed something, or was to. */
+export interface Write {
+  /** Whose token it came with. */
+  readonly account: string;
+  readonly method: string;
+  readonly path: string;
+  readonly body: DraftObject;
+  /** Of the answer. */
+  readonly status: number;
+}
+
+const defaultAccount = "default";
+const tokenPrefix = "token-of-the-service-account-";
 
 /**
- * An API server as Perch meets it: TLS, a bearer token, lists in pages, watches from a resourceVersion with bookmarks,
- * 410 for versions that it has forgotten, and `Status` objects for refusals, in the shapes of Kubernetes' OpenAPI
- * documents. What goes wrong with a real one is switched on by the test.
+ * An API server as Perch meets it: TLS, bearer tokens, lists in pages, watches from a resourceVersion with bookmarks,
+ * 410 for versions that it has forgotten, writes that conflict by resourceVersion (409), statuses as a subresource, and
+ * `Status` objects for refusals, in the shapes of Kubernetes' OpenAPI documents. What goes wrong with a real one is
+ * switched on by the test.
  */
 export class KubernetesApi {
   readonly port: number;
   readonly requests: string[] = [];
+  readonly writes: Write[] = [];
   readonly #server: Server;
-  readonly #objects = new Map<string, Map<string, StoredObject>>();
   readonly #watchers = new Set<Watcher>();
-  #changes: Change[] = [];
+  readonly #objects = new KubernetesObjects((change) => {
+    if (!this.#isStuck) for (const watcher of this.#watchers) tell(watcher, change);
+  });
+  /** Accounts whose requests are cut off. */
+  readonly #cutOff = new Set<string>();
   #forgottenUpTo = 0;
-  #version = 100;
+  #delayMs = 0;
   #failures: Failure[] = [];
   #pageSize = Number.POSITIVE_INFINITY;
   #isStuck = false;
@@ -71,51 +88,44 @@ export class KubernetesApi {
     return api;
   }
 
+  /** Creates or replaces an object of any kind; returns its resourceVersion. */
+  put(draft: DraftObject): string {
+    const place = placeOf(draft);
+    const found = this.#objects.find(place);
+    if (found === undefined) return this.#objects.create(place, draft).metadata.resourceVersion;
+    const { resourceVersion } = found.metadata;
+    return this.#objects.replace(place, { ...draft, metadata: { ...draft.metadata, resourceVersion } }).metadata
+      .resourceVersion;
+  }
+
+  /** Removes an object of any kind, which must be there. */
+  remove(named: Pick<DraftObject, "apiVersion" | "kind" | "metadata">): void {
+    this.#objects.delete(placeOf(named));
+  }
+
+  /** An object as it is now; undefined if it is not there. */
+  object(named: Pick<DraftObject, "apiVersion" | "kind" | "metadata">): StoredObject | undefined {
+    return this.#objects.find(placeOf(named));
+  }
+
   /** Creates or replaces a ConfigMap. */
   setConfigMap(namespace: string, name: string, data: Readonly<Record<string, string>>): string {
-    return this.set("/api/v1", "configmaps", "v1", "ConfigMap", namespace, name, data);
+    return this.put({ apiVersion: "v1", kind: "ConfigMap", metadata: { namespace, name }, data });
   }
 
   /** Creates or replaces a Secret. */
   setSecret(namespace: string, name: string, data: Readonly<Record<string, string | Buffer>>): string {
     const encoded = Object.entries(data).map(([key, value]) => [key, Buffer.from(value as string).toString("base64")]);
-    return this.set("/api/v1", "secrets", "v1", "Secret", namespace, name, Object.fromEntries(encoded));
+    return this.put({
+      apiVersion: "v1",
+      kind: "Secret",
+      metadata: { namespace, name },
+      data: Object.fromEntries(encoded),
+    });
   }
 
   deleteConfigMap(namespace: string, name: string): void {
-    const collection = `/api/v1/namespaces/${namespace}/configmaps`;
-    const object = this.#objects.get(collection)?.get(name);
-    if (object === undefined) throw new Error(`no ConfigMap ${namespace}/${name}`);
-    this.#objects.get(collection)?.delete(name);
-    this.#change({ collection, type: "DELETED", object });
-  }
-
-  private set(
-    root: string,
-    plural: string,
-    apiVersion: string,
-    kind: string,
-    namespace: string,
-    name: string,
-    data: Readonly<Record<string, string>>,
-  ): string {
-    const collection = `${root}/namespaces/${namespace}/${plural}`;
-    const objects = this.#objects.get(collection) ?? new Map<string, StoredObject>();
-    this.#objects.set(collection, objects);
-    const type = objects.has(name) ? "MODIFIED" : "ADDED";
-    const resourceVersion = String(this.#version + 1);
-    const object = { apiVersion, kind, metadata: { name, namespace, resourceVersion }, data };
-    objects.set(name, object);
-    this.#change({ collection, type, object });
-    return resourceVersion;
-  }
-
-  #change(change: Omit<Change, "version">): void {
-    const version = ++this.#version;
-    const object = { ...change.object, metadata: { ...change.object.metadata, resourceVersion: String(version) } };
-    const numbered = { ...change, object, version };
-    this.#changes.push(numbered);
-    if (!this.#isStuck) for (const watcher of this.#watchers) tell(watcher, numbered);
+    this.remove({ apiVersion: "v1", kind: "ConfigMap", metadata: { namespace, name } });
   }
 
   /** Answers the next requests with these. */
@@ -130,15 +140,19 @@ export class KubernetesApi {
   /** Sends each watch the present version, as a real server does about once a minute. */
   sendBookmarks(): void {
     for (const { response } of this.#watchers) {
-      const object = { kind: "ConfigMap", apiVersion: "v1", metadata: { resourceVersion: String(this.#version) } };
+      const object = {
+        kind: "ConfigMap",
+        apiVersion: "v1",
+        metadata: { resourceVersion: String(this.#objects.version) },
+      };
       response.write(`${JSON.stringify({ type: "BOOKMARK", object })}\n`);
     }
   }
 
   /** Forgets all changes so far: a watch from before gets 410. */
   compact(): void {
-    this.#changes = [];
-    this.#forgottenUpTo = this.#version;
+    this.#objects.changes = [];
+    this.#forgottenUpTo = this.#objects.version;
   }
 
   /** Ends all watches, in the middle of a line if `broken`. */
@@ -181,14 +195,29 @@ export class KubernetesApi {
     await once(this.#server, "listening");
   }
 
+  /** Every answer comes this much later. */
+  delay(ms: number): void {
+    this.#delayMs = ms;
+  }
+
+  /** The requests and watches of an account are cut, as by a network that has lost it. */
+  cutOff(account: string): void {
+    this.#cutOff.add(account);
+    for (const watcher of this.#watchers) if (watcher.account === account) watcher.response.destroy();
+  }
+
+  letBack(account: string): void {
+    this.#cutOff.delete(account);
+  }
+
   /** A folder as the kubelet mounts it for a service account, and the variables of the Pod. */
-  async pod(): Promise<{ folder: string; env: Record<string, string> }> {
-    const folder = await this.#folder({ token, "ca.crt": testCertificate });
+  async pod(account: string = defaultAccount): Promise<{ folder: string; env: Record<string, string> }> {
+    const folder = await this.#folder({ token: tokenPrefix + account, "ca.crt": testCertificate });
     return { folder, env: { KUBERNETES_SERVICE_HOST: "127.0.0.1", KUBERNETES_SERVICE_PORT: String(this.port) } };
   }
 
   /** The path of a kubeconfig file for this server. */
-  async kubeconfig(): Promise<string> {
+  async kubeconfig(account: string = defaultAccount): Promise<string> {
     const cluster = {
       server: `https://127.0.0.1:${this.port}`,
       "certificate-authority-data": Buffer.from(testCertificate).toString("base64"),
@@ -199,7 +228,7 @@ export class KubernetesApi {
       "current-context": "test",
       contexts: [{ name: "test", context: { cluster: "test", user: "test" } }],
       clusters: [{ name: "test", cluster }],
-      users: [{ name: "test", user: { token } }],
+      users: [{ name: "test", user: { token: tokenPrefix + account } }],
     };
     return join(await this.#folder({ kubeconfig: JSON.stringify(config) }), "kubeconfig");
   }
@@ -212,63 +241,107 @@ export class KubernetesApi {
   }
 
   private answer(request: IncomingMessage, response: ServerResponse): void {
-    this.requests.push(request.url ?? "");
-    const url = new URL(request.url ?? "", "https://api");
+    void this.#answer(request, response).catch((error: unknown) => {
+      if (!(error instanceof Refused)) throw error;
+      refuse(response, error);
+    });
+  }
+
+  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { method = "", url: target = "" } = request;
+    this.requests.push(method === "GET" ? target : `${method} ${target}`);
+    const account = /^Bearer token-of-the-service-account-(.+)$/.exec(request.headers.authorization ?? "")?.[1];
+    if (account !== undefined && this.#cutOff.has(account)) {
+      response.destroy();
+      return;
+    }
+    const body = await textOf(request);
+    if (this.#delayMs > 0) await setTimeout(this.#delayMs);
+    const url = new URL(target, "https://api");
     const failure = this.#failures.shift();
     if (failure !== undefined) {
       refuse(response, failure);
       return;
     }
-    if (request.headers.authorization !== `Bearer ${token}`) {
-      refuse(response, { status: 401, reason: "Unauthorized" });
-      return;
-    }
-    if (url.searchParams.get("watch") === "true") this.#answerWatch(url, response);
-    else this.#answerList(url, response);
+    if (account === undefined) throw new Refused(401, "Unauthorized", "Unauthorized");
+    const place = readPlace(url.pathname);
+    if (place === undefined) throw new Refused(404, "NotFound", "the server could not find the requested resource");
+    if (method !== "GET") this.#answerWrite({ account, method, path: url.pathname }, place, request, body, response);
+    else if (url.searchParams.get("watch") === "true") this.#answerWatch(place, account, url.searchParams, response);
+    else if (place.name === undefined) this.#answerList(place, url.searchParams, response);
+    else send(response, 200, this.#objects.get(place));
   }
 
-  #answerList({ pathname, searchParams }: URL, response: ServerResponse): void {
-    const name = selectedName(searchParams);
-    const all = [...(this.#objects.get(pathname)?.values() ?? [])];
-    const selected = all.filter(({ metadata }) => name === undefined || metadata.name === name);
-    const from = Number(searchParams.get("continue") ?? 0);
-    const end = from + Math.min(this.#pageSize, Number(searchParams.get("limit") ?? Number.POSITIVE_INFINITY));
+  #answerWrite(
+    about: Pick<Write, "account" | "method" | "path">,
+    place: Place,
+    { headers }: IncomingMessage,
+    text: string,
+    response: ServerResponse,
+  ): void {
+    const body = (text === "" ? {} : JSON.parse(text)) as DraftObject;
+    const write = () => {
+      const { method } = about;
+      const isMerge = headers["content-type"] === "application/merge-patch+json";
+      if (method === "POST") return this.#objects.create(place, body);
+      if (method === "PUT") return this.#objects.replace(place, body);
+      if (method === "PATCH" && isMerge) return this.#objects.merge(place, body);
+      if (method === "DELETE") return this.#objects.delete(place);
+      throw new Refused(415, "UnsupportedMediaType", `${method} of ${headers["content-type"]}`);
+    };
+    try {
+      const object = write();
+      const status = about.method === "POST" ? 201 : 200;
+      this.writes.push({ ...about, body, status });
+      send(response, status, object);
+    } catch (error) {
+      if (error instanceof Refused) this.writes.push({ ...about, body, status: error.status });
+      throw error;
+    }
+  }
+
+  #answerList(place: Place, query: URLSearchParams, response: ServerResponse): void {
+    const selected = this.#objects.list(place, query);
+    const from = Number(query.get("continue") ?? 0);
+    const end = from + Math.min(this.#pageSize, Number(query.get("limit") ?? Number.POSITIVE_INFINITY));
     const metadata = {
-      resourceVersion: String(this.#version),
+      resourceVersion: String(this.#objects.version),
       ...(end < selected.length ? { continue: String(end) } : {}),
     };
     const items = selected.slice(from, end);
     send(response, 200, { kind: "List", apiVersion: "v1", metadata, items });
   }
 
-  #answerWatch({ pathname, searchParams }: URL, response: ServerResponse): void {
-    const from = Number(searchParams.get("resourceVersion"));
+  #answerWatch(place: Place, account: string, query: URLSearchParams, response: ServerResponse): void {
+    const from = Number(query.get("resourceVersion"));
     if (from < this.#forgottenUpTo) {
-      const reason = `too old resource version: ${from} (${this.#forgottenUpTo})`;
-      refuse(response, { status: 410, reason });
-      return;
+      throw new Refused(410, "Expired", `too old resource version: ${from} (${this.#forgottenUpTo})`);
     }
-    const watcher = { collection: pathname, name: selectedName(searchParams), response };
+    const watcher = { place, query, account, response };
     response.writeHead(200, { "content-type": "application/json" }).flushHeaders();
     this.#watchers.add(watcher);
     response.on("close", () => this.#watchers.delete(watcher));
-    if (!this.#isStuck) for (const change of this.#changes) if (change.version > from) tell(watcher, change);
+    if (!this.#isStuck) for (const change of this.#objects.changes) if (change.version > from) tell(watcher, change);
   }
 }
 
-function tell({ collection, name, response }: Watcher, change: Change): void {
-  if (change.collection !== collection) return;
-  if (name !== undefined && change.object.metadata.name !== name) return;
-  response.write(`${JSON.stringify({ type: change.type, object: change.object })}\n`);
+function tell({ place, query, response }: Watcher, { resource, type, object }: Change): void {
+  if (resource !== place.resource || !isSelected(object, place.namespace, query)) return;
+  response.write(`${JSON.stringify({ type, object })}\n`);
 }
 
-function selectedName(query: URLSearchParams): string | undefined {
-  return /^metadata\.name=(.+)$/.exec(query.get("fieldSelector") ?? "")?.[1];
+async function textOf(request: IncomingMessage): Promise<string> {
+  let text = "";
+  for await (const chunk of request.setEncoding("utf8")) text += chunk;
+  return text;
 }
 
-function refuse(response: ServerResponse, { status, reason, headers = {} }: Failure): void {
+function refuse(response: ServerResponse, failure: Failure | Refused): void {
+  const { status, reason } = failure;
+  const headers = failure instanceof Refused ? {} : (failure.headers ?? {});
   for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
-  send(response, status, { kind: "Status", apiVersion: "v1", status: "Failure", code: status, message: reason });
+  const message = failure instanceof Refused ? failure.message : reason;
+  send(response, status, { kind: "Status", apiVersion: "v1", status: "Failure", code: status, reason, message });
 }
 
 function send(response: ServerResponse, status: number, body: unknown): void {
