@@ -47,6 +47,7 @@ import { PlanThread } from "./plan-thread.ts";
 import { batchedRandom } from "./random.ts";
 import { Reloader } from "./reloader.ts";
 import { RunningRollouts } from "./rollouts.ts";
+import { SliceSource } from "./slice-source.ts";
 import { warmUp } from "./warm-up.ts";
 import { WorkerDataPlane, type WorkerDataPlaneParts } from "./worker-data-plane.ts";
 
@@ -110,14 +111,32 @@ export class App {
       await watcher?.close();
       throw new StartError(errorsOf(first.problems).map(formatDiagnostic));
     }
+    const slices = new SliceSource({ env: options.env, access: object?.access, log });
+    const unfound = await slices.load(first.compiled);
+    if (unfound !== undefined) {
+      await watcher?.close();
+      throw new StartError([`perch: ${unfound}`]);
+    }
     const size = await workerCount(first.compiled, log);
     const rollouts = await RunningRollouts.open({ stateFile: stateFileOf(options, first), log, nowMs }).catch(
       async (error) => {
+        await slices.close();
         await watcher?.close();
         throw error;
       },
     );
-    const parts = build({ options, object, worker, log, watcher, memory: loader.memory(), first, size, rollouts });
+    const parts = build({
+      options,
+      object,
+      worker,
+      log,
+      watcher,
+      memory: loader.memory(),
+      first,
+      size,
+      rollouts,
+      slices,
+    });
     try {
       await rollouts.begin(first, parts.dataPlane);
       const adminAddress = await bindAdmin(parts.admin, first.compiled.admin);
@@ -200,6 +219,7 @@ export class App {
 
 interface Parts {
   readonly log: Logger;
+  readonly slices: SliceSource;
   readonly stats: StatsRegistry;
   readonly reloader: Reloader<ReloadedConfig>;
   readonly configThread: ConfigThread;
@@ -230,6 +250,7 @@ interface Foundation {
   /** The number of threads that serve; 1: the main thread. */
   readonly size: number;
   readonly rollouts: RunningRollouts;
+  readonly slices: SliceSource;
 }
 
 const dayMs = 86_400_000;
@@ -238,7 +259,7 @@ const dayMs = 86_400_000;
 const refusedAtTheDoor: ReadonlySet<number> = new Set([401, 403, 405]);
 
 function build(foundation: Foundation): Parts {
-  const { options, object, log, watcher, first, memory, rollouts } = foundation;
+  const { options, object, log, watcher, first, memory, rollouts, slices } = foundation;
   const stats = new StatsRegistry();
   const accessLines = new LogDestination({
     to: options.accessLogTo ?? 1,
@@ -268,6 +289,8 @@ function build(foundation: Foundation): Parts {
       file,
       load: () => configThread.load(),
       prepare: async (loaded) => {
+        const unfound = await slices.load(loaded.compiled);
+        if (unfound !== undefined) return { kind: "failed", why: unfound };
         const preparation = await dataPlane.prepare(loaded);
         if (preparation.kind === "failed") return preparation;
         // Read at commit, so that what the rollouts have decided in the meantime is included.
@@ -317,7 +340,7 @@ function build(foundation: Foundation): Parts {
   const warn = () => warnOfExpiry(dataPlane.active.current.config.listeners, nowMs(), log);
   const certificates = setInterval(warn, dayMs).unref();
   return {
-    ...{ log, stats, reloader, configThread, watcher, admin, planner, dataPlane },
+    ...{ log, slices, stats, reloader, configThread, watcher, admin, planner, dataPlane },
     ...{ rollouts, live, accessLines, lifecycle, certificates },
   };
 }
@@ -328,10 +351,10 @@ function createDataPlane(
   accessLines: LogDestination,
   onDecisions: (batch: DecisionBatch) => void,
 ): DataPlane {
-  const { options, worker, log, secrets, first, size, rollouts } = foundation;
+  const { options, worker, log, secrets, first, size, rollouts, slices } = foundation;
   const ticketKeys = randomBytes(ticketKeyBytes);
   const onRolloutReport = (report: RolloutReport) => rollouts.controller.report(report);
-  const parts = { first, stats, accessLines, log, ticketKeys, onRolloutReport, onDecisions };
+  const parts = { first, stats, accessLines, log, ticketKeys, slices, onRolloutReport, onDecisions };
   if (size === 1) return new InProcessDataPlane({ ...parts, planes: 1 });
   const { logLevel, env, source, warmUp } = options;
   return new WorkerDataPlane({ ...parts, size, logLevel, env, file: sourceName(source), secrets, warmUp, ...worker });
@@ -362,6 +385,7 @@ const accessLogCloseMs = 1_000;
 
 async function release({
   watcher,
+  slices,
   configThread,
   dataPlane,
   rollouts,
@@ -374,6 +398,8 @@ async function release({
 }: Parts): Promise<void> {
   // The admin server answers until the end, and must not report ready without listeners.
   lifecycle.draining = true;
+  // Before the watcher, which closes an access to the API that both use.
+  await slices.close();
   await watcher?.close();
   clearInterval(certificates);
   live.close();

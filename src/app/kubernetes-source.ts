@@ -1,15 +1,15 @@
 import { readFile } from "node:fs/promises";
 import { performance } from "node:perf_hooks";
-import { type ApiAccess, NoApiAccess, podAccess } from "../kubernetes/api-access.ts";
+import { type ApiAccess, NoApiAccess } from "../kubernetes/api-access.ts";
 import { ApiClient } from "../kubernetes/api-client.ts";
 import { ConfigObject, type ConfigText } from "../kubernetes/config-object.ts";
 import { type ConfigReference, formatConfigReference } from "../kubernetes/config-reference.ts";
-import { kubeconfigAccess } from "../kubernetes/kubeconfig.ts";
 import type { Logger } from "../observe/log.ts";
 import { replaceFile } from "../rollout/state/replace-file.ts";
 import { scheduleUnref } from "../upstream/clock.ts";
 import type { LoadableSource } from "./config-source.ts";
 import { StartError } from "./data-plane.ts";
+import { accessFrom } from "./kubernetes-access.ts";
 
 export interface KubernetesSourceOptions {
   readonly reference: ConfigReference;
@@ -28,7 +28,8 @@ export class KubernetesSource {
   readonly #name: string;
   readonly #cacheFile: string | undefined;
   readonly #log: Logger;
-  readonly #access: ApiAccess;
+  /** For others who ask the API while this is open. */
+  readonly access: ApiAccess;
   readonly #object: ConfigObject;
   readonly #first = Promise.withResolvers<void>();
   #current: ConfigText | undefined;
@@ -43,7 +44,7 @@ export class KubernetesSource {
     this.#name = formatConfigReference(reference);
     this.#cacheFile = cacheFile;
     this.#log = log;
-    this.#access = access;
+    this.access = access;
     this.#object = new ConfigObject({
       client: new ApiClient(access),
       reference,
@@ -63,7 +64,7 @@ export class KubernetesSource {
    * `StartError` if there is neither, or no access to the API.
    */
   static async open(options: KubernetesSourceOptions): Promise<KubernetesSource> {
-    const source = new KubernetesSource(options, accessFrom(options));
+    const source = new KubernetesSource(options, accessOf(options));
     const cached = await source.#readCache();
     await within(cached === undefined ? waitMs : waitWithCacheMs, source.#first.promise);
     if (source.#current !== undefined) return source;
@@ -107,7 +108,7 @@ export class KubernetesSource {
 
   async close(): Promise<void> {
     await this.#object.close();
-    await this.#access.close();
+    await this.access.close();
     await this.#writing;
   }
 
@@ -132,11 +133,9 @@ export class KubernetesSource {
   }
 }
 
-function accessFrom({ env, reference }: KubernetesSourceOptions): ApiAccess {
-  const monotonicMs = () => performance.now();
-  const kubeconfig = env["KUBECONFIG"];
+function accessOf({ env, reference }: KubernetesSourceOptions): ApiAccess {
   try {
-    return kubeconfig ? kubeconfigAccess(kubeconfig, monotonicMs) : podAccess(env, monotonicMs);
+    return accessFrom(env);
   } catch (error) {
     if (!(error instanceof NoApiAccess)) throw error;
     throw new StartError([`perch: ${formatConfigReference(reference)} cannot be read: ${error.message}`]);

@@ -7,6 +7,8 @@ export interface ListWatchOptions<T extends ApiObject> {
   readonly path: string;
   /** Which of its objects, such as `metadata.name=perch`. Default: all. */
   readonly fieldSelector?: string;
+  /** The same by labels, such as `app=perch`. */
+  readonly labelSelector?: string;
   readonly timers: Timers;
   readonly randomFraction: RandomFraction;
   /** Called with all objects, by `namespace/name`, after each list and each change. The map changes afterwards. */
@@ -24,6 +26,7 @@ const pageSize = 500;
  */
 const watchSeconds = 60;
 const watchSlackMs = 10_000;
+/** A watch that ends sooner says nothing of how the API is. */
 const shortWatchMs = 1_000;
 
 /** The first pause after a failure, doubled for each further one up to the longest; each half by chance. */
@@ -46,11 +49,17 @@ export class ListWatch<T extends ApiObject> {
   #version: string | undefined;
   /** Since the API last answered. */
   #failures = 0;
+  #answeredAtMs: number | undefined;
   #isTroubled = false;
 
   constructor(options: ListWatchOptions<T>) {
     this.#options = options;
     this.#running = this.#run();
+  }
+
+  /** When the API last said something, by the wall clock: while all is well, at most a minute ago. */
+  get answeredAtMs(): number | undefined {
+    return this.#answeredAtMs;
   }
 
   async close(): Promise<void> {
@@ -78,12 +87,12 @@ export class ListWatch<T extends ApiObject> {
   }
 
   async #list(): Promise<string> {
-    const { client, path, fieldSelector = "" } = this.#options;
+    const { client, path } = this.#options;
     const found = new Map<string, T>();
     let version: string;
     let token = "";
     do {
-      const query = { fieldSelector, limit: String(pageSize), continue: token };
+      const query = { ...this.#selectors(), limit: String(pageSize), continue: token };
       const page = (await client.get(path, query, this.#closed.signal)) as ListPage<T>;
       for (const object of page.items ?? []) found.set(keyOf(object), object);
       version = page.metadata.resourceVersion;
@@ -97,28 +106,41 @@ export class ListWatch<T extends ApiObject> {
 
   /** Until the API ends it: after how many milliseconds. Rejects when it fails. */
   async #watch(from: string): Promise<number> {
-    const { client, path, fieldSelector = "", timers } = this.#options;
+    const { client, path, timers } = this.#options;
     const { signal } = this.#closed;
     const beganMs = timers.monotonicMs();
     const query = {
-      fieldSelector,
+      ...this.#selectors(),
       resourceVersion: from,
       allowWatchBookmarks: "true",
       timeoutSeconds: String(watchSeconds),
     };
     const silenceMs = watchSeconds * 1_000 + watchSlackMs;
-    for await (const event of client.events(path, query, silenceMs, signal)) {
-      const { type, object } = event as WatchEvent<T>;
-      if (type === "ERROR") throw new ApiError(object.message ?? "the watch failed", object.code);
-      this.#version = object.metadata.resourceVersion;
-      this.#answered();
-      if (type === "BOOKMARK") continue;
-      if (type === "DELETED") this.#objects.delete(keyOf(object));
-      else this.#objects.set(keyOf(object), object);
-      this.#options.onObjects(this.#objects);
+    let cancel = () => {};
+    const opened = () => {
+      cancel = timers.schedule(shortWatchMs, () => this.#answered());
+    };
+    try {
+      for await (const event of client.events(path, query, silenceMs, signal, opened)) {
+        const { type, object } = event as WatchEvent<T>;
+        if (type === "ERROR") throw new ApiError(object.message ?? "the watch failed", object.code);
+        this.#version = object.metadata.resourceVersion;
+        this.#answered();
+        if (type === "BOOKMARK") continue;
+        if (type === "DELETED") this.#objects.delete(keyOf(object));
+        else this.#objects.set(keyOf(object), object);
+        this.#options.onObjects(this.#objects);
+      }
+    } finally {
+      cancel();
     }
     this.#answered();
     return timers.monotonicMs() - beganMs;
+  }
+
+  #selectors(): { readonly fieldSelector: string; readonly labelSelector: string } {
+    const { fieldSelector = "", labelSelector = "" } = this.#options;
+    return { fieldSelector, labelSelector };
   }
 
   #troubled(why: string): void {
@@ -128,6 +150,7 @@ export class ListWatch<T extends ApiObject> {
 
   #answered(): void {
     this.#failures = 0;
+    this.#answeredAtMs = this.#options.timers.nowMs();
     if (!this.#isTroubled) return;
     this.#isTroubled = false;
     this.#options.onTrouble(undefined);

@@ -83,12 +83,71 @@ const byDns = object(
   { what: "an endpoint by DNS" },
 );
 
-/** An endpoint of a version, or a DNS name that resolves to several. */
+/** RFC 1123 labels, as Kubernetes has them for Services and namespaces. */
+const kubernetesName = (what: string): Schema<string> =>
+  text({
+    what,
+    pattern: /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/,
+    rule: "use a-z, 0-9 and dashes, at most 63 characters",
+  });
+
+/** Digits are a number: a name that consists of digits cannot be told from it. */
+const servicePort: Schema<string | number> = scalar({
+  what: "a port's name or number",
+  parse(written) {
+    if (/^\d{1,5}$/.test(written)) {
+      const number = Number(written);
+      return number >= 1 && number <= 65_535 ? number : new ParseError(`${written} is not a valid port`);
+    }
+    if (/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/.test(written)) return written;
+    return new ParseError(
+      `${quote(written)} is not a port's name or number`,
+      "write it as in port: http, or port: 8080",
+    );
+  },
+  json: {
+    anyOf: [
+      { type: "integer", minimum: 1, maximum: 65_535 },
+      { type: "string", pattern: "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$" },
+    ],
+  },
+});
+
+const byService = object(
+  {
+    kubernetes: required(
+      "A Kubernetes Service. Each of its ready Pods is an endpoint, as its EndpointSlices list them.",
+      object(
+        {
+          service: required("The name of the Service.", kubernetesName("the name of a Service")),
+          namespace: optional(
+            "The namespace of the Service. Default: that of Perch's Pod, or of the kubeconfig's context.",
+            kubernetesName("the name of a namespace"),
+          ),
+          port: optional(
+            "The name of a port of the Service, or the number that its Pods listen on (the targetPort). Default: its only port.",
+            servicePort,
+          ),
+        },
+        { what: "a Kubernetes Service" },
+      ),
+    ),
+    scheme: defaulted("The scheme of the endpoints.", oneOf(["http", "https"]), "http"),
+  },
+  { what: "an endpoint by a Kubernetes Service" },
+);
+
+/** An endpoint of a version, or a DNS name or a Kubernetes Service that has several. */
 export const endpoint: Schema<EndpointSpec> = {
   read(node, parsing) {
     if (node.kind !== "map") {
       const address = endpointAddress.read(node, parsing);
       return address === INVALID ? INVALID : { kind: "address", address };
+    }
+    if (node.entries.some(({ key }) => key === "kubernetes")) {
+      const found = byService.read(node, parsing);
+      if (found === INVALID) return INVALID;
+      return { kind: "slices", question: { wanted: "slices", ...found.kubernetes }, scheme: found.scheme };
     }
     const value = byDns.read(node, parsing);
     if (value === INVALID) return INVALID;
@@ -110,7 +169,9 @@ export const endpoint: Schema<EndpointSpec> = {
     const question = { name: dns.toLowerCase(), wanted: port === undefined ? "services" : "addresses" } as const;
     return { kind: "dns", question, scheme, port };
   },
-  json: (definitions) => ({ anyOf: [endpointAddress.json(definitions), byDns.json(definitions)] }),
+  json: (definitions) => ({
+    anyOf: [endpointAddress.json(definitions), byDns.json(definitions), byService.json(definitions)],
+  }),
 };
 
 /** `10.0.0.10`, `10.0.0.10:5353`, `fd00::10` or `[fd00::10]:5353`, as node:dns accepts them. */
