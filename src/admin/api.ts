@@ -5,7 +5,7 @@ import type { Exposition, MetricsFormat } from "../observe/prometheus.ts";
 import type { ReleaseStats } from "../observe/stats-registry.ts";
 import { weightRatios } from "../observe/weight-ratio.ts";
 import type { Rollouts } from "../rollout/rollouts-api.ts";
-import type { EndpointReport } from "./endpoint-report.ts";
+import type { EndpointReport, KubernetesServiceReport } from "./endpoint-report.ts";
 import type { LiveView } from "./live/live-view.ts";
 import type { Planner } from "./plan-bodies.ts";
 
@@ -63,6 +63,8 @@ export interface AdminView {
   config(): ConfigView;
   releases(): Promise<readonly ReleaseReport[]>;
   endpoints(): Promise<readonly EndpointReport[]>;
+  /** Those whose Pods are endpoints. */
+  kubernetesServices(): readonly KubernetesServiceReport[];
   explain(query: ExplainQuery): Promise<ExplainAnswer>;
   /** Undefined where nothing controls rollouts. */
   readonly rollouts: Rollouts | undefined;

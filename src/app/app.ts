@@ -321,7 +321,7 @@ function build(foundation: Foundation): Parts {
     traffic: (release) => rollouts.controller.directions.traffic.get(release),
   });
   const view = adminView({
-    ...{ stats, dataPlane, reloader, rollouts, live, planner, lifecycle, nowMs, fromFile },
+    ...{ stats, dataPlane, reloader, rollouts, live, planner, slices, lifecycle, nowMs, fromFile },
     random: batchedRandom(),
   });
   const admin = createAdminServer(view, {

@@ -81,13 +81,15 @@ interface Candidate extends PodAddress {
  */
 export function readEndpoints(slices: Iterable<EndpointSlice>, { port, zone }: EndpointQuery): ServiceEndpoints {
   const problems = new Problems();
-  const known = [...slices].filter((slice) => isOfKnownType(slice, problems));
+  const all = [...slices];
+  const known = all.filter((slice) => isOfKnownType(slice, problems));
   const candidates = new Map<string, Candidate>();
   for (const slice of known) {
     const number = portIn(slice, port);
     if (number !== undefined) addCandidates(slice, number, candidates, problems);
   }
-  if (candidates.size === 0) problems.add(...explainNone(known, port));
+  if (all.length === 0) problems.add("it has no EndpointSlices: is there such a Service, and has it a selector?");
+  else if (candidates.size === 0) problems.add(...explainNone(known, port));
   const found = oneFamilyEach([...candidates.values()]);
   const counts = { ready: 0, terminating: 0, notReady: 0 };
   for (const { state } of found) counts[state]++;
@@ -202,7 +204,6 @@ function nearTo(zone: string | undefined, ready: readonly Candidate[]): readonly
 }
 
 function explainNone(slices: readonly EndpointSlice[], wanted: EndpointQuery["port"]): string[] {
-  if (slices.length === 0) return ["it has no EndpointSlices: is there such a Service, and has it a selector?"];
   // A Service without ready Pods may have slices without ports.
   const isFilled = slices.some(({ endpoints }) => Array.isArray(endpoints) && endpoints.length > 0);
   if (!isFilled || slices.some((slice) => portIn(slice, wanted) !== undefined)) return [];

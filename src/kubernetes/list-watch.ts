@@ -26,7 +26,6 @@ const pageSize = 500;
  */
 const watchSeconds = 60;
 const watchSlackMs = 10_000;
-/** A watch that ends sooner says nothing of how the API is. */
 const shortWatchMs = 1_000;
 
 /** The first pause after a failure, doubled for each further one up to the longest; each half by chance. */
@@ -116,23 +115,15 @@ export class ListWatch<T extends ApiObject> {
       timeoutSeconds: String(watchSeconds),
     };
     const silenceMs = watchSeconds * 1_000 + watchSlackMs;
-    let cancel = () => {};
-    const opened = () => {
-      cancel = timers.schedule(shortWatchMs, () => this.#answered());
-    };
-    try {
-      for await (const event of client.events(path, query, silenceMs, signal, opened)) {
-        const { type, object } = event as WatchEvent<T>;
-        if (type === "ERROR") throw new ApiError(object.message ?? "the watch failed", object.code);
-        this.#version = object.metadata.resourceVersion;
-        this.#answered();
-        if (type === "BOOKMARK") continue;
-        if (type === "DELETED") this.#objects.delete(keyOf(object));
-        else this.#objects.set(keyOf(object), object);
-        this.#options.onObjects(this.#objects);
-      }
-    } finally {
-      cancel();
+    for await (const event of client.events(path, query, silenceMs, signal, () => this.#reached())) {
+      const { type, object } = event as WatchEvent<T>;
+      if (type === "ERROR") throw new ApiError(object.message ?? "the watch failed", object.code);
+      this.#version = object.metadata.resourceVersion;
+      this.#answered();
+      if (type === "BOOKMARK") continue;
+      if (type === "DELETED") this.#objects.delete(keyOf(object));
+      else this.#objects.set(keyOf(object), object);
+      this.#options.onObjects(this.#objects);
     }
     this.#answered();
     return timers.monotonicMs() - beganMs;
@@ -150,6 +141,11 @@ export class ListWatch<T extends ApiObject> {
 
   #answered(): void {
     this.#failures = 0;
+    this.#reached();
+  }
+
+  /** The API is there. Whether a watch lasts is another matter, so pauses stay as long as they have become. */
+  #reached(): void {
     this.#answeredAtMs = this.#options.timers.nowMs();
     if (!this.#isTroubled) return;
     this.#isTroubled = false;
