@@ -142,6 +142,7 @@ describe("endpoints by EndpointSlices", () => {
     const { origin, metric } = started;
     const isUp = () => metric('perch_kubernetes_watch_up{kubernetes_service="shop/shop"}');
     expect(await isUp()).toBe(1);
+    await expect.poll(() => api.watches, soon).toBe(1);
     api.away();
     await expect.poll(isUp, soon).toBe(0);
     expect(await bodies(origin, 2)).toEqual([one, one]);
