@@ -192,8 +192,14 @@ export function recordAddress(
   spec: DnsEndpointSpec | SlicesEndpointSpec,
   { address: found, port, host }: EndpointRecord,
 ): EndpointAddress {
-  const address = addressOf(`${spec.scheme}://${urlHost(found)}:${port ?? ("port" in spec ? spec.port : undefined)}`);
-  return Object.freeze({ ...address, host: host ?? certifiedName(spec) });
+  const number = port ?? ("port" in spec ? spec.port : undefined);
+  const origin = `${spec.scheme}://${urlHost(found)}:${number}`;
+  const certified = host ?? certifiedName(spec);
+  // A URL takes longer, and there may be thousands. It leaves nothing of an IPv4 address to be changed.
+  if (!found.includes(":") && number !== undefined) {
+    return { origin, scheme: spec.scheme, host: certified, place: { host: found, port: number } };
+  }
+  return { ...addressOf(origin), host: certified };
 }
 
 /** Certificates contain neither SRV labels (`_https._tcp.`) nor a trailing dot. */
