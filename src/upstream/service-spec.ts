@@ -179,9 +179,9 @@ export function describeSpec(spec: EndpointSpec): string {
   return `${scheme}://${question.name}${port === undefined ? "" : `:${port}`} by DNS`;
 }
 
-/** `shop/shop-canary:http`; a namespace that the configuration does not name is left out. */
+/** `shop-canary.shop:http`; what the configuration does not name is left out. */
 function describeSlices({ namespace, service, port }: SliceQuestion): string {
-  return `${namespace === undefined ? "" : `${namespace}/`}${service}${port === undefined ? "" : `:${port}`}`;
+  return `${service}${namespace === undefined ? "" : `.${namespace}`}${port === undefined ? "" : `:${port}`}`;
 }
 
 /**

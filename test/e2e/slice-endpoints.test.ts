@@ -271,7 +271,7 @@ describe("endpoints by EndpointSlices", () => {
       trail: { detail: string }[];
     };
     expect(trail.map(({ detail }) => detail).join("\n")).toContain(
-      `http://${one}:8080 (http://shop/shop:http by EndpointSlices)`,
+      `http://${one}:8080 (http://shop.shop:http by EndpointSlices)`,
     );
   });
 });
