@@ -8,6 +8,7 @@ import { lanes } from "../kit/one-service.ts";
 import type { TestPerch } from "../kit/perch.ts";
 import { podServers } from "../kit/pod-servers.ts";
 import { changeablePerch, freePorts } from "../kit/served.ts";
+import { bringFault, faultyWorker } from "../workers/fault-channel.ts";
 
 const soon = { timeout: 10_000, interval: 10 };
 /** The API is asked again after 15 s at most. */
@@ -211,24 +212,28 @@ describe("endpoints by EndpointSlices", () => {
     ]);
   });
 
-  it("are followed from the reload that adds them to the one that removes them", async () => {
-    const { api, env, put, asked } = await cluster();
-    const { port } = await podServers([one, two]);
-    put({ ports: { http: port }, endpoints: [{ address: one }] });
-    put({ service: "next", ports: { http: port }, endpoints: [{ address: two }] });
-    const fixed = freePorts + shop({ stable: `"http://${one}:${port}"` });
-    const { perch: started, change } = await changeablePerch(fixed, env);
-    expect(asked()).toEqual([]);
-    await change(freePorts + shop({ stable: inShop("http", "next") }));
-    expect(await bodies(started.origin, 2)).toEqual([two, two]);
-    await change(freePorts + shop({ stable: inShop() }));
-    expect(await bodies(started.origin, 2)).toEqual([one, one]);
-    await expect.poll(() => api.watches, soon).toBe(1);
-    await change(fixed);
-    await expect.poll(() => api.watches, soon).toBe(0);
-    expect(asked()).toEqual(["shop/next", "watch shop/next", "shop/shop", "watch shop/shop"]);
-    expect(await started.metric('perch_kubernetes_watch_up{kubernetes_service="shop/shop"}')).toBeUndefined();
-  });
+  it.each([1, 2])(
+    "are followed from the reload that adds them to the one that removes them, workers: %i",
+    async (workers) => {
+      const { api, env, put, asked } = await cluster();
+      const on = (endpoints: string) => freePorts + shop({ stable: endpoints }, `workers: ${workers}`);
+      const { port } = await podServers([one, two]);
+      put({ ports: { http: port }, endpoints: [{ address: one }] });
+      put({ service: "next", ports: { http: port }, endpoints: [{ address: two }] });
+      const fixed = on(`"http://${one}:${port}"`);
+      const { perch: started, change } = await changeablePerch(fixed, env);
+      expect(asked()).toEqual([]);
+      await change(on(inShop("http", "next")));
+      expect(await bodies(started.origin, 2)).toEqual([two, two]);
+      await change(on(inShop()));
+      expect(await bodies(started.origin, 2)).toEqual([one, one]);
+      await expect.poll(() => api.watches, soon).toBe(1);
+      await change(fixed);
+      await expect.poll(() => api.watches, soon).toBe(0);
+      expect(asked()).toEqual(["shop/next", "watch shop/next", "shop/shop", "watch shop/shop"]);
+      expect(await started.metric('perch_kubernetes_watch_up{kubernetes_service="shop/shop"}')).toBeUndefined();
+    },
+  );
 
   it("are not found by a reload where there is no access to the API, which changes nothing", async () => {
     const { port } = await podServers([one]);
@@ -249,6 +254,20 @@ describe("endpoints by EndpointSlices", () => {
     put({ ports: { http: port }, endpoints: [{ address: two }] });
     await expect.poll(async () => new Set(await bodies(started.origin, 10)), soon).toEqual(new Set([two]));
     expect((await endpointsOf(started)).endpoints).toMatchObject([{ endpoint: `http://${two}:${port}` }]);
+  });
+
+  it("are known to a worker that replaces another", { tags: ["slow"] }, async () => {
+    const { env, put } = await cluster();
+    const { port } = await podServers([one, two]);
+    put({ ports: { http: port }, endpoints: [{ address: one }] });
+    const worker = { entry: faultyWorker };
+    const started = await perch(shop({ stable: inShop() }, "workers: 2"), { env, worker });
+    put({ ports: { http: port }, endpoints: [{ address: two }] });
+    await expect.poll(async () => new Set(await bodies(started.origin, 10)), soon).toEqual(new Set([two]));
+    bringFault("all", { kind: "throw" });
+    await expect.poll(() => started.metric("perch_worker_restarts_total"), soon).toBe(2);
+    await expect.poll(() => started.metric("perch_workers"), soon).toBe(2);
+    expect(new Set(await bodies(started.origin, 10))).toEqual(new Set([two]));
   });
 
   it("share the access to the API with the configuration that comes from it", async () => {
