@@ -1,3 +1,4 @@
+import { rm } from "node:fs/promises";
 import type { ServerResponse } from "node:http";
 import { describe, expect, it } from "vitest";
 import type { StartError } from "../../src/app/app.ts";
@@ -7,7 +8,7 @@ import { KubernetesApi } from "../kit/kubernetes-api.ts";
 import { lanes } from "../kit/one-service.ts";
 import type { TestPerch } from "../kit/perch.ts";
 import { podServers } from "../kit/pod-servers.ts";
-import { changeablePerch, freePorts } from "../kit/served.ts";
+import { changeablePerch, freePorts, perchProcess } from "../kit/served.ts";
 import { bringFault, faultyWorker } from "../workers/fault-channel.ts";
 
 const soon = { timeout: 10_000, interval: 10 };
@@ -98,6 +99,26 @@ describe.each(lanes)("endpoints by EndpointSlices, in the $lane lane", ({ fastLa
     await expect.poll(async () => (await fetch(origin)).status, soon).toBe(200);
   });
 });
+
+async function addedAndRemoved(workers: number): Promise<void> {
+  const { api, env, put, asked } = await cluster();
+  const on = (endpoints: string) => freePorts + shop({ stable: endpoints }, `workers: ${workers}`);
+  const { port } = await podServers([one, two]);
+  put({ ports: { http: port }, endpoints: [{ address: one }] });
+  put({ service: "next", ports: { http: port }, endpoints: [{ address: two }] });
+  const fixed = on(`"http://${one}:${port}"`);
+  const { perch: started, change } = await changeablePerch(fixed, env);
+  expect(asked()).toEqual([]);
+  await change(on(inShop("http", "next")));
+  expect(await bodies(started.origin, 2)).toEqual([two, two]);
+  await change(on(inShop()));
+  expect(await bodies(started.origin, 2)).toEqual([one, one]);
+  await expect.poll(() => api.watches, soon).toBe(1);
+  await change(fixed);
+  await expect.poll(() => api.watches, soon).toBe(0);
+  expect(asked()).toEqual(["shop/next", "watch shop/next", "shop/shop", "watch shop/shop"]);
+  expect(await started.metric('perch_kubernetes_watch_up{kubernetes_service="shop/shop"}')).toBeUndefined();
+}
 
 describe("endpoints by EndpointSlices", () => {
   it("of a Service in both address families get one share each Pod", async () => {
@@ -212,28 +233,9 @@ describe("endpoints by EndpointSlices", () => {
     ]);
   });
 
-  it.each([1, 2])(
-    "are followed from the reload that adds them to the one that removes them, workers: %i",
-    async (workers) => {
-      const { api, env, put, asked } = await cluster();
-      const on = (endpoints: string) => freePorts + shop({ stable: endpoints }, `workers: ${workers}`);
-      const { port } = await podServers([one, two]);
-      put({ ports: { http: port }, endpoints: [{ address: one }] });
-      put({ service: "next", ports: { http: port }, endpoints: [{ address: two }] });
-      const fixed = on(`"http://${one}:${port}"`);
-      const { perch: started, change } = await changeablePerch(fixed, env);
-      expect(asked()).toEqual([]);
-      await change(on(inShop("http", "next")));
-      expect(await bodies(started.origin, 2)).toEqual([two, two]);
-      await change(on(inShop()));
-      expect(await bodies(started.origin, 2)).toEqual([one, one]);
-      await expect.poll(() => api.watches, soon).toBe(1);
-      await change(fixed);
-      await expect.poll(() => api.watches, soon).toBe(0);
-      expect(asked()).toEqual(["shop/next", "watch shop/next", "shop/shop", "watch shop/shop"]);
-      expect(await started.metric('perch_kubernetes_watch_up{kubernetes_service="shop/shop"}')).toBeUndefined();
-    },
-  );
+  it("are followed from the reload that adds them to the one that removes them", () => addedAndRemoved(1));
+
+  it("are so with workers too", { tags: ["slow"] }, () => addedAndRemoved(2));
 
   it("are not found by a reload where there is no access to the API, which changes nothing", async () => {
     const { port } = await podServers([one]);
@@ -272,14 +274,34 @@ describe("endpoints by EndpointSlices", () => {
 
   it("share the access to the API with the configuration that comes from it", async () => {
     const { api, env, put } = await cluster();
-    const { port } = await podServers([one]);
-    put({ ports: { http: port }, endpoints: [{ address: one }] });
-    api.setConfigMap("shop", "perch", { "perch.yaml": freePorts + shop({ stable: inShop() }) });
+    const { port } = await podServers([one, two]);
+    put({ ports: { http: port }, endpoints: [{ address: two }] });
+    const set = (endpoints: string) =>
+      api.setConfigMap("shop", "perch", { "perch.yaml": freePorts + shop({ stable: endpoints }) });
+    set(`"http://${one}:${port}"`);
     const reference = { kind: "configmap", namespace: "shop", name: "perch", key: "perch.yaml" } as const;
-    const started = await perch("", { source: { kind: "kubernetes", reference, cacheFile: undefined }, env });
-    expect(await bodies(started.origin, 1)).toEqual([one]);
-    await started.stop();
-    expect(api.watches).toBe(0);
+    const { origin } = await perch("", { source: { kind: "kubernetes", reference, cacheFile: undefined }, env });
+    expect(await bodies(origin, 1)).toEqual([one]);
+    // An access of their own could not be made any more.
+    await rm(env.KUBECONFIG);
+    set(inShop());
+    await expect.poll(() => bodies(origin, 1), soon).toEqual([two]);
+  });
+
+  it("are followed until Perch stops, without a word about that", { tags: ["slow"] }, async () => {
+    const { api, env, put } = await cluster();
+    put({ ports: { http: 8080 }, endpoints: [{ address: one }] });
+    api.setConfigMap("shop", "perch", { "perch.yaml": freePorts + shop({ stable: inShop() }) });
+    const process = perchProcess(
+      ["serve", "-c", "kubernetes://configmap/shop/perch/perch.yaml", "--warm-up", "0s"],
+      env,
+    );
+    await process.serving();
+    await expect.poll(() => api.watches, soon).toBe(2);
+    process.signal("SIGTERM");
+    expect(await process.exited).toBe(0);
+    expect(process.stderr).not.toContain('"level":"warn","service"');
+    expect(process.stderr).not.toContain("does not");
   });
 
   it("are explained with their current addresses, and where they come from", async () => {
