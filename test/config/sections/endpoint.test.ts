@@ -64,7 +64,7 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
     "neither a DNS name nor a Kubernetes Service",
     '["http://shop-stable:80"]',
     "[{ port: 80 }]",
-    ['16:29: error: an endpoint by DNS or Kubernetes needs one of the keys dns, kubernetes'],
+    ["16:29: error: an endpoint by DNS or Kubernetes needs one of the keys dns, kubernetes"],
   ],
   [
     "a port beside a Kubernetes Service",
@@ -88,7 +88,7 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
     "a port that no Service has",
     '["http://shop-stable:80"]',
     "[{ kubernetes: { service: shop, port: 70000 } }]",
-    ['16:66: error: 70000 is not a valid port'],
+    ["16:66: error: 70000 is not a valid port"],
   ],
   [
     "a port's name that no Service has",
