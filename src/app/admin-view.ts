@@ -25,7 +25,7 @@ export interface AdminSources {
   /** False if the configuration came from flags. */
   readonly fromFile: boolean;
   readonly live: LiveView;
-  readonly rollouts: Pick<RunningRollouts, "controller" | "notifications">;
+  readonly rollouts: Pick<RunningRollouts, "controller" | "notifications" | "replicas">;
   readonly planner: AdminView["planner"];
 }
 
@@ -58,6 +58,7 @@ export function adminView(sources: AdminSources): AdminView {
   });
   return {
     rollouts,
+    replicas: running.replicas,
     planner: sources.planner,
     live: sources.live,
     async metrics(format) {

@@ -111,16 +111,18 @@ export class App {
       throw new StartError(errorsOf(first.problems).map(formatDiagnostic));
     }
     const size = await workerCount(first.compiled, log);
-    const rollouts = await RunningRollouts.open({ stateFile: stateFileOf(options, first), log, nowMs }).catch(
-      async (error) => {
-        await watcher?.close();
-        throw error;
-      },
-    );
+    const { env } = options;
+    const { sharedState } = first.compiled;
+    const stateFile = stateFileOf(options, first);
+    const rollouts = await RunningRollouts.open({ stateFile, sharedState, env, log, nowMs }).catch(async (error) => {
+      await watcher?.close();
+      throw error;
+    });
     const parts = build({ options, object, worker, log, watcher, memory: loader.memory(), first, size, rollouts });
     try {
       await rollouts.begin(first, parts.dataPlane);
       const adminAddress = await bindAdmin(parts.admin, first.compiled.admin);
+      rollouts.replicas?.join(adminAddress);
       if (size === 1 && options.warmUp !== undefined) await warmUp(options.warmUp, first.compiled, toNowhere(), log);
       const listeners = await parts.dataPlane.listen();
       for (const warning of first.warnings) log.warn({ problem: formatDiagnostic(warning) }, "configuration warning");
@@ -158,12 +160,13 @@ export class App {
   }
 
   async #drain(why: string): Promise<void> {
-    const { lifecycle, dataPlane, log } = this.#parts;
+    const { lifecycle, dataPlane, log, rollouts } = this.#parts;
     const { drainDelayMs, drainTimeoutMs } = this.#options;
     const { signal } = this.#stopped;
     log.info({ why, drainDelayMs, drainTimeoutMs }, "draining");
     lifecycle.draining = true;
     dataPlane.drain();
+    void rollouts.replicas?.leave();
     await elapsed(drainDelayMs, signal);
     if (signal.aborted) return;
     const finished = dataPlane.close();

@@ -7,6 +7,8 @@ export interface ApiAccess {
   /** Without a slash at its end. */
   readonly server: string;
   readonly dispatcher: Dispatcher;
+  /** Of the Pod, or of the kubeconfig's context; undefined where neither says one. */
+  readonly namespace: string | undefined;
   /** The value of `authorization` for the next request; undefined: none. */
   authorization(): string | undefined;
   close(): Promise<void>;
@@ -53,9 +55,18 @@ export function podAccess(
   return {
     server: `https://${host.includes(":") ? `[${host}]` : host}:${port}`,
     dispatcher,
+    namespace: namespaceIn(folder),
     authorization: () => `Bearer ${token.current()}`,
     close: () => dispatcher.destroy(),
   };
+}
+
+function namespaceIn(folder: string): string | undefined {
+  try {
+    return readFileSync(join(folder, "namespace"), "utf8").trim() || undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** The kubelet renews a token when a fifth of its life is left, so a minute is early enough. */

@@ -46,6 +46,8 @@ export function kubeconfigAccess(file: string, monotonicMs: () => number): ApiAc
   return {
     server: server.replace(/\/+$/, ""),
     dispatcher,
+    // As kubectl has it.
+    namespace: context.namespace ?? "default",
     authorization() {
       const current = renewed?.current() ?? token;
       return current === undefined ? undefined : `Bearer ${current}`;
@@ -64,6 +66,7 @@ interface Kubeconfig {
 interface Context {
   readonly cluster?: string;
   readonly user?: string;
+  readonly namespace?: string;
 }
 
 interface Cluster {

@@ -250,9 +250,3 @@ export const rolloutSchema = object(
 export type RolloutConfig = Infer<typeof rolloutSchema>;
 export type StepConfig = RolloutConfig["steps"][number];
 export type CheckConfig = RolloutConfig["checks"][number];
-
-/** Where rollouts and pauses outlive the process. */
-export const stateSchema = object(
-  { file: optional("The file. Its folder is created if need be.", filePath) },
-  { what: "state", exactlyOneOf: ["file"], later: ["kubernetes"] },
-);
