@@ -1,0 +1,115 @@
+/** @module-tag slow */
+import { describe, expect, test } from "vitest";
+import { askRollout, leaseObject, ReplicaSet, replicaStatus, rolloutAt, stateObject } from "../kit/replicas.ts";
+import { Visitor } from "../kit/visitor.ts";
+
+const long = `{ id: "2", candidate: canary, steps: [{ weight: 50, hold: 1h }, { weight: 100, hold: 1h }] }`;
+const patient = { timeout: 20_000 };
+
+describe("three replicas with one state", () => {
+  test("one of them leads, and all of them follow the same rollout", async () => {
+    const set = await ReplicaSet.start(long);
+    await set.leader();
+    expect(await set.leaders()).toHaveLength(1);
+    for (const replica of set.replicas) {
+      await expect.poll(() => rolloutAt(replica), patient).toMatchObject({ phase: "progressing", step: 1, weight: 50 });
+    }
+    const writers = new Set(set.api.writes.filter(({ status }) => status < 300).map(({ account }) => account));
+    expect(writers.size).toBe(1);
+  });
+
+  test("a change asked of any of them is made by the leader, and that one answers once it follows it", async () => {
+    const set = await ReplicaSet.start(long);
+    const [follower] = await set.followers();
+    if (follower === undefined) throw new Error("no follower");
+    const answer = await askRollout(follower, "step");
+    expect(answer.status).toBe(200);
+    expect(await answer.json()).toMatchObject({ changed: true, rollout: { step: 2, weight: 100 } });
+    expect((await new Visitor().get(follower.origin)).version).toBe("canary");
+    for (const replica of set.replicas) {
+      await expect.poll(async () => (await rolloutAt(replica)).step, patient).toBe(2);
+      const { events } = (await eventsOf(replica)) as { events: string[] };
+      expect(events).toContain("step");
+    }
+  });
+
+  test("the candidate's failures at all of them are one verdict, and nobody meets it after", async () => {
+    const set = await ReplicaSet.start(long);
+    await set.leader();
+    set.canary.status = 500;
+    let failures = 0;
+    const phases = async () => Promise.all(set.replicas.map(async (each) => (await rolloutAt(each)).phase));
+    for (let user = 0; user < 300 && (await phases()).some((phase) => phase !== "rolled-back"); user++) {
+      const replica = set.replicas[user % 3];
+      if (replica !== undefined && (await new Visitor().get(replica.origin)).status === 500) failures++;
+    }
+    expect(await phases()).toEqual(["rolled-back", "rolled-back", "rolled-back"]);
+    // Ten users of the candidate who met nothing but failures, and those who came until the last replica knew.
+    expect(failures).toBeGreaterThanOrEqual(10);
+    expect(failures).toBeLessThan(100);
+    const before = set.canary.seen;
+    for (const replica of set.replicas) for (let user = 0; user < 20; user++) await new Visitor().get(replica.origin);
+    expect(set.canary.seen).toBe(before);
+  });
+
+  test("a user who met a failure at two replicas counts once", async () => {
+    const set = await ReplicaSet.start(`{ id: "2", candidate: canary, onFail: pause, steps: [{ weight: 100, hold: 1h }] }`);
+    await set.leader();
+    set.canary.status = 500;
+    const visitors = Array.from({ length: 4 }, () => new Visitor());
+    for (const visitor of visitors) for (const { origin } of set.replicas) await visitor.get(origin);
+    const users = async () => (await rolloutAt(await set.leader())).users.candidate;
+    await expect.poll(users, patient).toEqual({ users: 4, bad: 4 });
+    const [replica] = await set.followers();
+    if (replica === undefined) throw new Error("no follower");
+    await expect.poll(async () => (await rolloutAt(replica)).users.candidate, patient).toEqual({ users: 4, bad: 4 });
+  });
+
+  test("when the leader stops, another leads at once with what all had seen", async () => {
+    const set = await ReplicaSet.start(`{ id: "2", candidate: canary, onFail: pause, steps: [{ weight: 100, hold: 1h }] }`);
+    const leader = await set.leader();
+    set.canary.status = 500;
+    for (let user = 0; user < 6; user++) await new Visitor().get(set.replicas[user % 3]?.origin ?? "");
+    await expect.poll(async () => (await rolloutAt(leader)).users.candidate.bad, patient).toBe(6);
+    await leader.stop();
+    set.replicas.splice(set.replicas.indexOf(leader), 1);
+    const beganMs = performance.now();
+    const next = await set.leader();
+    expect(performance.now() - beganMs).toBeLessThan(5_000);
+    expect(next).not.toBe(leader);
+    await expect.poll(async () => (await rolloutAt(next)).users.candidate, patient).toEqual({ users: 6, bad: 6 });
+    const holder = (set.api.object(leaseObject)?.spec as { holderIdentity: string }).holderIdentity;
+    expect((await replicaStatus(next)).identity).toBe(holder);
+  });
+
+  test("while the API is away nothing moves, and requests are answered; then it goes on", async () => {
+    const set = await ReplicaSet.start(long);
+    const [follower] = await set.followers();
+    if (follower === undefined) throw new Error("no follower");
+    set.api.away();
+    await expect.poll(async () => (await set.leaders()).length, patient).toBe(0);
+    const answer = await askRollout(follower, "step");
+    expect(answer.status).toBe(503);
+    expect(await answer.json()).toMatchObject({ detail: expect.stringContaining("nothing changed") });
+    for (const { origin } of set.replicas) expect((await new Visitor().get(origin)).status).toBe(200);
+    for (const replica of set.replicas) expect(await rolloutAt(replica)).toMatchObject({ step: 1, weight: 50 });
+    await set.api.back();
+    await set.leader();
+    expect((await askRollout(follower, "step")).status).toBe(200);
+  });
+
+  test("a state that another program wrote is left as it is, and said", async () => {
+    const set = await ReplicaSet.start(long, []);
+    set.api.put({ ...stateObject, data: { "state.json": '{"format":"other"}' } });
+    const replica = await set.add("a", long);
+    await set.leader();
+    const { stateProblem } = await rolloutAt(replica);
+    expect(stateProblem).toContain("the ConfigMap shop/perch-state cannot be used and is left as it is");
+    expect(set.api.object(stateObject)?.data).toEqual({ "state.json": '{"format":"other"}' });
+    expect((await new Visitor().get(replica.origin)).version).toBe("stable");
+  });
+});
+
+async function eventsOf(replica: { app: { rollouts: { eventsAfter(id: number): readonly { type: string }[] } } }) {
+  return { events: replica.app.rollouts.eventsAfter(0).map(({ type }) => type) };
+}
