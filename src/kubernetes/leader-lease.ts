@@ -226,6 +226,8 @@ export class LeaderLease {
     const { timers } = this.#options;
     this.#cancelExpiry();
     this.#cancelExpiry = timers.schedule(this.#heldUntilMs - timers.monotonicMs(), () => {
+      // A timer may be early by a part of a millisecond.
+      if (this.isHeld) this.#expectRenewal();
       if (!this.#isHolder || this.isHeld) return;
       this.#lose(`it could not be renewed for ${heldMs / 1_000} s`);
       this.#askIn(retryMs);

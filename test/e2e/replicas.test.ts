@@ -53,7 +53,9 @@ describe("three replicas with one state", () => {
   });
 
   test("a user who met a failure at two replicas counts once", async () => {
-    const set = await ReplicaSet.start(`{ id: "2", candidate: canary, onFail: pause, steps: [{ weight: 100, hold: 1h }] }`);
+    const set = await ReplicaSet.start(
+      `{ id: "2", candidate: canary, onFail: pause, steps: [{ weight: 100, hold: 1h }] }`,
+    );
     await set.leader();
     set.canary.status = 500;
     const visitors = Array.from({ length: 4 }, () => new Visitor());
@@ -66,7 +68,9 @@ describe("three replicas with one state", () => {
   });
 
   test("when the leader stops, another leads at once with what all had seen", async () => {
-    const set = await ReplicaSet.start(`{ id: "2", candidate: canary, onFail: pause, steps: [{ weight: 100, hold: 1h }] }`);
+    const set = await ReplicaSet.start(
+      `{ id: "2", candidate: canary, onFail: pause, steps: [{ weight: 100, hold: 1h }] }`,
+    );
     const leader = await set.leader();
     set.canary.status = 500;
     for (let user = 0; user < 6; user++) await new Visitor().get(set.replicas[user % 3]?.origin ?? "");
@@ -78,8 +82,8 @@ describe("three replicas with one state", () => {
     expect(performance.now() - beganMs).toBeLessThan(5_000);
     expect(next).not.toBe(leader);
     await expect.poll(async () => (await rolloutAt(next)).users.candidate, patient).toEqual({ users: 6, bad: 6 });
-    const holder = (set.api.object(leaseObject)?.spec as { holderIdentity: string }).holderIdentity;
-    expect((await replicaStatus(next)).identity).toBe(holder);
+    const { identity: holderIdentity } = await replicaStatus(next);
+    expect(set.api.object(leaseObject)?.spec).toMatchObject({ holderIdentity });
   });
 
   test("while the API is away nothing moves, and requests are answered; then it goes on", async () => {

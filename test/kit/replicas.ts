@@ -1,8 +1,8 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect } from "vitest";
-import type { RolloutBody } from "../../src/admin/rollout-body.ts";
 import type { ReplicaStatus } from "../../src/admin/replicas.ts";
+import type { RolloutBody } from "../../src/admin/rollout-body.ts";
 import { perch, upstream } from "./freed.ts";
 import { KubernetesApi } from "./kubernetes-api.ts";
 import type { TestPerch } from "./perch.ts";
