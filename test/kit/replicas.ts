@@ -3,10 +3,12 @@ import { join } from "node:path";
 import { expect } from "vitest";
 import type { ReplicaStatus } from "../../src/admin/replicas.ts";
 import type { RolloutBody } from "../../src/admin/rollout-body.ts";
+import type { RolloutEvent } from "../../src/rollout/rollout-state.ts";
 import { perch, upstream } from "./freed.ts";
 import { KubernetesApi } from "./kubernetes-api.ts";
-import type { TestPerch } from "./perch.ts";
-import { temporaryFolder } from "./served.ts";
+import { type AdminClient, adminClient, type TestPerch } from "./perch.ts";
+import type { PerchProcess } from "./process.ts";
+import { perchProcess, temporaryFolder } from "./served.ts";
 
 const token = "a-token-of-more-than-thirty-two-bytes";
 const namespace = "shop";
@@ -16,6 +18,13 @@ export const leaseObject = {
   kind: "Lease",
   metadata: { namespace, name: "perch" },
 };
+
+export interface ProcessReplica extends AdminClient {
+  readonly account: string;
+  readonly process: PerchProcess;
+  readonly origin: string;
+  readonly adminOrigin: string;
+}
 
 export interface Replica extends TestPerch {
   readonly account: string;
@@ -80,8 +89,37 @@ routes: [{ name: all, service: shop, release: shop }]
     return replica;
   }
 
-  get folder(): string {
-    return this.#folder;
+  /** Starts one more, as a process of its own. */
+  async addProcess(
+    account: string,
+    rollout: string,
+    env: Readonly<Record<string, string>> = {},
+  ): Promise<ProcessReplica> {
+    const file = join(this.#folder, `${account}.yaml`);
+    await writeFile(file, this.#text(rollout));
+    const variables = { KUBECONFIG: await this.api.kubeconfig(account), ...env };
+    const process = perchProcess(["serve", "-c", file, "--warm-up", "0s"], variables);
+    const { origin, admin } = await process.serving();
+    return { account, process, origin, adminOrigin: admin, ...adminClient(admin) };
+  }
+
+  /** Writes to the shared state that the API took from a replica other than the holder of the Lease. */
+  foreignWrites(): number {
+    let holder: string | undefined;
+    let found = 0;
+    for (const { account, path, body, status } of this.api.writes) {
+      if (status >= 300) continue;
+      const { holderIdentity } = (body.spec ?? {}) as { readonly holderIdentity?: string };
+      if (path.includes("/leases")) holder = holderIdentity ? account : undefined;
+      else if (account !== holder) found++;
+    }
+    return found;
+  }
+
+  /** The events of the shared state. */
+  get events(): readonly RolloutEvent[] {
+    const text = this.api.object(stateObject)?.data?.["state.json"];
+    return text === undefined ? [] : (JSON.parse(text) as { readonly events: readonly RolloutEvent[] }).events;
   }
 
   /** Those that say that they lead. */
@@ -114,15 +152,19 @@ routes: [{ name: all, service: shop, release: shop }]
   }
 }
 
-export async function replicaStatus({ admin }: TestPerch): Promise<ReplicaStatus> {
+export async function replicaStatus({ admin }: AdminClient): Promise<ReplicaStatus> {
   return (await (await admin("/api/replicas")).json()) as ReplicaStatus;
 }
 
-export async function rolloutAt({ admin }: TestPerch): Promise<RolloutBody> {
+export async function rolloutAt({ admin }: AdminClient): Promise<RolloutBody> {
   return (await (await admin("/api/rollouts/shop")).json()) as RolloutBody;
 }
 
-export function askRollout({ adminOrigin }: TestPerch, verb: string, why = "the test asks"): Promise<Response> {
+export function askRollout(
+  { adminOrigin }: Pick<TestPerch, "adminOrigin">,
+  verb: string,
+  why = "the test asks",
+): Promise<Response> {
   return fetch(`${adminOrigin}/api/rollouts/shop/${verb}`, {
     method: "POST",
     headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
