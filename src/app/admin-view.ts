@@ -51,6 +51,10 @@ export function adminView(sources: AdminSources): AdminView {
         for (const { name: release, rollout } of inForce())
           if (rollout !== undefined) yield { release, runs: rollouts.of(release) !== undefined };
       },
+      replica() {
+        const status = running.replicas?.status();
+        return status && { leads: status.isLeading, droppedReports: status.droppedReports };
+      },
       notifications: () => running.notifications,
     },
     workers: () => dataPlane.workers,

@@ -11,6 +11,9 @@ describe("three replicas with one state", () => {
     const set = await ReplicaSet.start(long);
     await set.leader();
     expect(await set.leaders()).toHaveLength(1);
+    const leads = await Promise.all(set.replicas.map(({ metric }) => metric("perch_replica_leads")));
+    expect(leads.sort()).toEqual([0, 0, 1]);
+    expect(await set.replicas[0]?.metric("perch_replica_reports_dropped_total")).toBe(0);
     for (const replica of set.replicas) {
       await expect.poll(() => rolloutAt(replica), patient).toMatchObject({ phase: "progressing", step: 1, weight: 50 });
     }
