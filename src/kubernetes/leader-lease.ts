@@ -55,8 +55,9 @@ export class LeaderLease {
   readonly #options: LeaderLeaseOptions;
   readonly #watch: ListWatch<Lease>;
   readonly #closed = new AbortController();
-  /** As it was last seen. */
+  /** As it was last seen, and when it changed to that. */
   #lease: Lease | undefined;
+  #seenMs = 0;
   #holder: LeaseHolder | undefined;
   #heldUntilMs = Number.NEGATIVE_INFINITY;
   #isHolder = false;
@@ -110,18 +111,19 @@ export class LeaderLease {
   #see(lease: Lease | undefined): void {
     // A watch may be behind what was written since.
     if (lease !== undefined && isOlder(lease, this.#lease)) return;
-    const isNews = lease?.metadata.resourceVersion !== this.#lease?.metadata.resourceVersion;
+    const { identity, timers } = this.#options;
+    if (lease?.metadata.resourceVersion !== this.#lease?.metadata.resourceVersion) this.#seenMs = timers.monotonicMs();
     this.#lease = lease;
     this.#tellHolder();
-    const { identity } = this.#options;
-    if (this.#isHolder) {
-      if (lease?.spec.holderIdentity !== identity) this.#lose(`${this.#holder?.identity ?? "nobody"} has it now`);
-      return;
-    }
-    if (!isNews && lease !== undefined) return;
-    const isFree = lease === undefined || !lease.spec.holderIdentity;
-    const { leaseDurationSeconds: seconds = leaseMs / 1_000 } = lease?.spec ?? {};
-    this.#askIn(isFree ? 0 : seconds * 1_000);
+    if (!this.#isHolder) this.#askIn(this.#freeInMs);
+    else if (lease?.spec.holderIdentity !== identity) this.#lose(`${this.#holder?.identity ?? "nobody"} has it now`);
+  }
+
+  /** How long its holder still has it, as far as this process can tell. */
+  get #freeInMs(): number {
+    const { holderIdentity, leaseDurationSeconds = leaseMs / 1_000 } = this.#lease?.spec ?? {};
+    if (!holderIdentity) return 0;
+    return Math.max(0, this.#seenMs + leaseDurationSeconds * 1_000 - this.#options.timers.monotonicMs());
   }
 
   /** Not at the same time as the others that wait. */
@@ -141,20 +143,19 @@ export class LeaderLease {
         if (this.#closed.signal.aborted) return;
         this.#options.onTrouble(error instanceof Error ? error.message : String(error));
         if (this.#isHolder) this.#renewIn(retryMs);
-        else this.#askIn(retryMs);
+        else this.#askIn(Math.max(retryMs, this.#freeInMs));
       }
     });
   }
 
   async #acquire(): Promise<void> {
     const { identity, timers } = this.#options;
-    const now = await this.#read();
-    const seen = this.#lease;
-    if (now?.spec.holderIdentity && now.metadata.resourceVersion !== seen?.metadata.resourceVersion) {
-      // It was renewed, and the watch has not told of it.
-      this.#see(now);
-      return;
-    }
+    // Asked for twice.
+    if (this.#isHolder) return;
+    // The watch may not have told of a renewal.
+    this.#see(await this.#read());
+    if (this.#freeInMs > 0) return;
+    const now = this.#lease;
     const sentMs = timers.monotonicMs();
     const spec = {
       ...{ holderIdentity: identity, leaseDurationSeconds: leaseMs / 1_000 },
@@ -163,7 +164,7 @@ export class LeaderLease {
     };
     const lease = await this.#taken(now, spec);
     if (lease === undefined) {
-      this.#askIn(retryMs);
+      this.#askIn(Math.max(retryMs, this.#freeInMs));
       return;
     }
     this.#lease = lease;
@@ -206,10 +207,8 @@ export class LeaderLease {
       const now = await this.#read();
       const isOwn = now !== undefined && termOf(now) === termOf(lease);
       if (!isOwn) {
-        this.#lease = now;
-        this.#tellHolder();
         this.#lose(`${now?.spec.holderIdentity || "nobody"} has it now`);
-        this.#askIn(leaseMs);
+        this.#see(now);
         return;
       }
       this.#lease = now;
@@ -230,7 +229,7 @@ export class LeaderLease {
       if (this.isHeld) this.#expectRenewal();
       if (!this.#isHolder || this.isHeld) return;
       this.#lose(`it could not be renewed for ${heldMs / 1_000} s`);
-      this.#askIn(retryMs);
+      this.#askIn(Math.max(retryMs, this.#freeInMs));
     });
   }
 

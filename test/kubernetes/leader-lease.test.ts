@@ -83,6 +83,16 @@ describe("a Lease", () => {
     }
   });
 
+  test("is taken once, however many begin at once", async () => {
+    for (let round = 0; round < 5; round++) {
+      const { add, api } = await electing();
+      await Promise.all(["a", "b", "c", "d", "e"].map((identity) => add(identity)));
+      await expect.poll(() => api.object(object), patient).toBeDefined();
+      await new Promise((resolve) => setTimeout(resolve, 700));
+      expect(api.object(object)?.spec).toMatchObject({ leaseTransitions: 1 });
+    }
+  });
+
   test("stays with its holder while it is renewed, whatever the clocks say", async () => {
     const { add, holders } = await electing();
     const first = await add("a", -3_600_000);
