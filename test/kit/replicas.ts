@@ -11,6 +11,7 @@ import type { PerchProcess } from "./process.ts";
 import { perchProcess, temporaryFolder } from "./served.ts";
 
 const token = "a-token-of-more-than-thirty-two-bytes";
+export const withToken: Readonly<Record<string, string>> = { authorization: `Bearer ${token}` };
 const namespace = "shop";
 export const stateObject = { apiVersion: "v1", kind: "ConfigMap", metadata: { namespace, name: "perch-state" } };
 export const leaseObject = {
@@ -167,7 +168,7 @@ export function askRollout(
 ): Promise<Response> {
   return fetch(`${adminOrigin}/api/rollouts/shop/${verb}`, {
     method: "POST",
-    headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
+    headers: { ...withToken, "content-type": "application/json" },
     body: JSON.stringify({ why }),
   });
 }
