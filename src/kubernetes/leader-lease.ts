@@ -31,7 +31,7 @@ export interface LeaseHolder {
 }
 
 /** For how long the others wait since they last saw the lease renewed. */
-export const leaseMs = 10_000;
+const leaseMs = 10_000;
 /** The holder gives up this long after its last renewal was sent: three seconds before anyone else may begin. */
 const heldMs = 7_000;
 const renewMs = 2_000;
