@@ -20,6 +20,11 @@ export class NoApiAccess extends Error {
 /** An API server that does not take a connection within this time is tried again. */
 export const connectTimeoutMs = 5_000;
 
+/** Whether the kubelet says where the API is, as it does to each Pod. */
+export function isInPod(env: Readonly<Record<string, string | undefined>>): boolean {
+  return Boolean(env["KUBERNETES_SERVICE_HOST"] && env["KUBERNETES_SERVICE_PORT"]);
+}
+
 /** Where the kubelet mounts the token and the CA of a Pod's service account. */
 const serviceAccountFolder = "/var/run/secrets/kubernetes.io/serviceaccount";
 

@@ -2,26 +2,31 @@ import { performance } from "node:perf_hooks";
 import { expect, test } from "vitest";
 import { podAccess } from "../../src/kubernetes/api-access.ts";
 import { ApiClient } from "../../src/kubernetes/api-client.ts";
-import { ConfigObject, type ConfigText } from "../../src/kubernetes/config-object.ts";
-import { parseConfigReference } from "../../src/kubernetes/config-reference.ts";
+import { type DataObjectId, DataObjectWatch, valueIn } from "../../src/kubernetes/data-object.ts";
 import { scheduleUnref } from "../../src/upstream/clock.ts";
 import { freeAfterTest } from "../kit/freed.ts";
 import { KubernetesApi } from "../kit/kubernetes-api.ts";
 
-const reference = "kubernetes://configmap/shop/perch/perch.yaml";
+const key = "perch.yaml";
 
-/** What Perch heard of a ConfigMap or Secret, with retries that do not wait. */
-async function following(api: KubernetesApi, text = reference) {
+interface Followed {
+  readonly kind?: DataObjectId["kind"];
+  readonly silenceMs?: number;
+  readonly monotonicMs?: () => number;
+}
+
+/** What Perch heard of a key of a ConfigMap or Secret, with retries that do not wait. */
+async function following(api: KubernetesApi, options: Followed = {}) {
+  const { kind = "configmap", monotonicMs = () => performance.now(), ...others } = options;
   const { folder, env } = await api.pod();
-  const access = podAccess(env, () => performance.now(), folder);
-  const parsed = parseConfigReference(text);
-  if (parsed === undefined) throw new Error(`not a reference: ${text}`);
-  const heard: ConfigText[] = [];
+  const access = podAccess(env, monotonicMs, folder);
+  const id = { kind, namespace: "shop", name: "perch" };
+  const heard: unknown[] = [];
   const troubles: (string | undefined)[] = [];
   const pauses: number[] = [];
-  const object = new ConfigObject({
+  const object = new DataObjectWatch({
     client: new ApiClient(access),
-    reference: parsed,
+    id,
     timers: {
       nowMs: () => Date.now(),
       monotonicMs: () => performance.now(),
@@ -31,20 +36,27 @@ async function following(api: KubernetesApi, text = reference) {
       },
     },
     randomFraction: () => 1,
-    onText: (found) => void heard.push(found),
+    onObject: (object) => void heard.push(readable(valueIn(object, id, key))),
     onTrouble: (why) => void troubles.push(why),
+    ...others,
   });
   freeAfterTest(async () => {
     await object.close();
     await access.close();
   });
-  return { heard, troubles, pauses };
+  return { folder, heard, troubles, pauses };
 }
 
-async function started() {
+function readable(value: ReturnType<typeof valueIn>) {
+  if (value.kind === "missing") return value;
+  const { kind, bytes, resourceVersion } = value;
+  return { kind, text: Buffer.from(bytes).toString(), resourceVersion };
+}
+
+async function started(options?: Followed) {
   const api = await KubernetesApi.start();
   const first = api.setConfigMap("shop", "perch", { "perch.yaml": "one" });
-  const follower = await following(api);
+  const follower = await following(api, options);
   await expect.poll(() => api.watches).toBe(1);
   return { api, first, ...follower };
 }
@@ -71,16 +83,25 @@ test("only the object of that name is asked for, so that a Role can name it", as
 test("a Secret's value is decoded", async () => {
   const api = await KubernetesApi.start();
   const version = api.setSecret("shop", "perch", { "perch.yaml": "größer" });
-  const { heard } = await following(api, "kubernetes://secret/shop/perch/perch.yaml");
+  const { heard } = await following(api, { kind: "secret" });
   await expect.poll(() => heard).toEqual([found("größer", version)]);
 });
 
-test("a Secret's value that is not UTF-8 is none", async () => {
-  const api = await KubernetesApi.start();
-  api.setSecret("shop", "perch", { "perch.yaml": Buffer.from([0x61, 0xff]) });
-  const { heard } = await following(api, "kubernetes://secret/shop/perch/perch.yaml");
-  const why = "the key perch.yaml of the Secret shop/perch is not valid UTF-8";
-  await expect.poll(() => heard).toEqual([{ kind: "missing", why }]);
+test("a value need not be UTF-8: in a Secret, and in the binaryData of a ConfigMap", () => {
+  const metadata = { name: "perch", namespace: "shop", resourceVersion: "1" };
+  const bytes = Uint8Array.of(0x61, 0xff);
+  const base64 = Buffer.from(bytes).toString("base64");
+  const id = { namespace: "shop", name: "perch" };
+  const found = { kind: "found", bytes, resourceVersion: "1" };
+  expect(valueIn({ metadata, data: { key: base64 } }, { kind: "secret", ...id }, "key")).toEqual(found);
+  expect(valueIn({ metadata, binaryData: { key: base64 } }, { kind: "configmap", ...id }, "key")).toEqual(found);
+});
+
+test("a key with the name of a property that every object has is none", () => {
+  const object = { metadata: { name: "perch", namespace: "shop", resourceVersion: "1" }, data: { key: "" } };
+  const why = "the Secret shop/perch has no key constructor: it has key";
+  const id = { kind: "secret", namespace: "shop", name: "perch" } as const;
+  expect(valueIn(object, id, "constructor")).toEqual({ kind: "missing", why });
 });
 
 test("a missing object, a missing key, and both later", async () => {
