@@ -9,6 +9,8 @@ export interface ApiAccess {
   readonly dispatcher: Dispatcher;
   /** The value of `authorization` for the next request; undefined: none. */
   authorization(): string | undefined;
+  /** Called when the API has not taken it (401): the next one is read anew. */
+  refused(): void;
   close(): Promise<void>;
 }
 
@@ -59,6 +61,7 @@ export function podAccess(
     server: `https://${host.includes(":") ? `[${host}]` : host}:${port}`,
     dispatcher,
     authorization: () => `Bearer ${token.current()}`,
+    refused: () => token.expire(),
     close: () => dispatcher.destroy(),
   };
 }
@@ -66,7 +69,7 @@ export function podAccess(
 /** The kubelet renews a token when a fifth of its life is left, so a minute is early enough. */
 const readAgainAfterMs = 60_000;
 
-/** A token in a file that is replaced before it expires: read again each minute. */
+/** A token in a file that is replaced before it expires: read again each minute, and after a refusal. */
 export class RenewedToken {
   readonly #file: string;
   readonly #monotonicMs: () => number;
@@ -79,6 +82,10 @@ export class RenewedToken {
     this.#monotonicMs = monotonicMs;
     this.#readAtMs = monotonicMs();
     this.#token = readFileSync(file, "utf8").trim();
+  }
+
+  expire(): void {
+    this.#readAtMs = Number.NEGATIVE_INFINITY;
   }
 
   /** While the file cannot be read, the token at hand: it may still be valid. */

@@ -30,6 +30,8 @@ export class ApiError extends Error {
 
 /** An answer and its parts must come within this time. A watch has its own. */
 const answerMs = 10_000;
+/** A whole answer must come within this time, which matters where it comes byte by byte. */
+const wholeAnswerMs = 30_000;
 /** A list of objects can have many megabytes; one page of it, and one event of a watch, this many. */
 const maxAnswerBytes = 16 * 1024 * 1024;
 
@@ -43,7 +45,8 @@ export class ApiClient {
 
   /** The body of the answer to GET, which must be JSON. */
   async get(path: string, query: Query, signal: AbortSignal): Promise<unknown> {
-    const body = await this.#open(path, query, signal, answerMs);
+    const limited = AbortSignal.any([signal, AbortSignal.timeout(wholeAnswerMs)]);
+    const body = await this.#open(path, query, limited, answerMs);
     let text = "";
     try {
       for await (const chunk of body.setEncoding("utf8")) {
@@ -94,6 +97,7 @@ export class ApiClient {
     }
     const { statusCode, headers, body } = answer;
     if (statusCode === 200) return body;
+    if (statusCode === 401) this.#access.refused();
     const seconds = Number(headers["retry-after"]);
     const retryAfterMs = Number.isFinite(seconds) ? seconds * 1_000 : undefined;
     throw new ApiError(`${statusCode}${await reasonIn(body)}`, statusCode, retryAfterMs);

@@ -67,6 +67,7 @@ function accessOf(cluster: Entry<Cluster>, user: Entry<User>, monotonicMs: () =>
       const current = renewed?.current() ?? token;
       return current === undefined ? undefined : `Bearer ${current}`;
     },
+    refused: () => renewed?.expire(),
     close: () => dispatcher.destroy(),
   };
 }

@@ -28,6 +28,9 @@ const watchSeconds = 60;
 const maxSilenceMs = (watchSeconds + 10) * 1_000;
 const shortWatchMs = 1_000;
 
+/** So many lists in a row may grow too old before their last page. */
+const quietExpiries = 3;
+
 /** The first pause after a failure, doubled for each further one up to the longest; each half by chance. */
 const firstPauseMs = 250;
 const longestPauseMs = 15_000;
@@ -70,9 +73,9 @@ export class ListWatch<T extends ApiObject> {
       } catch (error) {
         if (signal.aborted) return;
         const cause = error instanceof ApiError ? error : new ApiError(String(error));
-        // Too old, after which only a list helps: nothing is wrong with the API.
+        // Too old, after which only a list helps: nothing is wrong with the API, unless lists grow too old themselves.
         if (cause.status === 410) this.#version = undefined;
-        else this.#troubled(cause.message);
+        if (cause.status !== 410 || this.#failures >= quietExpiries) this.#troubled(cause.message);
         this.#failures++;
         await this.#pause(cause.retryAfterMs ?? 0);
       }

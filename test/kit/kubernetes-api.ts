@@ -53,6 +53,9 @@ export class KubernetesApi {
   #failures: Failure[] = [];
   #pageSize = Number.POSITIVE_INFINITY;
   #isStuck = false;
+  #token = token;
+  #answers: ((response: ServerResponse) => void)[] = [];
+  #expiring = 0;
 
   private constructor(server: Server) {
     this.#server = server;
@@ -204,6 +207,34 @@ export class KubernetesApi {
     return join(await this.#folder({ kubeconfig: JSON.stringify(config) }), "kubeconfig");
   }
 
+  deleteSecret(namespace: string, name: string): void {
+    const collection = `/api/v1/namespaces/${namespace}/secrets`;
+    const object = this.#objects.get(collection)?.get(name);
+    if (object === undefined) throw new Error(`no Secret ${namespace}/${name}`);
+    this.#objects.get(collection)?.delete(name);
+    this.#change({ collection, type: "DELETED", object });
+  }
+
+  /** Watches from now on hear of everything again; those that are open were never told. */
+  unstick(): void {
+    this.#isStuck = false;
+  }
+
+  /** From now on only this token is accepted. */
+  acceptToken(renewed: string): void {
+    this.#token = renewed;
+  }
+
+  /** Answers the next request by this, such as a body that is slow or broken. */
+  answerOnce(by: (response: ServerResponse) => void): void {
+    this.#answers.push(by);
+  }
+
+  /** So many lists expire before their second page. */
+  expireContinuations(lists: number): void {
+    this.#expiring = lists;
+  }
+
   async #folder(files: Readonly<Record<string, string>>): Promise<string> {
     const folder = await mkdtemp(join(tmpdir(), "perch-kubernetes-"));
     freeAfterTest(() => rm(folder, { recursive: true }));
@@ -219,7 +250,12 @@ export class KubernetesApi {
       refuse(response, failure);
       return;
     }
-    if (request.headers.authorization !== `Bearer ${token}`) {
+    const answer = this.#answers.shift();
+    if (answer !== undefined) {
+      answer(response);
+      return;
+    }
+    if (request.headers.authorization !== `Bearer ${this.#token}`) {
       refuse(response, { status: 401, reason: "Unauthorized" });
       return;
     }
@@ -228,6 +264,11 @@ export class KubernetesApi {
   }
 
   #answerList({ pathname, searchParams }: URL, response: ServerResponse): void {
+    if (searchParams.has("continue") && this.#expiring > 0) {
+      this.#expiring--;
+      refuse(response, { status: 410, reason: "The provided continue parameter is too old" });
+      return;
+    }
     const name = selectedName(searchParams);
     const all = [...(this.#objects.get(pathname)?.values() ?? [])];
     const selected = all.filter(({ metadata }) => name === undefined || metadata.name === name);

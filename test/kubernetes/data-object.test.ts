@@ -1,4 +1,9 @@
+import { once } from "node:events";
+import { writeFile } from "node:fs/promises";
+import type { ServerResponse } from "node:http";
+import { join } from "node:path";
 import { performance } from "node:perf_hooks";
+import { setImmediate } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { podAccess } from "../../src/kubernetes/api-access.ts";
 import { ApiClient } from "../../src/kubernetes/api-client.ts";
@@ -189,4 +194,97 @@ test("watches that end at once are not asked for without a pause", async () => {
     await expect.poll(() => pauses).toEqual(Array.from({ length: ended }, () => 250));
     await expect.poll(() => api.watches).toBe(1);
   }
+});
+
+test("a watch that hears nothing for too long is renewed, and what it missed is known", async () => {
+  const { api, heard, troubles } = await started({ silenceMs: 200 });
+  api.stick();
+  const second = api.setConfigMap("shop", "perch", { "perch.yaml": "two" });
+  await expect.poll(() => troubles).toContain("Body Timeout Error");
+  expect(heard).toHaveLength(1);
+  api.unstick();
+  await expect.poll(() => heard.at(-1)).toEqual(found("two", second));
+  await expect.poll(() => troubles.at(-1)).toBeUndefined();
+});
+
+test("a token is read again each minute, before the old one expires", async () => {
+  let nowMs = 0;
+  const { api, folder, heard, troubles } = await started({ monotonicMs: () => nowMs });
+  await writeFile(join(folder, "token"), "renewed\n");
+  api.acceptToken("renewed");
+  nowMs += 60_000;
+  api.endWatches();
+  const second = api.setConfigMap("shop", "perch", { "perch.yaml": "two" });
+  await expect.poll(() => heard.at(-1)).toEqual(found("two", second));
+  expect(troubles).toEqual([]);
+});
+
+test("a token that is refused is read again at once", async () => {
+  const { api, folder, heard, troubles } = await started({ monotonicMs: () => 0 });
+  api.acceptToken("renewed");
+  api.endWatches();
+  await expect.poll(() => troubles[0]).toBe("401: Unauthorized");
+  await writeFile(join(folder, "token"), "renewed\n");
+  const second = api.setConfigMap("shop", "perch", { "perch.yaml": "two" });
+  await expect.poll(() => heard.at(-1)).toEqual(found("two", second));
+  expect(troubles.at(-1)).toBeUndefined();
+});
+
+const event = (text: string, version: string) =>
+  `${JSON.stringify({ type: "MODIFIED", object: { metadata: { name: "perch", namespace: "shop", resourceVersion: version }, data: { [key]: text } } })}\n`;
+
+test("an event that comes byte by byte is one event", async () => {
+  const { api, heard, troubles } = await started();
+  api.answerOnce(async (response) => {
+    for (const byte of Buffer.from(event("größer", "900"))) {
+      if (!response.write(Uint8Array.of(byte))) await once(response, "drain");
+      await setImmediate();
+    }
+  });
+  api.endWatches();
+  await expect.poll(() => heard.at(-1)).toEqual(found("größer", "900"));
+  expect(troubles).toEqual([]);
+});
+
+test.each([
+  ["is no JSON", "<html>\n", /Unexpected token/],
+  ["has no object", '{"type":"MODIFIED"}\n', /metadata/],
+  ["is an object of nothing", "7\n", /metadata|undefined/],
+] as const)("an event that %s is trouble, after which all is known again", async (_, line, why) => {
+  const { api, heard, troubles } = await started();
+  api.answerOnce((response) => void response.write(line));
+  api.endWatches();
+  const second = api.setConfigMap("shop", "perch", { "perch.yaml": "two" });
+  await expect.poll(() => heard.at(-1)).toEqual(found("two", second));
+  expect(troubles).toEqual([expect.stringMatching(why), undefined]);
+});
+
+const brokenLists: readonly (readonly [string, (response: ServerResponse) => void])[] = [
+  ["ends in its middle", (response) => response.write('{"metadata":', () => response.destroy())],
+  ["is no JSON", (response) => response.end("<html>")],
+  ["is JSON of another kind", (response) => response.end("[]")],
+  ["is null", (response) => response.end("null")],
+];
+
+test.each(brokenLists)("a list that %s is trouble, and asked for again", async (_, answer) => {
+  const api = await KubernetesApi.start();
+  const version = api.setConfigMap("shop", "perch", { "perch.yaml": "one" });
+  api.answerOnce(answer);
+  const { heard, troubles } = await following(api);
+  await expect.poll(() => heard).toEqual([found("one", version)]);
+  expect(troubles).toEqual([expect.any(String), undefined]);
+});
+
+test("a list without end is given up at 16 MiB", async () => {
+  const api = await KubernetesApi.start();
+  const version = api.setConfigMap("shop", "perch", { "perch.yaml": "one" });
+  api.answerOnce(async (response) => {
+    const piece = " ".repeat(1024 * 1024);
+    while (!response.destroyed) {
+      if (!response.write(piece)) await Promise.race([once(response, "drain"), once(response, "close")]);
+    }
+  });
+  const { heard, troubles } = await following(api);
+  await expect.poll(() => heard, { timeout: 5_000 }).toEqual([found("one", version)]);
+  expect(troubles[0]).toBe("the answer is larger than 16777216 bytes");
 });
