@@ -33,9 +33,9 @@ export class NamedFiles {
   readonly #read = new Map<string, FileContents>();
   readonly #noted = new Set<string>();
 
-  /** Relative paths start from the folder of the configuration file. */
+  /** Relative paths start from the folder of the configuration file, or from / where it is no file. */
   constructor(configFile: string, readers: FileReaders) {
-    this.#folder = dirname(resolve(configFile));
+    this.#folder = isKeyReference(configFile) ? "/" : dirname(resolve(configFile));
     this.#readers = readers;
   }
 

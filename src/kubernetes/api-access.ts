@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { Agent, type Dispatcher } from "undici";
+import { Agent, type buildConnector, type Dispatcher } from "undici";
 
 /** How this process reaches the Kubernetes API, and as whom. */
 export interface ApiAccess {
@@ -20,7 +20,12 @@ export class NoApiAccess extends Error {
 }
 
 /** An API server that does not take a connection within this time is tried again. */
-export const connectTimeoutMs = 5_000;
+const connectTimeoutMs = 5_000;
+
+/** HTTP/1.1 only, which all API servers speak beside HTTP/2: a watch that hangs then holds up no other. */
+export function apiDispatcher(tls: buildConnector.BuildOptions): Dispatcher {
+  return new Agent({ allowH2: false, connect: { ...tls, timeout: connectTimeoutMs } });
+}
 
 /** Whether the kubelet says where the API is, as it does to each Pod. */
 export function isInPod(env: Readonly<Record<string, string | undefined>>): boolean {
@@ -56,7 +61,7 @@ export function podAccess(
     const why = error instanceof Error ? error.message : String(error);
     throw new NoApiAccess(`the Pod has no token (${why}): set automountServiceAccountToken: true`);
   }
-  const dispatcher = new Agent({ connect: { ca, timeout: connectTimeoutMs } });
+  const dispatcher = apiDispatcher({ ca });
   return {
     server: `https://${host.includes(":") ? `[${host}]` : host}:${port}`,
     dispatcher,

@@ -1,8 +1,7 @@
 import { readFileSync } from "node:fs";
 import { delimiter, dirname, resolve } from "node:path";
-import { Agent } from "undici";
 import { parse } from "yaml";
-import { type ApiAccess, connectTimeoutMs, NoApiAccess, RenewedToken } from "./api-access.ts";
+import { type ApiAccess, apiDispatcher, NoApiAccess, RenewedToken } from "./api-access.ts";
 
 /**
  * The access that the current context of kubeconfig files describes: for trying Perch outside of a cluster. The files are
@@ -50,15 +49,12 @@ function accessOf(cluster: Entry<Cluster>, user: Entry<User>, monotonicMs: () =>
     tokenFile === undefined
       ? undefined
       : reading(user.file, () => new RenewedToken(pathIn(user, tokenFile), monotonicMs));
-  const dispatcher = new Agent({
-    connect: {
-      ca: contentsIn(cluster, "certificate-authority"),
-      cert: contentsIn(user, "client-certificate"),
-      key: contentsIn(user, "client-key"),
-      servername: cluster.value["tls-server-name"],
-      rejectUnauthorized: cluster.value["insecure-skip-tls-verify"] !== true,
-      timeout: connectTimeoutMs,
-    },
+  const dispatcher = apiDispatcher({
+    ca: contentsIn(cluster, "certificate-authority"),
+    cert: contentsIn(user, "client-certificate"),
+    key: contentsIn(user, "client-key"),
+    servername: cluster.value["tls-server-name"],
+    rejectUnauthorized: cluster.value["insecure-skip-tls-verify"] !== true,
   });
   return {
     server: server.replace(/\/+$/, ""),

@@ -164,16 +164,33 @@ test("a certificate and its key come from one Secret, and change together", asyn
   await expect.poll(() => lastError(started), soon).toContain(`${secret}/tls.key cannot be used`);
 });
 
-test("a Secret that changes without what is named of it is not loaded", async () => {
-  const { api, text, set, start, setTokens } = await cluster("file");
-  await set(text());
-  setTokens(one);
-  const started = await start();
-  api.setSecret("shop", "perch-admin", { tokens: one, other: "1" });
-  api.sendBookmarks();
-  setTokens(two);
-  await expect.poll(() => statusWith(started, two), soon).toBe(200);
-  expect(await started.metric('perch_config_reloads_total{result="success"}')).toBe(1);
+test("all workers have it, and each change of it", async () => {
+  const { api, set, start } = await cluster("configmap");
+  const [stable, canary] = [await upstream("stable"), await upstream("canary")];
+  await set(`workers: 2
+listeners: [{ name: web, address: "127.0.0.1:0" }]
+admin: { address: "127.0.0.1:0" }
+attributes: { user: { type: string, from: [{ header: x-user }] } }
+services:
+  shop: { versions: { stable: { endpoints: ["${stable.origin}"] }, canary: { endpoints: ["${canary.origin}"] } } }
+releases:
+  shop:
+    rules: [{ name: beta, when: { user: { inFile: "kubernetes://configmap/shop/users/beta.txt" } }, use: canary }]
+    split: { stable: 1, canary: 0 }
+routes: [{ name: all, service: shop, release: shop }]
+`);
+  api.setConfigMap("shop", "users", { "beta.txt": "ada" });
+  const { origin } = await start();
+  const versionsOf = async (user: string) => {
+    const answers = Array.from({ length: 8 }, () =>
+      fetch(origin, { headers: { "x-user": user, connection: "close" } }),
+    );
+    return [...new Set((await Promise.all(answers)).map(({ headers }) => headers.get("x-upstream")))];
+  };
+  expect(await versionsOf("ada")).toEqual(["canary"]);
+  api.setConfigMap("shop", "users", { "beta.txt": "grace" });
+  await expect.poll(() => versionsOf("grace"), soon).toEqual(["canary"]);
+  expect(await versionsOf("ada")).toEqual(["stable"]);
 });
 
 test("a refused Secret is told with the API's words, and a reload does not wait for it", async () => {

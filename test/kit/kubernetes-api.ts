@@ -64,8 +64,10 @@ export class KubernetesApi {
 
   static async start(): Promise<KubernetesApi> {
     let api: KubernetesApi | undefined;
-    const server = createServer({ cert: testCertificate, key: testKey }, (request, response) =>
-      api?.answer(request, response),
+    const server = createServer(
+      // A real one prefers HTTP/2, which this one does not speak.
+      { cert: testCertificate, key: testKey, ALPNProtocols: ["h2", "http/1.1"] },
+      (request, response) => api?.answer(request, response),
     );
     server.listen(0, "127.0.0.1");
     await once(server, "listening");
