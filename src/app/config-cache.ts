@@ -99,7 +99,7 @@ function keysIn(text: string | undefined): CachedConfig["keys"] | undefined {
   if (text === undefined) return new Map();
   try {
     const entries = Object.entries(JSON.parse(text) as Readonly<Record<string, string>>);
-    // `Buffer.from` throws for what is no string; a number would be a length.
+    // A list of numbers would be bytes as well.
     if (entries.some(([, value]) => typeof value !== "string")) return undefined;
     return new Map(entries.map(([reference, value]) => [reference, new Uint8Array(Buffer.from(value, "base64"))]));
   } catch {

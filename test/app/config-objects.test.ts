@@ -91,7 +91,7 @@ test("the cache has the keys that are named, and no others, and needs no file wh
   await expect(readFile(`${file}.secrets`)).rejects.toThrow("ENOENT");
 });
 
-test.each(["{", '{"kubernetes://secret/shop/a/key":7}', "null"])(
+test.each(["{", '{"kubernetes://secret/shop/a/key":[7]}', "null"])(
   "a damaged cache of Secrets (%s) is not used",
   async (text) => {
     const file = join(await temporaryFolder(), "cache");
