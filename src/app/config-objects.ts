@@ -20,6 +20,8 @@ export interface ConfigObjectsOptions {
   readonly source: ConfigSource;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly log: Logger;
+  /** How many objects are followed at most. Default: 200. */
+  readonly maxObjects?: number;
 }
 
 /** How long a start waits for the API where the cache has what is asked for, and where it has not. */
@@ -39,6 +41,7 @@ const nextWordMs = 5_000;
  */
 export class ConfigObjects {
   readonly #options: ConfigObjectsOptions;
+  readonly #maxObjects: number;
   readonly #cache: ConfigCache;
   readonly #openedMs = performance.now();
   /** The reference of the configuration itself. */
@@ -57,6 +60,7 @@ export class ConfigObjects {
   private constructor(options: ConfigObjectsOptions, cache: ConfigCache) {
     const { source } = options;
     this.#options = options;
+    this.#maxObjects = options.maxObjects ?? maxObjects;
     this.#cache = cache;
     this.#config = source.kind === "kubernetes" ? formatKeyReference(source.reference) : undefined;
   }
@@ -183,7 +187,7 @@ export class ConfigObjects {
     const objects = new Map<string, DataObjectId>();
     for (const key of this.#keys.values()) {
       const name = `${key.kind} ${key.namespace} ${key.name}`;
-      if (objects.size < maxObjects) objects.set(name, key);
+      if (objects.size < this.#maxObjects) objects.set(name, key);
     }
     followed.follow(objects.values());
   }
@@ -191,7 +195,7 @@ export class ConfigObjects {
   #valueOf(reference: string, key: KeyReference): KeyValue {
     const found = this.#followed?.valueOf(key, key.key) ?? this.#cachedValue(reference);
     if (found !== undefined) return found;
-    const why = this.#followed?.follows(key) === false ? tooManyObjects : undefined;
+    const why = this.#followed?.follows(key) === false ? tooManyObjects(this.#maxObjects) : undefined;
     const trouble = this.#followed?.troubleOf(key) ?? "no answer";
     return {
       kind: "missing",

@@ -44,7 +44,7 @@ export class KeyReader implements KeySource {
     if (this.#access === undefined) return { kind: "missing", why: this.#noAccess ?? "" };
     const title = titleOf(key);
     const isNew = !this.#objects.has(title);
-    if (isNew && this.#objects.size >= maxObjects) return { kind: "missing", why: tooManyObjects };
+    if (isNew && this.#objects.size >= maxObjects) return { kind: "missing", why: tooManyObjects(maxObjects) };
     const client = new ApiClient(this.#access);
     const object = this.#objects.get(title) ?? readDataObject(client, key, new AbortController().signal);
     this.#objects.set(title, object);

@@ -10,7 +10,9 @@ export type KeyValues = ReadonlyMap<string, KeyValue>;
 /** A configuration may name so many ConfigMaps and Secrets: each is a watch, and what it holds is in memory. */
 export const maxObjects = 200;
 
-export const tooManyObjects = `the configuration names more than ${maxObjects} ConfigMaps and Secrets`;
+export function tooManyObjects(max: number): string {
+  return `the configuration names more than ${max} ConfigMaps and Secrets`;
+}
 
 /** Reads keys for a load. */
 export function keyReader(values: KeyValues): ReadFile {
