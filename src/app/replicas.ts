@@ -6,6 +6,7 @@ import type { ReplicaStatus, Replicas } from "../admin/replicas.ts";
 import type { SharedStateSpec } from "../config/compiled-config.ts";
 import { type ApiAccess, NoApiAccess } from "../kubernetes/api-access.ts";
 import { ApiClient } from "../kubernetes/api-client.ts";
+import { findAccess } from "../kubernetes/find-access.ts";
 import { LeaderLease, type LeaseHolder } from "../kubernetes/leader-lease.ts";
 import type { Logger } from "../observe/log.ts";
 import type { ControllerParts } from "../rollout/controller-parts.ts";
@@ -14,7 +15,6 @@ import { ReportOutbox } from "../rollout/replicas/report-outbox.ts";
 import { SharedRollouts } from "../rollout/replicas/shared-rollouts.ts";
 import { scheduleUnref, type Timers } from "../upstream/clock.ts";
 import { StartError } from "./data-plane.ts";
-import { accessFrom } from "./kubernetes-access.ts";
 import { type LeaderPlace, sendChange, sendReports } from "./leader-link.ts";
 import { type FoundState, SharedStateStore } from "./shared-state-store.ts";
 
@@ -274,7 +274,7 @@ export class SharedReplicas implements Replicas {
 
 function accessOf(env: SharedReplicasOptions["env"]): ApiAccess {
   try {
-    return accessFrom(env);
+    return findAccess(env, () => performance.now());
   } catch (error) {
     if (!(error instanceof NoApiAccess)) throw error;
     throw new StartError([`perch: state.kubernetes needs the Kubernetes API: ${error.message}`]);

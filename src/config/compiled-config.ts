@@ -48,7 +48,7 @@ export interface CompiledConfig extends StaticConfig {
   readonly versionEdits: readonly VersionEdits[];
   /** Names of releases without a secretFile, whose pins are signed with a random secret. */
   readonly unsignedReleases: readonly string[];
-  /** Other files that were read (secrets, lists, …), to be watched as well. */
+  /** Other files that were read (secrets, lists, …), to be watched as well; also references to keys in their place. */
   readonly files: readonly string[];
 }
 

@@ -150,12 +150,29 @@ components: [../../components/config-api]
     ]);
     expect(container.args).toContain("--drain-delay=$(DRAIN_DELAY)");
     expect(container.volumeMounts?.map(({ mountPath }) => mountPath)).toContain("/var/cache/perch");
+    // No Secret gets onto a disk.
+    expect(find(manifests, "Deployment", "perch").spec.template.spec.volumes).toContainEqual({
+      name: "config-cache",
+      emptyDir: { medium: "Memory", sizeLimit: "16Mi" },
+    });
     expect(find(manifests, "Role", "perch-config-api").rules).toEqual([
       { apiGroups: [""], resources: ["configmaps"], resourceNames: ["perch-config"], verbs: ["list", "watch"] },
     ]);
     const { roleRef, subjects } = find(manifests, "RoleBinding", "perch-config-api");
     expect(roleRef).toMatchObject({ kind: "Role", name: "perch-config-api" });
     expect(subjects).toEqual([{ kind: "ServiceAccount", name: serviceAccountName, namespace: "shop" }]);
+  });
+
+  test("gets a rule for each Secret that the configuration names, by the patch of docs/kubernetes.md", async () => {
+    const docs = readFileSync(new URL("../../docs/kubernetes.md", import.meta.url), "utf8");
+    const [, block = ""] = /^```yaml\n(apiVersion[^`]*\/rules\/-[^`]*)```$/m.exec(docs) ?? [];
+    const manifests = await buildIn({ "kustomization.yaml": block });
+    expect(manifests.flatMap(schemaProblems)).toEqual([]);
+    const verbs = ["list", "watch"];
+    expect(find(manifests, "Role", "perch-config-api").rules).toEqual([
+      { apiGroups: [""], resources: ["configmaps"], resourceNames: ["perch-config"], verbs },
+      { apiGroups: [""], resources: ["secrets"], resourceNames: ["perch-admin", "web-tls"], verbs },
+    ]);
   });
 });
 

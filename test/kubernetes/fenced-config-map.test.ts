@@ -80,6 +80,7 @@ describe("a fenced ConfigMap", () => {
     const { api, writer } = await shared();
     const { map } = await writer("one");
     await map.takeOver("term 1");
+    await expect.poll(() => api.watches).toBe(1);
     api.refuse({ status: 500, reason: "no space" });
     await expect(map.save(content("first"))).rejects.toThrow("500: no space");
     expect(await map.save(content("second"))).toBe(true);

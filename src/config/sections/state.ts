@@ -1,5 +1,5 @@
 import type { SharedStateSpec } from "../compiled-config.ts";
-import { filePath } from "../scalars.ts";
+import { localPath } from "../scalars.ts";
 import { object, optional, required } from "../schema-kit/object.ts";
 import { text } from "../schema-kit/scalars.ts";
 import type { Infer, ParseContext } from "../schema-kit/schema.ts";
@@ -14,7 +14,7 @@ const objectName = text({
 /** Where rollouts and pauses outlive the process. */
 export const stateSchema = object(
   {
-    file: optional("The file. Its folder is created if need be.", filePath),
+    file: optional("The file. Its folder is created if need be.", localPath),
     kubernetes: optional(
       "Shared by all replicas, in the cluster: one of them leads, and judges what all of them see. Needs admin.tokenFile.",
       object(
