@@ -12,7 +12,13 @@ export default defineConfig({
     testTimeout: 20_000,
     // The default of a second is short where three files share two cores.
     expect: { poll: { timeout: 5_000 } },
-    tags: [{ name: "slow", description: "Takes long, or compares very many cases: in test:slow, not in test." }],
+    tags: [
+      {
+        name: "slow",
+        description: "Takes long, or compares very many cases: in test:slow, not in test.",
+        timeout: 90_000,
+      },
+    ],
     pool: "forks",
     // The usual machine has two cores, and a third of the time a test waits for a socket or a timer.
     maxWorkers: 3,

@@ -53,6 +53,9 @@ const isOpen = (path: string): boolean => openPaths.has(path) || path.startsWith
 export const planPath = "/api/plan";
 export const previewPath = "/api/releases/:release/split/preview";
 export const explainPath = "/api/explain";
+/** What replicas send to the one that leads. */
+export const replicaReportsPath = "/api/replicas/reports";
+export const replicaChangesPath = "/api/replicas/changes";
 /** What is worked out for the caller. */
 const planPaths: ReadonlySet<string> = new Set([planPath, previewPath]);
 

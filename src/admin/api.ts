@@ -8,6 +8,7 @@ import type { Rollouts } from "../rollout/rollouts-api.ts";
 import type { EndpointReport, KubernetesServiceReport } from "./endpoint-report.ts";
 import type { LiveView } from "./live/live-view.ts";
 import type { Planner } from "./plan-bodies.ts";
+import type { Replicas } from "./replicas.ts";
 
 /** `starting` and `no-socket-worker`: a listener does not accept connections yet, or not any more. */
 export type Readiness = "ready" | "starting" | "no-worker" | "no-socket-worker" | "draining";
@@ -66,6 +67,8 @@ export interface AdminView {
   /** Those whose Pods are endpoints. */
   kubernetesServices(): readonly KubernetesServiceReport[];
   explain(query: ExplainQuery): Promise<ExplainAnswer>;
+  /** Undefined where the state is not shared. */
+  readonly replicas?: Replicas | undefined;
   /** Undefined where nothing controls rollouts. */
   readonly rollouts: Rollouts | undefined;
   /** What the dashboard follows. */

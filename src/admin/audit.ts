@@ -1,5 +1,5 @@
 import type { FastifyInstance, FastifyRequest } from "fastify";
-import { changes } from "./access.ts";
+import { changes, replicaReportsPath } from "./access.ts";
 
 declare module "fastify" {
   interface FastifyRequest {
@@ -50,7 +50,9 @@ export function addAudit(server: FastifyInstance, audit: Audit): void {
 }
 
 function changesSomething({ method, is404, routeOptions }: FastifyRequest): boolean {
-  return changes({ method, path: is404 ? "" : (routeOptions.url ?? "") });
+  const path = is404 ? "" : (routeOptions.url ?? "");
+  // What replicas have seen, each second.
+  return path !== replicaReportsPath && changes({ method, path });
 }
 
 /** Who changes, as the change itself and the audit log have it. `by` is what the caller calls himself. */

@@ -11,6 +11,8 @@ declare module "fastify" {
     readonly answer?: AnswerDoc;
     /** Of a POST that changes nothing. */
     readonly isQuestion?: true;
+    /** For other replicas, not for people. */
+    readonly isInternal?: true;
     /** Statuses of problems, beside those that every route has. */
     readonly problems?: readonly number[];
     /** Parameters beside those of the path and of `querystring`. */
@@ -58,6 +60,7 @@ type Operation = Readonly<Record<string, unknown>>;
 export function addOpenApi(server: FastifyInstance): void {
   const paths: Record<string, Record<string, Operation>> = {};
   server.addHook("onRoute", (route) => {
+    if (route.schema?.isInternal === true) return;
     const path = route.url.replace(/:(\w+)/g, "{$1}");
     for (const method of [route.method].flat()) {
       paths[path] = { ...paths[path], [method.toLowerCase()]: operation(route, method) };

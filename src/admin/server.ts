@@ -16,6 +16,7 @@ import { addPage } from "./page/page-routes.ts";
 import { addPlan } from "./plan.ts";
 import { sendProblem, sendRequestProblem } from "./problem.ts";
 import { metricsFormat } from "./queries.ts";
+import { addReplicas } from "./replicas.ts";
 import { addRollouts } from "./rollouts.ts";
 import { refTo } from "./schemas.ts";
 
@@ -89,6 +90,7 @@ export function createAdminServer(view: AdminView, options: AdminServerOptions):
   addApi(server, view);
   addExplain(server, view);
   addRollouts(server, view.rollouts);
+  addReplicas(server, view.replicas);
   const { access, nowMs, heartbeatMs, page, onFailure } = options;
   const mayRead = (request: FastifyRequest) => mayStillRead(request, options);
   addEvents(server, view.rollouts, { mayRead, heartbeatMs });

@@ -26,7 +26,7 @@ export interface AdminSources {
   /** False if the configuration came from flags. */
   readonly fromFile: boolean;
   readonly live: LiveView;
-  readonly rollouts: Pick<RunningRollouts, "controller" | "notifications">;
+  readonly rollouts: Pick<RunningRollouts, "controller" | "notifications" | "replicas">;
   readonly planner: AdminView["planner"];
   readonly slices: Pick<SliceSource, "reports">;
 }
@@ -54,6 +54,10 @@ export function adminView(sources: AdminSources): AdminView {
         for (const { name: release, rollout } of inForce())
           if (rollout !== undefined) yield { release, runs: rollouts.of(release) !== undefined };
       },
+      replica() {
+        const status = running.replicas?.status();
+        return status && { leads: status.isLeading, droppedReports: status.droppedReports };
+      },
       notifications: () => running.notifications,
     },
     workers: () => dataPlane.workers,
@@ -61,6 +65,7 @@ export function adminView(sources: AdminSources): AdminView {
   });
   return {
     rollouts,
+    replicas: running.replicas,
     planner: sources.planner,
     live: sources.live,
     async metrics(format) {

@@ -25,6 +25,7 @@ import { workerCount } from "../workers/worker-count.ts";
 import { adminView } from "./admin-view.ts";
 import { bindAdmin } from "./bind-admin.ts";
 import { warnOfExpiry } from "./certificate-expiries.ts";
+import { ConfigObjects } from "./config-objects.ts";
 import {
   type ConfigSource,
   createLoader,
@@ -38,7 +39,6 @@ import {
 import { ConfigThread, type ReloadedConfig } from "./config-thread.ts";
 import { type DataPlane, formatAddress, StartError } from "./data-plane.ts";
 import { InProcessDataPlane } from "./in-process-data-plane.ts";
-import type { KubernetesSource } from "./kubernetes-source.ts";
 import { Live } from "./live.ts";
 import { auditEntry, reloadEntry, startEntry } from "./live-entries.ts";
 import { missingNodeInternals } from "./missing-internals.ts";
@@ -101,45 +101,41 @@ export class App {
    */
   static async start(options: AppOptions, worker: WorkerSpec = {}): Promise<App> {
     const log = createLogger({ level: options.logLevel, nowMs });
-    const object = await followedObject(options, log);
+    const objects = await ConfigObjects.open({ ...options, log });
     // Watch before the first load, so that a change in between is not missed.
-    const watcher = watch(options.source, object, log);
+    const watcher = watch(options.source, objects, log);
+    let memory = noMemory;
     // In this thread, since nothing is served yet.
-    const loader = createLoader(loaderOptions(options, object), nowMs, noMemory);
-    const first = await loader.load();
+    const first = await objects.load(async () => {
+      const loader = createLoader(loaderOptions(options, objects), nowMs, memory);
+      const result = await loader.load();
+      memory = loader.memory();
+      return result;
+    });
     if (!first.ok) {
-      await watcher?.close();
+      await watcher.close();
       throw new StartError(errorsOf(first.problems).map(formatDiagnostic));
     }
-    const slices = new SliceSource({ env: options.env, access: object?.access, log });
+    const { env } = options;
+    const slices = new SliceSource({ env, log });
     const unfound = await slices.load(first.compiled);
     if (unfound !== undefined) {
-      await watcher?.close();
+      await watcher.close();
       throw new StartError([`perch: ${unfound}`]);
     }
     const size = await workerCount(first.compiled, log);
-    const rollouts = await RunningRollouts.open({ stateFile: stateFileOf(options, first), log, nowMs }).catch(
-      async (error) => {
-        await slices.close();
-        await watcher?.close();
-        throw error;
-      },
-    );
-    const parts = build({
-      options,
-      object,
-      worker,
-      log,
-      watcher,
-      memory: loader.memory(),
-      first,
-      size,
-      rollouts,
-      slices,
+    const { sharedState } = first.compiled;
+    const stateFile = stateFileOf(options, first);
+    const rollouts = await RunningRollouts.open({ stateFile, sharedState, env, log, nowMs }).catch(async (error) => {
+      await slices.close();
+      await watcher.close();
+      throw error;
     });
+    const parts = build({ options, objects, worker, log, watcher, memory, first, size, rollouts, slices });
     try {
       await rollouts.begin(first, parts.dataPlane);
       const adminAddress = await bindAdmin(parts.admin, first.compiled.admin);
+      rollouts.replicas?.join(adminAddress);
       if (size === 1 && options.warmUp !== undefined) await warmUp(options.warmUp, first.compiled, toNowhere(), log);
       const listeners = await parts.dataPlane.listen();
       for (const warning of first.warnings) log.warn({ problem: formatDiagnostic(warning) }, "configuration warning");
@@ -177,12 +173,13 @@ export class App {
   }
 
   async #drain(why: string): Promise<void> {
-    const { lifecycle, dataPlane, log } = this.#parts;
+    const { lifecycle, dataPlane, log, rollouts } = this.#parts;
     const { drainDelayMs, drainTimeoutMs } = this.#options;
     const { signal } = this.#stopped;
     log.info({ why, drainDelayMs, drainTimeoutMs }, "draining");
     lifecycle.draining = true;
     dataPlane.drain();
+    void rollouts.replicas?.leave();
     await elapsed(drainDelayMs, signal);
     if (signal.aborted) return;
     const finished = dataPlane.close();
@@ -223,7 +220,7 @@ interface Parts {
   readonly stats: StatsRegistry;
   readonly reloader: Reloader<ReloadedConfig>;
   readonly configThread: ConfigThread;
-  readonly watcher: Watcher | undefined;
+  readonly watcher: Watcher;
   readonly admin: FastifyInstance;
   readonly planner: PlanThread;
   readonly dataPlane: DataPlane;
@@ -239,11 +236,10 @@ const nowMs = () => Date.now();
 
 interface Foundation {
   readonly options: AppOptions;
-  /** Where the configuration is an object of Kubernetes. */
-  readonly object: KubernetesSource | undefined;
+  readonly objects: ConfigObjects;
   readonly worker: WorkerSpec;
   readonly log: Logger;
-  readonly watcher: Watcher | undefined;
+  readonly watcher: Watcher;
   readonly first: LoadedConfig;
   /** Of its load. */
   readonly memory: LoaderMemory;
@@ -259,7 +255,7 @@ const dayMs = 86_400_000;
 const refusedAtTheDoor: ReadonlySet<number> = new Set([401, 403, 405]);
 
 function build(foundation: Foundation): Parts {
-  const { options, object, log, watcher, first, memory, rollouts, slices } = foundation;
+  const { options, objects, log, watcher, first, memory, rollouts, slices } = foundation;
   const stats = new StatsRegistry();
   const accessLines = new LogDestination({
     to: options.accessLogTo ?? 1,
@@ -268,7 +264,7 @@ function build(foundation: Foundation): Parts {
   });
   const configThread = new ConfigThread({
     name: sourceName(options.source),
-    options: () => loaderOptions(options, object),
+    options: () => loaderOptions(options, objects),
     memory,
     active: () => dataPlane.active.current,
   });
@@ -287,7 +283,7 @@ function build(foundation: Foundation): Parts {
   const reloader = new Reloader(
     {
       file,
-      load: () => configThread.load(),
+      load: () => objects.load(() => configThread.load()),
       prepare: async (loaded) => {
         const unfound = await slices.load(loaded.compiled);
         if (unfound !== undefined) return { kind: "failed", why: unfound };
@@ -302,15 +298,15 @@ function build(foundation: Foundation): Parts {
       nowMs,
       onStatus(now, before) {
         activity.add(reloadEntry(now, before));
-        object?.keep(reloader.active.sources.text);
+        objects.keep(reloader.active.sources);
       },
-      onFiles: (files, contentsRead) => watcher?.alsoWatch(files, contentsRead),
+      onFiles: (files, contentsRead) => watcher.alsoWatch(files, contentsRead),
     },
     first,
   );
-  watcher?.alsoWatch(first.compiled.files, first.sources.files);
-  watcher?.onChange(() => void reloader.reload());
-  object?.keep(first.sources.text);
+  watcher.alsoWatch(first.compiled.files, first.sources.files);
+  watcher.onChange(() => void reloader.reload());
+  objects.keep(first.sources);
   const fromFile = options.source.kind !== "text";
   const planner = new PlanThread({
     active: () => {
@@ -364,16 +360,8 @@ function toNowhere(): LogDestination {
   return new LogDestination({ to: devNull, dropped: { value: 0 }, onTrouble() {} });
 }
 
-async function followedObject({ source, env }: AppOptions, log: Logger): Promise<KubernetesSource | undefined> {
-  if (source.kind !== "kubernetes") return undefined;
-  const { KubernetesSource } = await import("./kubernetes-source.ts");
-  return KubernetesSource.open({ ...source, env, log });
-}
-
-function loaderOptions({ source, env, stateDir }: AppOptions, object: KubernetesSource | undefined): LoaderOptions {
-  const loadable = source.kind === "kubernetes" ? object?.take() : source;
-  if (loadable === undefined) throw new TypeError("A source in Kubernetes is followed from the start.");
-  return { source: loadable, env: { ...env }, hasStateDir: stateDir !== undefined };
+function loaderOptions({ source, env, stateDir }: AppOptions, objects: ConfigObjects): LoaderOptions {
+  return { source, keys: objects.take(), env: { ...env }, hasStateDir: stateDir !== undefined };
 }
 
 /** A file that the configuration names wins. */
@@ -398,9 +386,8 @@ async function release({
 }: Parts): Promise<void> {
   // The admin server answers until the end, and must not report ready without listeners.
   lifecycle.draining = true;
-  // Before the watcher, which closes an access to the API that both use.
   await slices.close();
-  await watcher?.close();
+  await watcher.close();
   clearInterval(certificates);
   live.close();
   await configThread.close();

@@ -1,46 +1,37 @@
 import { randomBytes } from "node:crypto";
 import { DatabaseFile, type KnownDatabase } from "../config/database-file.ts";
+import { formatKeyReference, isKeyReference, type KeyReference } from "../config/key-reference.ts";
 import { type LoadOptions, type LoadResult, loadConfigFile, loadConfigText } from "../config/load.ts";
-import { diagnoseFile } from "../config/schema-kit/diagnostics.ts";
 import { FileWatcher } from "../config/watch.ts";
-import { type ConfigReference, formatConfigReference } from "../kubernetes/config-reference.ts";
 import type { Logger } from "../observe/log.ts";
+import { type KeyValues, keyReader, loadConfigKey } from "./named-keys.ts";
 
 /** The configuration's source: a file or an object of Kubernetes, which are followed, or text made from flags. */
 export type ConfigSource =
-  | { readonly kind: "file"; readonly path: string }
+  | ({ readonly kind: "file"; readonly path: string } & CachedSource)
   | { readonly kind: "text"; readonly name: string; readonly text: string }
-  | {
-      readonly kind: "kubernetes";
-      readonly reference: ConfigReference;
-      /** Keeps the last good configuration for a start without the API. */
-      readonly cacheFile: string | undefined;
-    };
+  | ({ readonly kind: "kubernetes"; readonly reference: KeyReference } & CachedSource);
 
-/** What a load reads: a file, or text that is at hand, or nothing, for a reason. */
-export type LoadableSource =
-  | { readonly kind: "file"; readonly path: string }
-  | {
-      readonly kind: "text";
-      readonly name: string;
-      readonly text: string;
-      readonly resourceVersion?: string | undefined;
-    }
-  | { readonly kind: "missing"; readonly name: string; readonly why: string };
+interface CachedSource {
+  /** Keeps what was read of Kubernetes for a start without the API. Default: nothing is kept. */
+  readonly cacheFile?: string | undefined;
+}
 
-export function sourceName(source: ConfigSource | LoadableSource): string {
+export function sourceName(source: ConfigSource): string {
   switch (source.kind) {
     case "file":
       return source.path;
     case "kubernetes":
-      return formatConfigReference(source.reference);
+      return formatKeyReference(source.reference);
     default:
       return source.name;
   }
 }
 
 export interface LoaderOptions {
-  readonly source: LoadableSource;
+  readonly source: ConfigSource;
+  /** Of the keys in Kubernetes that are followed. */
+  readonly keys: KeyValues;
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Whether the command line says where state is kept. */
   readonly hasStateDir: boolean;
@@ -61,7 +52,7 @@ export interface Loader {
 export const noMemory: LoaderMemory = { secrets: new Map(), database: undefined };
 
 export function createLoader(
-  { source, env, hasStateDir }: LoaderOptions,
+  { source, keys, env, hasStateDir }: LoaderOptions,
   nowMs: () => number,
   memory: LoaderMemory,
 ): Loader {
@@ -72,24 +63,21 @@ export function createLoader(
     return secret;
   };
   const database = new DatabaseFile(memory.database);
-  const options = { env, randomSecret, nowMs, openDatabase: database.open, hasStateDir };
+  const options = { env, randomSecret, nowMs, openDatabase: database.open, hasStateDir, readKey: keyReader(keys) };
   return {
-    load: () => loadWithDatabase(() => loadSource(source, options), database),
+    load: () => loadWithDatabase(() => loadSource(source, keys, options), database),
     memory: () => ({ secrets, database: database.known }),
   };
 }
 
-function loadSource(source: LoadableSource, options: LoadOptions): LoadResult {
+function loadSource(source: ConfigSource, keys: KeyValues, options: LoadOptions): LoadResult {
   switch (source.kind) {
     case "file":
       return loadConfigFile(source.path, options);
-    case "text": {
-      const { name, text, resourceVersion } = source;
-      const result = loadConfigText(text, { ...options, file: name });
-      return result.ok ? { ...result, sources: { ...result.sources, resourceVersion } } : result;
-    }
-    case "missing":
-      return { ok: false, problems: [diagnoseFile(source.name, source.why)], files: [] };
+    case "text":
+      return loadConfigText(source.text, { ...options, file: source.name });
+    case "kubernetes":
+      return loadConfigKey(formatKeyReference(source.reference), keys, options);
   }
 }
 
@@ -111,13 +99,12 @@ export interface Watcher {
   close(): Promise<void>;
 }
 
-/** `object`: what follows the object, of a source in Kubernetes. */
-export function watch(
-  source: ConfigSource,
-  object: Pick<Watcher, "onChange" | "close"> | undefined,
-  log: Logger,
-): Watcher | undefined {
-  if (source.kind === "text") return undefined;
+/** `objects`: what follows what is in Kubernetes. */
+export function watch(source: ConfigSource, objects: Pick<Watcher, "onChange" | "close">, log: Logger): Watcher {
+  // Text made from flags does not change, and the files that it names are not expected to.
+  if (source.kind === "text") {
+    return { alsoWatch() {}, onChange: (listener) => objects.onChange(listener), close: () => objects.close() };
+  }
   const own = source.kind === "file" ? [source.path] : [];
   let listener: (() => void) | undefined;
   const files = new FileWatcher({
@@ -126,15 +113,16 @@ export function watch(
     onWarning: (message) => log.warn(message),
   });
   return {
-    alsoWatch: (others, contentsRead) => files.setFiles([...own, ...others], contentsRead),
+    alsoWatch: (named, contentsRead) =>
+      files.setFiles([...own, ...named.filter((path) => !isKeyReference(path))], contentsRead),
     onChange(next) {
       listener = next;
-      object?.onChange(next);
+      objects.onChange(next);
       files.check();
     },
     async close() {
       files.close();
-      await object?.close();
+      await objects.close();
     },
   };
 }

@@ -1,5 +1,4 @@
 import type { CompiledConfig } from "../config/compiled-config.ts";
-import type { ApiAccess } from "../kubernetes/api-access.ts";
 import type { Logger } from "../observe/log.ts";
 import type { SliceResolver } from "../upstream/endpoint-resolver.ts";
 import type { SliceRecords } from "../upstream/received-slices.ts";
@@ -8,8 +7,6 @@ import type { SliceReport, SliceWatches } from "./slice-watches.ts";
 
 export interface SliceSourceOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** That of the configuration's source, which closes it; undefined: one is made. */
-  readonly access: ApiAccess | undefined;
   readonly log: Logger;
 }
 
@@ -27,16 +24,15 @@ export class SliceSource implements SliceResolver {
   async load({ services }: CompiledConfig): Promise<string | undefined> {
     const [first] = sliceQuestionsOf(services);
     if (this.#watches !== undefined || first === undefined) return undefined;
-    const { env, access, log } = this.#options;
-    const [{ SliceWatches }, { accessFrom }, { NoApiAccess }] = await Promise.all([
+    const { env, log } = this.#options;
+    const [{ SliceWatches }, { findAccess }, { NoApiAccess }] = await Promise.all([
       import("./slice-watches.ts"),
-      import("./kubernetes-access.ts"),
+      import("../kubernetes/find-access.ts"),
       import("../kubernetes/api-access.ts"),
     ]);
     try {
       this.#watches = new SliceWatches({
-        access: access ?? accessFrom(env),
-        ownsAccess: access === undefined,
+        access: findAccess(env, () => performance.now()),
         zone: env["PERCH_ZONE"] || undefined,
         log,
         onRecords: (records) => this.#onRecords(records),

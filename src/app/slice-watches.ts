@@ -28,9 +28,8 @@ export interface SliceReport extends Pick<ServiceEndpoints, "counts" | "problems
 }
 
 export interface SliceWatchesOptions {
+  /** Closed in the end. */
   readonly access: ApiAccess;
-  /** Whether to close the access in the end. */
-  readonly ownsAccess: boolean;
   /** Where this process runs; undefined: hints for zones are ignored. */
   readonly zone: string | undefined;
   readonly log: Logger;
@@ -113,7 +112,7 @@ export class SliceWatches implements SliceResolver {
 
   async close(): Promise<void> {
     await Promise.all(Array.from(this.#watches.values(), (watch) => watch.close()));
-    if (this.#options.ownsAccess) await this.#options.access.close();
+    await this.#options.access.close();
   }
 
   #nameOf({ namespace = this.#options.access.namespace ?? "default", service }: SliceQuestion): string {

@@ -19,7 +19,7 @@ export const explain: Command = {
   usage: `-c FILE [-H 'name: value']… [--cookie 'a=b; c=d']… [--method M] [--client ADDRESS] [--listener NAME]
                     [--json] URL
 
-  -c, --config FILE     the configuration; default: PERCH_CONFIG
+  -c, --config FILE     the configuration, also kubernetes://…; default: PERCH_CONFIG
   -H, --header LINE     a request header; may be repeated
       --cookie COOKIES  the request's cookies; may be repeated
       --method METHOD   default GET
@@ -41,7 +41,7 @@ No request is sent, and no metric changes.`,
   },
   async run({ options, positionals }, terminal) {
     const request = readRequest(options, positionals);
-    const loaded = loadOrTell(configPath(options, terminal), terminal);
+    const loaded = await loadOrTell(configPath(options, terminal), terminal);
     if (loaded === undefined) return 2;
     // As in the library, such a snapshot sends nothing: no health checks, no DNS queries.
     const snapshot = new ActiveSnapshot(

@@ -11,7 +11,7 @@ import { configOption, configPath, loadOrTell, printJson } from "./load-config.t
 export const judge: Command = {
   usage: `-c FILE --release R [--json] LOG|-
 
-  -c, --config FILE  the configuration with the rollout; default: PERCH_CONFIG
+  -c, --config FILE  the configuration with the rollout, also kubernetes://…; default: PERCH_CONFIG
       --release R    the release whose rollout is judged
       --json         print one JSON object
   LOG                an access log of Perch, one JSON object per line, plain or gzip; -: standard input
@@ -23,7 +23,7 @@ Replays the log by its timestamps, and stops reading when a check fails. Exit co
     const log = readLog(positionals);
     const name = textOption(options, "release");
     if (name === undefined || name === "") throw new UsageError("no release: pass --release R");
-    const loaded = loadOrTell(configPath(options, terminal), terminal);
+    const loaded = await loadOrTell(configPath(options, terminal), terminal);
     if (loaded === undefined) return 2;
     const spec = rolloutOf(loaded.compiled.releases, name);
     const rolloutJudge = new RolloutJudge(spec, undefined);

@@ -1,7 +1,10 @@
 import { randomBytes } from "node:crypto";
 import { stringify } from "yaml";
-import { type LoadResult, loadConfigFile } from "../config/load.ts";
-import { errorsOf, formatDiagnostic } from "../config/schema-kit/diagnostics.ts";
+import type { KeyReader } from "../app/key-reader.ts";
+import { type KeyValues, keyReader, loadConfigKey, loadWithKeys } from "../app/named-keys.ts";
+import { isKeyReference, keyReferenceForm, parseKeyReference } from "../config/key-reference.ts";
+import { type LoadOptions, type LoadResult, loadConfigFile } from "../config/load.ts";
+import { diagnoseFile, errorsOf, formatDiagnostic } from "../config/schema-kit/diagnostics.ts";
 import { type OptionValues, type Terminal, textOption, UsageError } from "./command.ts";
 
 export type LoadedConfig = Extract<LoadResult, { ok: true }>;
@@ -24,11 +27,49 @@ export function loadOptions(terminal: Terminal, randomSecret: RandomSecret = () 
 }
 
 /** Undefined if the file cannot be used. Its errors are then already printed, and the command should exit with 2. */
-export function loadOrTell(file: string, terminal: Terminal, randomSecret?: RandomSecret): LoadedConfig | undefined {
-  const result = loadConfigFile(file, loadOptions(terminal, randomSecret));
+export async function loadOrTell(
+  file: string,
+  terminal: Terminal,
+  randomSecret?: RandomSecret,
+): Promise<LoadedConfig | undefined> {
+  const result = await loadConfig(file, terminal, randomSecret);
   if (result.ok) return result;
   for (const problem of errorsOf(result.problems)) terminal.err(`${formatDiagnostic(problem)}\n`);
   return undefined;
+}
+
+/** Loads a file, or a key of a ConfigMap or Secret, which is read once from the Kubernetes API. */
+export async function loadConfig(file: string, terminal: Terminal, randomSecret?: RandomSecret): Promise<LoadResult> {
+  const options = loadOptions(terminal, randomSecret);
+  if (!isKeyReference(file)) return loadOnce(terminal, (readers) => loadConfigFile(file, { ...options, ...readers }));
+  if (parseKeyReference(file) === undefined) {
+    return { ok: false, problems: [diagnoseFile(file, `it is not of the form ${keyReferenceForm}`)], files: [] };
+  }
+  return loadOnce(terminal, (readers, keys) => {
+    const result = loadConfigKey(file, keys, { ...options, ...readers });
+    // What is not known yet is named as well.
+    return keys.has(file) || result.ok ? result : { ...result, files: [file] };
+  });
+}
+
+/** The API's client is loaded only for a configuration that names something of it. */
+export async function loadOnce(
+  terminal: Terminal,
+  load: (readers: Pick<LoadOptions, "readKey">, keys: KeyValues) => LoadResult,
+): Promise<LoadResult> {
+  let reader: KeyReader | undefined;
+  try {
+    const values = () => reader?.values ?? new Map();
+    return await loadWithKeys(async () => load({ readKey: keyReader(values()) }, values()), {
+      isRead: (reference) => values().has(reference),
+      async read(references) {
+        reader ??= new (await import("../app/key-reader.ts")).KeyReader(terminal.env);
+        await reader.read(references);
+      },
+    });
+  } finally {
+    await reader?.close();
+  }
 }
 
 export function printJson(value: unknown, terminal: Terminal): void {

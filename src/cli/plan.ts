@@ -9,7 +9,7 @@ const maxUnits = 10_000_000;
 export const plan: Command = {
   usage: `OLD NEW [--json] [--units ${defaultUnits}]
 
-  OLD NEW         two configuration files
+  OLD NEW         two configuration files, also kubernetes://…
       --units N   number of units to simulate, up to ${maxUnits}; default ${defaultUnits}
       --json      print one JSON object
 
@@ -22,8 +22,8 @@ separately as if its tests matched, and the split as if no rule did.`,
       throw new UsageError("two configuration files are needed: OLD NEW");
     if (surplus !== undefined) throw new UsageError(`unexpected argument "${surplus}"`);
     const units = readUnits(options);
-    const old = loadOrTell(oldFile, terminal, stableSecret);
-    const next = loadOrTell(newFile, terminal, stableSecret);
+    const old = await loadOrTell(oldFile, terminal, stableSecret);
+    const next = await loadOrTell(newFile, terminal, stableSecret);
     if (old === undefined || next === undefined) return 2;
     const made = planChange({ ...old, name: oldFile }, { ...next, name: newFile }, units);
     if (options["json"] === true) printJson(made, terminal);

@@ -42,6 +42,8 @@ export function schemaPage(schema: JsonSchema): string {
     "every problem of a file with its line and column. Names of listeners, services, versions, releases, rules and routes",
     "consist of a-z, 0-9 and dashes, at most 63 characters. Durations are written `500ms`, `30s`, `5m`, `7d`, sizes",
     `\`64KiB\`, \`10MiB\`. Any value may come from the environment: \`${"$"}{NAME}\`, \`${"$"}{NAME:-default}\`.`,
+    "In place of a file that is read for its contents there may be a key of a Secret or ConfigMap:",
+    "[`kubernetes://secret/NAMESPACE/NAME/KEY`](kubernetes.md#secrets-and-certificates-from-the-api).",
   ];
   for (const [key, section] of Object.entries(nodesIn(schema, "properties"))) {
     const required = listIn(schema, "required").includes(key);

@@ -1,8 +1,8 @@
 import { App, StartError } from "../app/app.ts";
 import type { ConfigSource } from "../app/config-source.ts";
 import { defaultWarmUp } from "../app/warm-up.ts";
+import { isKeyReference, keyReferenceForm, parseKeyReference } from "../config/key-reference.ts";
 import { parseDuration } from "../config/schema-kit/scalars.ts";
-import { isConfigReference, parseConfigReference } from "../kubernetes/config-reference.ts";
 import { type LogLevel, logLevels } from "../observe/log.ts";
 import { type Command, type ExitCode, type OptionValues, type Terminal, textOption, UsageError } from "./command.ts";
 import { quickConfig } from "./load-config.ts";
@@ -19,7 +19,8 @@ export const serve: Command = {
 
   -c, --config FILE       the configuration; default: PERCH_CONFIG. In Kubernetes also
                           kubernetes://configmap/NAMESPACE/NAME/KEY (or secret), followed by the API
-      --config-cache FILE  with kubernetes://: keep the last good configuration for a start without the API
+      --config-cache FILE  keep what was read from the Kubernetes API for a start without it: the last good
+                          configuration, and in FILE.secrets the Secrets that it names
       --to URL            instead of a file: forward everything to this origin
       --canary URL        with --to: the origin of a second version
       --weight PERCENT    with --canary: its share of the users; default 10
@@ -122,7 +123,7 @@ function configSource(options: OptionValues, terminal: Terminal): ConfigSource {
       throw new UsageError("no configuration: pass -c FILE, or --to URL to run without a file");
     return followedSource(path, textOption(options, "config-cache"));
   }
-  if (options["config-cache"] !== undefined) throw new UsageError("--config-cache needs -c kubernetes://…");
+  if (options["config-cache"] !== undefined) throw new UsageError("--config-cache needs -c");
   if (flag !== undefined) throw new UsageError("-c and --to cannot be used together");
   return {
     kind: "text",
@@ -138,14 +139,9 @@ function configSource(options: OptionValues, terminal: Terminal): ConfigSource {
 }
 
 function followedSource(path: string, cacheFile: string | undefined): ConfigSource {
-  if (!isConfigReference(path)) {
-    if (cacheFile !== undefined) throw new UsageError("--config-cache needs -c kubernetes://…");
-    return { kind: "file", path };
-  }
-  const reference = parseConfigReference(path);
-  if (reference === undefined) {
-    throw new UsageError(`"${path}" is not of the form kubernetes://configmap/NAMESPACE/NAME/KEY, or secret`);
-  }
+  if (!isKeyReference(path)) return { kind: "file", path, cacheFile };
+  const reference = parseKeyReference(path);
+  if (reference === undefined) throw new UsageError(`"${path}" is not of the form ${keyReferenceForm}`);
   return { kind: "kubernetes", reference, cacheFile };
 }
 

@@ -13,7 +13,7 @@ const maxTtlMs = 3_650 * 86_400_000;
 export const token: Command = {
   usage: `-c FILE --release NAME --version NAME [--ttl ${defaultTtl}] [--link URL] [--json]
 
-  -c, --config FILE   the configuration; default: PERCH_CONFIG
+  -c, --config FILE   the configuration, also kubernetes://…; default: PERCH_CONFIG
       --release NAME  the release, which needs override.secretFile
       --version NAME  the version that the token selects
       --ttl TIME      how long it is valid, such as 30m or 7d; default ${defaultTtl}
@@ -35,7 +35,7 @@ The token is signed with the first secret of override.secretFile. Anyone who has
     const version = requiredOption(options, "version");
     const ttlMs = readTtl(options);
     const url = readUrl(options);
-    const loaded = loadOrTell(configPath(options, terminal), terminal);
+    const loaded = await loadOrTell(configPath(options, terminal), terminal);
     if (loaded === undefined) return 2;
     const release = findRelease(loaded.compiled.releases, releaseName);
     const { override, secret } = signerOf(release);

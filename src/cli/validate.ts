@@ -1,14 +1,15 @@
-import { type LoadResult, loadConfigFile, loadConfigText, maxConfigBytes } from "../config/load.ts";
+import { type LoadResult, loadConfigText, maxConfigBytes } from "../config/load.ts";
 import { type Diagnostic, diagnoseFile, errorsOf, formatDiagnostic } from "../config/schema-kit/diagnostics.ts";
 import { type Command, type Terminal, UsageError } from "./command.ts";
-import { loadOptions, printJson } from "./load-config.ts";
+import { loadConfig, loadOnce, loadOptions, printJson } from "./load-config.ts";
 
 const stdinName = "<stdin>";
 
 export const validate: Command = {
   usage: `FILE… [--json]
 
-  FILE        a configuration; - for standard input
+  FILE        a configuration; - for standard input. Also kubernetes://configmap/NAMESPACE/NAME/KEY (or secret),
+              which is read from the Kubernetes API
       --json  print one JSON array: for each file its name, whether it is ok, and its problems
 
 The exit code is 2 if any file has an error, and 0 if there are only warnings.`,
@@ -30,12 +31,14 @@ interface CheckedFile {
 }
 
 async function check(file: string, terminal: Terminal): Promise<CheckedFile> {
-  if (file !== "-") return { file, result: loadConfigFile(file, loadOptions(terminal)) };
+  if (file !== "-") return { file, result: await loadConfig(file, terminal) };
   const text = await readStdin();
   const result: LoadResult =
     text === undefined
       ? { ok: false, problems: [diagnoseFile(stdinName, "the input is not valid UTF-8")], files: [] }
-      : loadConfigText(text, { ...loadOptions(terminal), file: stdinName });
+      : await loadOnce(terminal, (readers) =>
+          loadConfigText(text, { ...loadOptions(terminal), ...readers, file: stdinName }),
+        );
   return { file: stdinName, result };
 }
 

@@ -4,6 +4,7 @@ import { TimeZone } from "../decide/time-zone.ts";
 import type { AttributeSpec } from "../identify/attributes.ts";
 import type { GeoDatabase } from "../identify/geo-database.ts";
 import type { OpenedDatabase } from "./database-file.ts";
+import { isKeyReference } from "./key-reference.ts";
 import { maxListBytes, maxSecretBytes, type NamedFiles, parseSecrets, parseValueList } from "./named-files.ts";
 import type { ParseContext } from "./schema-kit/schema.ts";
 import type { Span } from "./schema-kit/tree.ts";
@@ -91,7 +92,8 @@ export class CompileContext {
   }
 
   badFile(span: Span, path: string, why: string): undefined {
-    this.parsing.error(span, "bad-file", `the file ${path} cannot be used: ${why}`);
+    const what = isKeyReference(path) ? path : `the file ${path}`;
+    this.parsing.error(span, "bad-file", `${what} cannot be used: ${why}`);
     return undefined;
   }
 }

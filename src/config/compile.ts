@@ -20,6 +20,7 @@ import { compileMirror } from "./sections/mirror.ts";
 import { checkPropagationHeaders } from "./sections/propagation.ts";
 import { compileRoutes, type RouteScope } from "./sections/route.ts";
 import { compileService } from "./sections/service.ts";
+import { compileSharedState } from "./sections/state.ts";
 import { checkCookieNames } from "./sections/sticky.ts";
 import { compileTracing } from "./sections/tracing.ts";
 import { warnOfSharedCacheEdits } from "./shared-cache-warnings.ts";
@@ -81,6 +82,7 @@ export function compileConfig(config: Config, context: CompileContext): Compiled
     adminAccess: compileAdmin(config.admin, context),
     workers: config.workers,
     stateFile: config.state?.file === undefined ? undefined : context.files.pathOf(config.state.file),
+    sharedState: compileSharedState(config.state, config.admin.tokenFile !== undefined, parsing),
     trustedProxies: config.trustedProxies.filter((range) => range !== "unix"),
     trustUnixSockets: config.trustedProxies.includes("unix"),
     exposeVersion: config.exposeVersion,

@@ -48,7 +48,7 @@ export interface CompiledConfig extends StaticConfig {
   readonly versionEdits: readonly VersionEdits[];
   /** Names of releases without a secretFile, whose pins are signed with a random secret. */
   readonly unsignedReleases: readonly string[];
-  /** Other files that were read (secrets, lists, …), to be watched as well. */
+  /** Other files that were read (secrets, lists, …), to be watched as well; also references to keys in their place. */
   readonly files: readonly string[];
 }
 
@@ -60,6 +60,15 @@ export interface StaticConfig {
   readonly workers: number | "auto";
   /** The absolute path of the file in which rollouts and pauses outlive the process; undefined: nowhere. */
   readonly stateFile: string | undefined;
+  /** Where several replicas keep one state, in Kubernetes; undefined: this process is alone. */
+  readonly sharedState: SharedStateSpec | undefined;
+}
+
+export interface SharedStateSpec {
+  readonly configMap: string;
+  readonly lease: string;
+  /** Undefined: the Pod's own. */
+  readonly namespace: string | undefined;
 }
 
 export interface BindAddress {

@@ -4,7 +4,7 @@ import { compileConfig } from "./compile.ts";
 import { CompileContext, type CompileOptions } from "./compile-context.ts";
 import { type CompiledConfig, deepFreeze } from "./compiled-config.ts";
 import { readDatabase } from "./database-file.ts";
-import { NamedFiles, type ReadFile, readRegularFile, whyUnreadable } from "./named-files.ts";
+import { type FileReaders, NamedFiles, readRegularFile, whyUnreadable } from "./named-files.ts";
 import { type Config, configSchema } from "./schema.ts";
 import { type Diagnostic, diagnoseFile, Problems } from "./schema-kit/diagnostics.ts";
 import { INVALID, ParseContext } from "./schema-kit/schema.ts";
@@ -14,7 +14,7 @@ import { type Environment, parseYamlTree } from "./schema-kit/yaml-tree.ts";
 /** Everything that a configuration was loaded from, except the environment and random secrets. */
 export interface ConfigSources {
   readonly text: string;
-  /** Contents of the files that it names, by absolute path. */
+  /** Contents of the files that it names, by absolute path, and of keys of ConfigMaps and Secrets, by reference. */
   readonly files: ReadonlyMap<string, Uint8Array>;
   /** Contents of the GeoIP database that it names. */
   readonly database: DatabaseContents | undefined;
@@ -46,11 +46,9 @@ export type RejectedConfig = Extract<LoadResult, { ok: false }>;
 /** What a process needs of a loaded configuration to run it. */
 export type RunnableConfig = Omit<LoadedConfig, "config">;
 
-export interface LoadOptions extends Omit<CompileOptions, "openDatabase"> {
+export interface LoadOptions extends Omit<CompileOptions, "openDatabase">, FileReaders {
   /** Variables that `${NAME}` may refer to. */
   readonly env: Environment;
-  /** Reads a file that the configuration names, by its absolute path. Default: a regular file, by `fs`. */
-  readonly readFile?: ReadFile;
   /** Opens a database by its absolute path. Default: reads it synchronously. */
   readonly openDatabase?: CompileOptions["openDatabase"];
 }
@@ -85,7 +83,7 @@ export function loadConfigText(text: string, options: LoadOptions & { readonly f
   }
   // Editors hide the byte order mark, so columns must not count it.
   const problems = new Problems(new SourceText(file, text.replace(/^\ufeff/, "")));
-  const files = new NamedFiles(file, options.readFile);
+  const files = new NamedFiles(file, options);
   const loaded = readAndCompile(problems, files, options);
   const found = problems.diagnostics();
   if (loaded === undefined || problems.failed) {

@@ -4,32 +4,44 @@ import { dirname, resolve } from "node:path";
 import type { ValueList } from "../decide/condition.ts";
 import { type AttributeType, canonicalText, parseValue } from "../decide/facts.ts";
 import type { TimeZone } from "../decide/time-zone.ts";
+import { isKeyReference } from "./key-reference.ts";
 import { quote } from "./schema-kit/tree.ts";
 import { ValueSet } from "./value-set.ts";
 
 /** Reads a whole file, or throws as `fs` does. */
 export type ReadFile = (path: string) => Uint8Array;
 
+/** How named files are read. What is left out: files by `fs`, and keys of ConfigMaps and Secrets not at all. */
+export interface FileReaders {
+  /** Reads both. */
+  readonly readFile?: ReadFile | undefined;
+  /** Reads a key of a ConfigMap or Secret by its reference, or throws an `UnreadKeyError`. */
+  readonly readKey?: ReadFile | undefined;
+}
+
 export type FileContents =
   | { readonly kind: "read"; readonly path: string; readonly bytes: Uint8Array }
   | { readonly kind: "unreadable"; readonly path: string; readonly why: string };
 
-/** The files that a configuration names, such as secrets and lists. Each is read once. */
+/**
+ * The files that a configuration names, such as secrets and lists, and keys of ConfigMaps and Secrets in their place, whose
+ * path is their reference. Each is read once.
+ */
 export class NamedFiles {
   readonly #folder: string;
-  readonly #readFile: ReadFile | undefined;
+  readonly #readers: FileReaders;
   readonly #read = new Map<string, FileContents>();
   readonly #noted = new Set<string>();
 
-  /** Relative paths start from the folder of the configuration file. */
-  constructor(configFile: string, readFile: ReadFile | undefined) {
-    this.#folder = dirname(resolve(configFile));
-    this.#readFile = readFile;
+  /** Relative paths start from the folder of the configuration file, or from / where it is no file. */
+  constructor(configFile: string, readers: FileReaders) {
+    this.#folder = isKeyReference(configFile) ? "/" : dirname(resolve(configFile));
+    this.#readers = readers;
   }
 
   /** The absolute path of a file that is no part of the configuration. */
   pathOf(written: string): string {
-    return resolve(this.#folder, written);
+    return isKeyReference(written) ? written : resolve(this.#folder, written);
   }
 
   /** Registers a file that is read elsewhere, and returns its absolute path. */
@@ -65,12 +77,20 @@ export class NamedFiles {
 
   #open(path: string, limitBytes: number): FileContents {
     try {
-      const bytes = this.#readFile === undefined ? readRegularFile(path, limitBytes) : this.#readFile(path);
+      const bytes = this.#bytesOf(path, limitBytes);
       if (bytes.length > limitBytes) return { kind: "unreadable", path, why: "it is too large" };
       return { kind: "read", path, bytes };
     } catch (error) {
       return { kind: "unreadable", path, why: whyUnreadable(error) };
     }
+  }
+
+  #bytesOf(path: string, limitBytes: number): Uint8Array {
+    const { readFile, readKey } = this.#readers;
+    if (readFile !== undefined) return readFile(path);
+    if (!isKeyReference(path)) return readRegularFile(path, limitBytes);
+    if (readKey === undefined) throw new UnreadKeyError("the Kubernetes API is not asked here");
+    return readKey(path);
   }
 }
 
@@ -116,6 +136,11 @@ export class UnfitFileError extends Error {
   }
 }
 
+/** A key of a ConfigMap or Secret that cannot be read; the message says why. */
+export class UnreadKeyError extends Error {
+  override readonly name = "UnreadKeyError";
+}
+
 const reasonByCode: Readonly<Record<string, string>> = {
   ENOENT: "no such file",
   ENOTDIR: "a part of its path is not a directory",
@@ -130,6 +155,7 @@ const reasonByCode: Readonly<Record<string, string>> = {
 
 /** Why a file could not be read, as a phrase for messages. */
 export function whyUnreadable(error: unknown): string {
+  if (error instanceof UnreadKeyError) return error.message;
   const code = error instanceof Error && "code" in error ? String(error.code) : undefined;
   return (code === undefined ? undefined : reasonByCode[code]) ?? (code === undefined ? "it could not be read" : code);
 }

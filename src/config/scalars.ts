@@ -1,5 +1,6 @@
 import { type AddressRange, parseAddress, parseAddressRange } from "../decide/ip-address.ts";
 import type { BindAddress } from "./compiled-config.ts";
+import { isKeyReference, keyReferenceForm, parseKeyReference } from "./key-reference.ts";
 import { ParseError, scalar, text } from "./schema-kit/scalars.ts";
 import type { Schema } from "./schema-kit/schema.ts";
 import { quote } from "./schema-kit/tree.ts";
@@ -35,7 +36,30 @@ export const methodName: Schema<string> = mapped(
   (name) => name.toUpperCase(),
 );
 
-export const filePath: Schema<string> = text({ what: "a file's path", minLength: 1 });
+/** A file of this machine, and nothing else. */
+export const localPath: Schema<string> = path((reference) =>
+  reference === undefined ? undefined : "this is read from a file only, not from the Kubernetes API",
+);
+
+/** A file, or a key of a ConfigMap or Secret: `kubernetes://secret/NAMESPACE/NAME/KEY`. */
+export const filePath: Schema<string> = path(malformed);
+
+/** As `filePath`, without ConfigMaps: those are shown to everybody who may look at a namespace. */
+export const secretPath: Schema<string> = path((reference) => {
+  const isPublic = parseKeyReference(reference ?? "")?.kind === "configmap";
+  return isPublic ? "a secret does not belong in a ConfigMap; keep it in a Secret" : malformed(reference);
+});
+
+function malformed(reference: string | undefined): string | undefined {
+  if (reference === undefined || parseKeyReference(reference) !== undefined) return undefined;
+  return `${quote(reference)} is not of the form ${keyReferenceForm}`;
+}
+
+/** `problemOf` gets the text where it is meant as a reference. */
+function path(problemOf: (reference: string | undefined) => string | undefined): Schema<string> {
+  const problemIn = (value: string) => problemOf(isKeyReference(value) ? value : undefined);
+  return text({ what: "a file's path", minLength: 1, problemOf: problemIn });
+}
 
 /** A path as in a request target, without query and fragment. */
 export const urlPath: Schema<string> = text({

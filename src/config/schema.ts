@@ -13,9 +13,9 @@ import { jwtSchema } from "./sections/jwt.ts";
 import { limitsSchema } from "./sections/limits.ts";
 import { listenerSchema } from "./sections/listener.ts";
 import { releaseSchema } from "./sections/release.ts";
-import { stateSchema } from "./sections/rollout.ts";
 import { routeSchema } from "./sections/route.ts";
 import { serviceSchema } from "./sections/service.ts";
+import { stateSchema } from "./sections/state.ts";
 import { tracingSchema } from "./sections/tracing.ts";
 
 /** Above the core count of any machine; catches typos. */

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { Agent, type Dispatcher } from "undici";
+import { Agent, type buildConnector, type Dispatcher } from "undici";
 
 /** How this process reaches the Kubernetes API, and as whom. */
 export interface ApiAccess {
@@ -11,6 +11,8 @@ export interface ApiAccess {
   readonly namespace: string | undefined;
   /** The value of `authorization` for the next request; undefined: none. */
   authorization(): string | undefined;
+  /** Called when the API has not taken it (401): the next one is read anew. */
+  refused(): void;
   close(): Promise<void>;
 }
 
@@ -20,7 +22,17 @@ export class NoApiAccess extends Error {
 }
 
 /** An API server that does not take a connection within this time is tried again. */
-export const connectTimeoutMs = 5_000;
+const connectTimeoutMs = 5_000;
+
+/** HTTP/1.1 only, which all API servers speak beside HTTP/2: a watch that hangs then holds up no other. */
+export function apiDispatcher(tls: buildConnector.BuildOptions): Dispatcher {
+  return new Agent({ allowH2: false, connect: { ...tls, timeout: connectTimeoutMs } });
+}
+
+/** Whether the kubelet says where the API is, as it does to each Pod. */
+export function isInPod(env: Readonly<Record<string, string | undefined>>): boolean {
+  return Boolean(env["KUBERNETES_SERVICE_HOST"] && env["KUBERNETES_SERVICE_PORT"]);
+}
 
 /** Where the kubelet mounts the token and the CA of a Pod's service account. */
 const serviceAccountFolder = "/var/run/secrets/kubernetes.io/serviceaccount";
@@ -51,12 +63,13 @@ export function podAccess(
     const why = error instanceof Error ? error.message : String(error);
     throw new NoApiAccess(`the Pod has no token (${why}): set automountServiceAccountToken: true`);
   }
-  const dispatcher = new Agent({ connect: { ca, timeout: connectTimeoutMs } });
+  const dispatcher = apiDispatcher({ ca });
   return {
     server: `https://${host.includes(":") ? `[${host}]` : host}:${port}`,
     dispatcher,
     namespace: namespaceIn(folder),
     authorization: () => `Bearer ${token.current()}`,
+    refused: () => token.expire(),
     close: () => dispatcher.destroy(),
   };
 }
@@ -72,7 +85,7 @@ function namespaceIn(folder: string): string | undefined {
 /** The kubelet renews a token when a fifth of its life is left, so a minute is early enough. */
 const readAgainAfterMs = 60_000;
 
-/** A token in a file that is replaced before it expires: read again each minute. */
+/** A token in a file that is replaced before it expires: read again each minute, and after a refusal. */
 export class RenewedToken {
   readonly #file: string;
   readonly #monotonicMs: () => number;
@@ -85,6 +98,10 @@ export class RenewedToken {
     this.#monotonicMs = monotonicMs;
     this.#readAtMs = monotonicMs();
     this.#token = readFileSync(file, "utf8").trim();
+  }
+
+  expire(): void {
+    this.#readAtMs = Number.NEGATIVE_INFINITY;
   }
 
   /** While the file cannot be read, the token at hand: it may still be valid. */

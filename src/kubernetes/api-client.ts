@@ -30,6 +30,8 @@ export class ApiError extends Error {
 
 /** An answer and its parts must come within this time. A watch has its own. */
 const answerMs = 10_000;
+/** A whole answer must come within this time, which matters where it comes byte by byte. */
+const wholeAnswerMs = 30_000;
 /** A list of objects can have many megabytes; one page of it, and one event of a watch, this many. */
 const maxAnswerBytes = 16 * 1024 * 1024;
 
@@ -60,7 +62,8 @@ export class ApiClient {
   }
 
   async #json(asked: Asked): Promise<unknown> {
-    const body = await this.#open(asked, answerMs);
+    const signal = AbortSignal.any([asked.signal, AbortSignal.timeout(wholeAnswerMs)]);
+    const body = await this.#open({ ...asked, signal }, answerMs);
     let text = "";
     try {
       for await (const chunk of body.setEncoding("utf8")) {
@@ -124,6 +127,7 @@ export class ApiClient {
     }
     const { statusCode, headers, body } = answer;
     if (statusCode === 200 || statusCode === 201) return body;
+    if (statusCode === 401) this.#access.refused();
     const seconds = Number(headers["retry-after"]);
     const retryAfterMs = Number.isFinite(seconds) ? seconds * 1_000 : undefined;
     throw new ApiError(`${statusCode}${await reasonIn(body)}`, statusCode, retryAfterMs);

@@ -15,6 +15,8 @@ export interface ListWatchOptions<T extends ApiObject> {
   readonly onObjects: (objects: ReadonlyMap<string, T>) => void;
   /** Called with the cause of each failure in a row, and with undefined when the API answers again. */
   readonly onTrouble: (why: string | undefined) => void;
+  /** How long a watch may be silent before it counts as broken, in milliseconds. Default: 70 s. */
+  readonly silenceMs?: number;
 }
 
 /** How many objects one answer may have. */
@@ -25,8 +27,11 @@ const pageSize = 500;
  * else: it goes on from the version that is known.
  */
 const watchSeconds = 60;
-const watchSlackMs = 10_000;
+const maxSilenceMs = (watchSeconds + 10) * 1_000;
 const shortWatchMs = 1_000;
+
+/** So many lists in a row may grow too old before their last page. */
+const quietExpiries = 3;
 
 /** The first pause after a failure, doubled for each further one up to the longest; each half by chance. */
 const firstPauseMs = 250;
@@ -76,9 +81,9 @@ export class ListWatch<T extends ApiObject> {
       } catch (error) {
         if (signal.aborted) return;
         const cause = error instanceof ApiError ? error : new ApiError(String(error));
-        // Too old, after which only a list helps: nothing is wrong with the API.
+        // Too old, after which only a list helps: nothing is wrong with the API, unless lists grow too old themselves.
         if (cause.status === 410) this.#version = undefined;
-        else this.#troubled(cause.message);
+        if (cause.status !== 410 || this.#failures >= quietExpiries) this.#troubled(cause.message);
         this.#failures++;
         await this.#pause(cause.retryAfterMs ?? 0);
       }
@@ -105,7 +110,7 @@ export class ListWatch<T extends ApiObject> {
 
   /** Until the API ends it: after how many milliseconds. Rejects when it fails. */
   async #watch(from: string): Promise<number> {
-    const { client, path, timers } = this.#options;
+    const { client, path, timers, silenceMs = maxSilenceMs } = this.#options;
     const { signal } = this.#closed;
     const beganMs = timers.monotonicMs();
     const query = {
@@ -114,7 +119,6 @@ export class ListWatch<T extends ApiObject> {
       allowWatchBookmarks: "true",
       timeoutSeconds: String(watchSeconds),
     };
-    const silenceMs = watchSeconds * 1_000 + watchSlackMs;
     for await (const event of client.events(path, query, silenceMs, signal, () => this.#reached())) {
       const { type, object } = event as WatchEvent<T>;
       if (type === "ERROR") throw new ApiError(object.message ?? "the watch failed", object.code);
@@ -167,7 +171,8 @@ export class ListWatch<T extends ApiObject> {
   }
 }
 
-interface ListPage<T> {
+/** The body of an answer to a list. */
+export interface ListPage<T> {
   readonly metadata: { readonly resourceVersion: string; readonly continue?: string };
   /** Null where Go's encoder had no items. */
   readonly items?: readonly T[] | null;

@@ -302,7 +302,15 @@ function restartNeeded(old: CompiledConfig, next: CompiledConfig): string[] {
   if (old.stateFile !== next.stateFile) {
     needed.push(`state.file: ${old.stateFile ?? "none"} → ${next.stateFile ?? "none"}`);
   }
+  const shared = { before: sharedText(old), after: sharedText(next) };
+  if (shared.before !== shared.after) needed.push(`state.kubernetes: ${shared.before} → ${shared.after}`);
   return needed;
+}
+
+function sharedText({ sharedState }: CompiledConfig): string {
+  if (sharedState === undefined) return "none";
+  const { namespace = "the Pod's", configMap, lease } = sharedState;
+  return `${configMap} and ${lease} in ${namespace}`;
 }
 
 function listenerText({ listeners }: CompiledConfig): string {

@@ -5,7 +5,7 @@ import type { Logger } from "../observe/log.ts";
 import type { BadAnswerQuestions, RolloutReport } from "../observe/rollout/rollout-report.ts";
 import type { Directions } from "../observe/rollout/rollout-taps.ts";
 import type { CheckResult, RolloutEvent, RolloutState, SavedState } from "./rollout-state.ts";
-import type { AnswerTotals, RolloutStatus, Verb } from "./rollouts-api.ts";
+import type { AnswerTotals, RolloutStatus, Rollouts, Verb } from "./rollouts-api.ts";
 import type { StateStore } from "./state/state-store.ts";
 
 /** What the controller acts with and through. */
@@ -45,6 +45,17 @@ export interface RolloutPreparation {
    * the controller's `directions`, without waiting between.
    */
   commit(): Promise<void>;
+}
+
+/** The rollouts of a process: they take what its data planes see, and say what these do. */
+export interface RolloutRunner extends Rollouts {
+  /** What every data plane should do now. */
+  readonly directions: Directions;
+  report(report: RolloutReport): void;
+  /** Checks whether the rollouts can continue with this configuration. Nothing changes before `commit`. */
+  prepare(releases: readonly ReleaseSpec[]): RolloutPreparation;
+  /** Saves what is not saved yet, and stops. */
+  close(): Promise<void>;
 }
 
 export interface Judge {

@@ -1,10 +1,16 @@
 import type { ReleaseSpec } from "../decide/release-spec.ts";
 import type { RolloutReport } from "../observe/rollout/rollout-report.ts";
 import type { Directions } from "../observe/rollout/rollout-taps.ts";
-import type { ControllerParts, Initial, Move, RolloutPreparation } from "./controller-parts.ts";
+import type { ControllerParts, Initial, Move, RolloutPreparation, RolloutRunner } from "./controller-parts.ts";
 import { Ledger } from "./ledger.ts";
 import { inWords } from "./plan/steps.ts";
-import { type CheckResult, isWithdrawn, type RolloutEvent, type SplitOverride } from "./rollout-state.ts";
+import {
+  type CheckResult,
+  isWithdrawn,
+  type RolloutEvent,
+  type RolloutState,
+  type SplitOverride,
+} from "./rollout-state.ts";
 import {
   type Change,
   type ChangeAnswer,
@@ -25,7 +31,7 @@ const lookMs = 1_000;
 const byPerch = "perch";
 
 /** Runs the rollouts of all releases: by what people ask, by what planes report, by time, and by the configuration. */
-export class RolloutController implements Rollouts {
+export class RolloutController implements RolloutRunner {
   readonly #parts: ControllerParts;
   readonly #queue = new SerialQueue();
   readonly #ledger: Ledger;
@@ -43,6 +49,11 @@ export class RolloutController implements Rollouts {
 
   get revision(): number {
     return this.#ledger.revision;
+  }
+
+  /** As it is now, saved or not. */
+  get states(): readonly RolloutState[] {
+    return this.#ledger.states;
   }
 
   /** What every data plane should do now. */
@@ -151,9 +162,22 @@ export class RolloutController implements Rollouts {
 
   /** Saves what is not saved yet, and stops. */
   async close(): Promise<void> {
+    this.#end();
+    await this.#queue.run(async () => {
+      await this.#ledger.saveLast();
+      this.#ledger.close();
+    });
+  }
+
+  /** Stops without saving: another process has the state from here on. */
+  abandon(): void {
+    this.#end();
+    this.#ledger.close();
+  }
+
+  #end(): void {
     this.#closed = true;
     this.#cancelLook();
-    await this.#queue.run(() => this.#ledger.close());
   }
 
   async #take(releases: readonly ReleaseSpec[]): Promise<void> {

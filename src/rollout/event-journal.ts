@@ -119,9 +119,9 @@ interface RollbackCount {
 export class RollbackCounts {
   readonly #counts = new Map<string, RollbackCount>();
 
-  add(release: string, reason: string): void {
+  add(release: string, reason: string, count = 1): void {
     const key = `${release} ${reason}`;
-    this.#counts.set(key, { release, reason, count: (this.#counts.get(key)?.count ?? 0) + 1 });
+    this.#counts.set(key, { release, reason, count: (this.#counts.get(key)?.count ?? 0) + count });
   }
 
   all(): readonly RollbackCount[] {

@@ -51,6 +51,11 @@ export class Ledger {
     return this.#world.splits;
   }
 
+  /** Each release's newest first. */
+  get states(): readonly RolloutState[] {
+    return this.#world.rollouts;
+  }
+
   /** Those of the configuration. */
   get releases(): ReadonlyMap<string, ReleaseSpec> {
     return this.#releases;
@@ -141,8 +146,9 @@ export class Ledger {
       this.#unsaved ||= !isSaved && withdrawn.length > 0;
       const ofWithdrawn = moves.filter(({ state }) => withdrawn.includes(state));
       const happened = isSaved ? events : this.#eventsOf(ofWithdrawn, []);
+      const whyWaiting = `waits: its state cannot be saved (${this.problem ?? "unknown"})`;
       const running = next.map((each) =>
-        isSaved ? each : unsaved(each, this.#running.get(each.state.release), this.problem),
+        isSaved ? each : unsaved(each, this.#running.get(each.state.release), whyWaiting),
       );
       const now = isSaved ? world : withWithdrawn(before, withdrawn);
       this.#world = { ...now, parked: evidenceOfNewest(now.rollouts, this.#evidence()) };
@@ -166,8 +172,11 @@ export class Ledger {
   }
 
   /** Saves what is not saved yet. Judging has ended. */
-  async close(): Promise<void> {
+  async saveLast(): Promise<void> {
     if (this.#unsaved || this.#keeper.hasNewEvidence) await this.#save(this.#world, this.events.all);
+  }
+
+  close(): void {
     for (const { judge } of this.#running.values()) judge.close();
   }
 

@@ -135,4 +135,6 @@ export interface SavedState {
   /** The newest last; bounded. */
   readonly events: readonly RolloutEvent[];
   readonly judge: Readonly<Record<string, unknown>>;
+  /** Of several replicas: up to which number the reports of each are in `judge`. */
+  readonly replicas?: Readonly<Record<string, number>>;
 }

@@ -30,7 +30,7 @@ export interface NextRollout {
 export function takeoverOf(
   releases: readonly ReleaseSpec[],
   known: readonly RolloutState[],
-  running: ReadonlyMap<string, Running>,
+  running: ReadonlyMap<string, Pick<Running, "spec" | "state">>,
   { planner, nowMs }: { readonly planner: Planner; readonly nowMs: () => number },
 ): Takeover {
   let rollouts = known;
@@ -58,7 +58,7 @@ export function takeoverOf(
 function keptOf(
   planned: RolloutSpec | undefined,
   newest: RolloutState | undefined,
-  running: Running | undefined,
+  running: Pick<Running, "spec" | "state"> | undefined,
 ): NextRollout | undefined {
   if (running !== undefined) return { spec: running.spec, state: running.state, before: running.state };
   if (planned === undefined || newest === undefined || !isWithdrawn(newest)) return undefined;
@@ -79,13 +79,18 @@ export function withdraws({ state, before }: NextRollout): boolean {
 
 /**
  * What to use if it could not be saved: the previous state, unless this is a withdrawal. A new rollout lets the one
- * that it replaces continue, so that no user moves back to the baseline in the meantime.
+ * that it replaces continue, so that no user moves back to the baseline in the meantime; without such a one it waits, as
+ * `why` says.
  */
-export function unsaved(rollout: NextRollout, running: Running | undefined, problem: string | undefined): NextRollout {
+export function unsaved(
+  rollout: NextRollout,
+  running: Pick<Running, "spec" | "state"> | undefined,
+  why: string,
+): NextRollout {
   if (withdraws(rollout)) return rollout;
   const { state, before } = rollout;
   if (before !== undefined) return { ...rollout, state: before };
-  if (running === undefined) return { ...rollout, state: waiting(state, problem) };
+  if (running === undefined) return { ...rollout, state: waiting(state, why) };
   return { spec: running.spec, state: running.state, before: running.state };
 }
 

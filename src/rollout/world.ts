@@ -25,9 +25,8 @@ export function worldOf(saved: SavedState | undefined): World {
   return { revision, rollouts, splits, parked: new Map(Object.entries(judge)) };
 }
 
-/** A rollout that has not begun because that cannot be saved. */
-export function waiting(state: RolloutState, problem = "unknown"): RolloutState {
-  const why = `waits: its state cannot be saved (${problem})`;
+/** A rollout that has not begun, and why: it `waits …`. */
+export function waiting(state: RolloutState, why: string): RolloutState {
   return { ...state, phase: "pending", why, step: -1, weight: 0, rings: [], track: [] };
 }
 
@@ -48,7 +47,11 @@ export function remembered(states: readonly RolloutState[], state: RolloutState)
   return [state, ...others.filter(({ release }) => release !== state.release || ++kept <= maxRemembered)];
 }
 
-export function trafficOf(world: World, running: Iterable<Running>, planner: Planner): TrafficByRelease {
+export function trafficOf(
+  world: Pick<World, "splits">,
+  running: Iterable<Pick<Running, "state">>,
+  planner: Planner,
+): TrafficByRelease {
   const traffic = new Map<string, ReleaseTraffic>();
   for (const { release, split } of world.splits) traffic.set(release, { split, rollout: undefined });
   for (const { state } of running) {
@@ -95,6 +98,10 @@ export function splitProblem(
   return undefined;
 }
 
+interface Judged extends Pick<Running, "spec" | "state"> {
+  readonly judge: Pick<Judge, "checks" | "users" | "stepUsers" | "placed" | "drawn">;
+}
+
 interface Moment {
   readonly revision: number;
   /** Why the state cannot be saved or read. */
@@ -102,7 +109,7 @@ interface Moment {
   readonly nowMs: number;
 }
 
-export function statusOf({ spec, state, judge }: Running, planner: Planner, moment: Moment): RolloutStatus {
+export function statusOf({ spec, state, judge }: Judged, planner: Planner, moment: Moment): RolloutStatus {
   const checks = judge.checks();
   const { release, id, baseline, candidate, phase, why, sinceMs, weight } = state;
   const { users, stepUsers, placed, drawn } = judge;

@@ -2,8 +2,8 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import {
+  type ConfigSource,
   createLoader,
-  type LoadableSource,
   type LoaderOptions,
   noMemory,
   sourceName,
@@ -33,8 +33,8 @@ async function loading(text: string, parts: Partial<ConfigThreadParts> = {}) {
   return { folder, file, ...(await loadingFrom({ kind: "file", path: file }, parts)) };
 }
 
-async function loadingFrom(source: LoadableSource, parts: Partial<ConfigThreadParts> = {}) {
-  const options: LoaderOptions = { source, env: { PORT: "7" }, hasStateDir: false };
+async function loadingFrom(source: ConfigSource, parts: Partial<ConfigThreadParts> = {}) {
+  const options: LoaderOptions = { source, keys: new Map(), env: { PORT: "7" }, hasStateDir: false };
   const loader = createLoader(options, () => Date.now(), noMemory);
   const first = await loader.load();
   if (!first.ok) throw new Error(first.problems[0]?.message);
@@ -143,11 +143,11 @@ describe("a configuration that is loaded in a thread", () => {
 describe("the thread", () => {
   const entry = new URL("./ending-loader.ts", import.meta.url);
   const instead = (text: string, parts: Partial<ConfigThreadParts> = {}) => {
-    const source: LoadableSource = { kind: "text", name: "perch.yaml", text };
+    const source: ConfigSource = { kind: "text", name: "perch.yaml", text };
     const first = loadConfigText(yaml(1), { file: "perch.yaml", env: {}, randomSecret: () => new Uint8Array(32) });
     if (!first.ok) throw new Error(first.problems[0]?.message);
     const active = { config: { ...first.compiled, files: ["/run/secret"] }, hash: first.hash };
-    const options: LoaderOptions = { source, env: {}, hasStateDir: false };
+    const options: LoaderOptions = { source, keys: new Map(), env: {}, hasStateDir: false };
     const thread = new ConfigThread({
       name: sourceName(source),
       options: () => options,

@@ -32,7 +32,7 @@ interface Line {
 async function following(api: KubernetesApi, ...services: readonly string[]) {
   const lines: Line[] = [];
   const log = createLogger({ level: "info", nowMs: () => 0, to: { write: (line) => lines.push(JSON.parse(line)) } });
-  const source = new SliceSource({ env: { KUBECONFIG: await api.kubeconfig() }, access: undefined, log });
+  const source = new SliceSource({ env: { KUBECONFIG: await api.kubeconfig() }, log });
   freeAfterTest(() => source.close());
   const config = compiled(...services);
   expect(await source.load(config)).toBeUndefined();
@@ -123,7 +123,7 @@ it("what is not used is not loaded", async () => {
     await import(${inApp("app.ts")});
     const { SliceSource } = await import(${inApp("slice-source.ts")});
     await new SliceSource({ env: {} }).load({ services: [] });
-    const watched = /slice-watches|list-watch|api-client|kubernetes-access|^app.app.ts/;
+    const watched = /slice-watches|list-watch|api-client|find-access|^app.app.ts/;
     process.stdout.write(JSON.stringify(loaded.filter((name) => watched.test(name))));
     process.exit();`;
   const child = spawn(process.execPath, ["--input-type=module", "--eval", script], {

@@ -85,7 +85,7 @@ describe.skipIf(kustomizeNeeds !== "")(`deploy/overlays/gateway${kustomizeNeeds}
     expect(maxUnavailable).toBeLessThan(find(manifests, "HorizontalPodAutoscaler", "perch").spec.minReplicas);
   });
 
-  test("opens the listener to everybody and the admin port to Prometheus alone", () => {
+  test("opens the listener to everybody, and the admin port to Prometheus and other replicas alone", () => {
     const { podSelector, policyTypes, ingress } = find(manifests, "NetworkPolicy", "perch").spec;
     expect(isSelected(podLabels, podSelector.matchLabels)).toBe(true);
     expect(policyTypes).toEqual(["Ingress", "Egress"]);
@@ -95,6 +95,7 @@ describe.skipIf(kustomizeNeeds !== "")(`deploy/overlays/gateway${kustomizeNeeds}
     }));
     expect(opened).toEqual([
       { toAll: true, ports: ["web", "https"] },
+      { toAll: false, ports: ["admin"] },
       { toAll: false, ports: ["admin"] },
     ]);
     expect(container.ports.map(({ name }) => name)).toEqual(["web", "admin"]);
@@ -149,12 +150,76 @@ components: [../../components/config-api]
     ]);
     expect(container.args).toContain("--drain-delay=$(DRAIN_DELAY)");
     expect(container.volumeMounts?.map(({ mountPath }) => mountPath)).toContain("/var/cache/perch");
+    // No Secret gets onto a disk.
+    expect(find(manifests, "Deployment", "perch").spec.template.spec.volumes).toContainEqual({
+      name: "config-cache",
+      emptyDir: { medium: "Memory", sizeLimit: "16Mi" },
+    });
     expect(find(manifests, "Role", "perch-config-api").rules).toEqual([
       { apiGroups: [""], resources: ["configmaps"], resourceNames: ["perch-config"], verbs: ["list", "watch"] },
     ]);
     const { roleRef, subjects } = find(manifests, "RoleBinding", "perch-config-api");
     expect(roleRef).toMatchObject({ kind: "Role", name: "perch-config-api" });
     expect(subjects).toEqual([{ kind: "ServiceAccount", name: serviceAccountName, namespace: "shop" }]);
+  });
+
+  test("gets a rule for each Secret that the configuration names, by the patch of docs/kubernetes.md", async () => {
+    const docs = readFileSync(new URL("../../docs/kubernetes.md", import.meta.url), "utf8");
+    const [, block = ""] = /^```yaml\n(apiVersion[^`]*\/rules\/-[^`]*)```$/m.exec(docs) ?? [];
+    const manifests = await buildIn({ "kustomization.yaml": block });
+    expect(manifests.flatMap(schemaProblems)).toEqual([]);
+    const verbs = ["list", "watch"];
+    expect(find(manifests, "Role", "perch-config-api").rules).toEqual([
+      { apiGroups: [""], resources: ["configmaps"], resourceNames: ["perch-config"], verbs },
+      { apiGroups: [""], resources: ["secrets"], resourceNames: ["perch-admin", "web-tls"], verbs },
+    ]);
+  });
+});
+
+describe.skipIf(kustomizeNeeds !== "")(`deploy/components/shared-state${kustomizeNeeds}`, () => {
+  test("lets the replicas write one ConfigMap and one Lease, and reach one another", async () => {
+    const manifests = await buildIn({
+      "kustomization.yaml": `apiVersion: kustomize.config.k8s.io/v1beta1
+kind: Kustomization
+namespace: shop
+resources: [../../base]
+components: [../../components/shared-state, ../../components/config-api, ../../components/network-policy]
+`,
+    });
+    expect(manifests.flatMap(schemaProblems)).toEqual([]);
+    const { automountServiceAccountToken, serviceAccountName, containers } = find(manifests, "Deployment", "perch").spec
+      .template.spec;
+    const [container] = containers;
+    expect(automountServiceAccountToken).toBe(true);
+    expect(container.env?.map(({ name }) => name)).toEqual(expect.arrayContaining(["POD_IP", "POD_NAMESPACE"]));
+    expect(container.volumeMounts?.map(({ mountPath }) => mountPath)).toContain("/run/secrets/perch-admin");
+    const verbs = ["get", "list", "watch", "update"];
+    expect(find(manifests, "Role", "perch-shared-state").rules).toEqual([
+      { apiGroups: [""], resources: ["configmaps"], resourceNames: ["perch-rollouts"], verbs },
+      { apiGroups: ["coordination.k8s.io"], resources: ["leases"], resourceNames: ["perch-leader"], verbs },
+    ]);
+    const { roleRef, subjects } = find(manifests, "RoleBinding", "perch-shared-state");
+    expect(roleRef).toMatchObject({ kind: "Role", name: "perch-shared-state" });
+    expect(subjects).toEqual([{ kind: "ServiceAccount", name: serviceAccountName, namespace: "shop" }]);
+    for (const [kind, name] of [
+      ["ConfigMap", "perch-rollouts"],
+      ["Lease", "perch-leader"],
+    ] as const) {
+      const object = find(manifests, kind, name);
+      // Applied again, what Perch wrote stays.
+      expect(Object.keys(object).sort()).toEqual(["apiVersion", "kind", "metadata"]);
+    }
+    const { ingress } = find(manifests, "NetworkPolicy", "perch").spec as unknown as { ingress: unknown[] };
+    expect(ingress).toContainEqual({
+      from: [
+        {
+          podSelector: {
+            matchLabels: { "app.kubernetes.io/name": "perch", "app.kubernetes.io/instance": "perch" },
+          },
+        },
+      ],
+      ports: [{ port: "admin" }],
+    });
   });
 });
 

@@ -2,6 +2,7 @@ import { PodMonitor, PrometheusRule } from "@kubernetes-models/prometheus-operat
 import { DaemonSet, Deployment, StatefulSet } from "kubernetes-models/apps/v1";
 import { HorizontalPodAutoscaler } from "kubernetes-models/autoscaling/v2";
 import { CronJob, Job } from "kubernetes-models/batch/v1";
+import { Lease } from "kubernetes-models/coordination.k8s.io/v1";
 import { NetworkPolicy } from "kubernetes-models/networking.k8s.io/v1";
 import { PodDisruptionBudget } from "kubernetes-models/policy/v1";
 import { Role, RoleBinding } from "kubernetes-models/rbac.authorization.k8s.io/v1";
@@ -25,6 +26,7 @@ const models: Readonly<Record<string, Model>> = {
   "v1 Service": Service,
   "v1 ServiceAccount": ServiceAccount,
   "rbac.authorization.k8s.io/v1 Role": Role,
+  "coordination.k8s.io/v1 Lease": Lease,
   "rbac.authorization.k8s.io/v1 RoleBinding": RoleBinding,
 };
 

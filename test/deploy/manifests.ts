@@ -122,6 +122,12 @@ interface Role {
   readonly rules: readonly unknown[];
 }
 
+interface Lease {
+  readonly kind: "Lease";
+  readonly apiVersion: string;
+  readonly metadata: Metadata;
+}
+
 interface RoleBinding {
   readonly kind: "RoleBinding";
   readonly metadata: Metadata;
@@ -190,6 +196,7 @@ export type Manifest =
   | ConfigMap
   | ServiceAccount
   | Role
+  | Lease
   | RoleBinding
   | HorizontalPodAutoscaler
   | PodDisruptionBudget

@@ -1,3 +1,5 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { Metadata } from "@grpc/grpc-js";
 import { describe, expect, test } from "vitest";
 import type { ConfigSource } from "../../src/app/config-source.ts";
@@ -6,6 +8,7 @@ import { perch, upstream } from "../kit/freed.ts";
 import { grpcClient, grpcServer } from "../kit/grpc.ts";
 import { KubernetesApi } from "../kit/kubernetes-api.ts";
 import { exchange } from "../kit/one-service.ts";
+import { temporaryFolder } from "../kit/served.ts";
 import { shopTls } from "../kit/tls-perch.ts";
 import { all, pages, readPage } from "./page.ts";
 
@@ -50,11 +53,14 @@ async function busyPerch() {
   const greeter = await grpcServer({ unary: (_call, answered) => answered(null, "hello") });
   const dns = await TestDnsServer.start({ "shop.example": { A: ["127.0.0.1"] } });
   const api = await KubernetesApi.start();
+  const tokens = join(await temporaryFolder(), "tokens");
+  await writeFile(tokens, "a-token-of-more-than-thirty-two-bytes");
   api.setConfigMap("shop", "perch", {
     "perch.yaml": `listeners:
   - { name: web, address: "127.0.0.1:0", h2c: true }
   - { name: secure, address: "127.0.0.1:0", proxyProtocol: true, tls: { ${shopTls} } }
-admin: { address: "127.0.0.1:0" }
+admin: { address: "127.0.0.1:0", tokenFile: ${tokens} }
+state: { kubernetes: { configMap: perch-rollouts, lease: perch-leader, namespace: shop } }
 dns: { servers: ["${dns.address}"] }
 attributes: { plan: { type: number, from: [{ header: x-plan }] } }
 services:
@@ -81,6 +87,7 @@ routes:
   const reference = { kind: "configmap", namespace: "shop", name: "perch", key: "perch.yaml" } as const;
   const source: ConfigSource = { kind: "kubernetes", reference, cacheFile: undefined };
   const started = await perch("", { source, env: { KUBECONFIG: await api.kubeconfig() } });
+  await expect.poll(() => started.metric("perch_replica_leads")).toBe(1);
   await (await fetch(started.origin)).text();
   await exchange(started.port, "GET / HTTP/1.1\r\n\r\n");
   const { promise, resolve, reject } = Promise.withResolvers<void>();

@@ -1,13 +1,14 @@
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { StartError } from "../../src/app/app.ts";
 import type { ConfigSource } from "../../src/app/config-source.ts";
 import { perch, upstream } from "../kit/freed.ts";
 import { KubernetesApi } from "../kit/kubernetes-api.ts";
 import type { TestPerch } from "../kit/perch.ts";
-import { freePorts, soon, temporaryFolder } from "../kit/served.ts";
+import { freePorts, perchProcess, soon, temporaryFolder } from "../kit/served.ts";
 
 const key = "perch.yaml";
 
@@ -58,7 +59,7 @@ test("every replica serves a change of the ConfigMap within a second, and says w
   const second = set(toCanary);
   const hashes = new Set<string>();
   for (const one of replicas) {
-    await expect.poll(() => versionAt(one.origin), { timeout: 3_000, interval: 20 }).toBe("canary");
+    await expect.poll(() => versionAt(one.origin), soon).toBe("canary");
     const { active } = await configOf(one);
     expect(active.resourceVersion).toBe(second);
     expect(await one.metric(`perch_config_source_info{resource_version="${second}"}`)).toBe(1);
@@ -118,3 +119,23 @@ test("a start outside of a Pod, without a kubeconfig, says what to set", async (
     ],
   });
 });
+
+test.each(["SIGTERM", "SIGINT"] as const)(
+  "a start without the API says at once and again what it waits for and why, and %s ends it at once",
+  async (signal) => {
+    const { api, set } = await cluster();
+    set(toStable);
+    const env = { KUBECONFIG: await api.kubeconfig() };
+    api.away();
+    const started = perchProcess(["serve", "-c", "kubernetes://configmap/shop/perch/perch.yaml"], env);
+    const first = await started.logged("the Kubernetes API does not answer: what is known stays");
+    expect(first).toMatchObject({ object: "ConfigMap shop/perch", why: expect.stringContaining("ECONNREFUSED") });
+    const waiting = await started.logged("waiting for the Kubernetes API");
+    expect(waiting).toMatchObject({
+      waitingFor: ["kubernetes://configmap/shop/perch/perch.yaml"],
+      why: expect.stringContaining("ECONNREFUSED"),
+    });
+    started.signal(signal);
+    expect(await Promise.race([started.exited, delay(2_000, "still running")])).toBe(1);
+  },
+);

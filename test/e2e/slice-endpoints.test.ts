@@ -1,4 +1,3 @@
-import { rm } from "node:fs/promises";
 import type { ServerResponse } from "node:http";
 import { describe, expect, it } from "vitest";
 import type { StartError } from "../../src/app/app.ts";
@@ -270,22 +269,6 @@ describe("endpoints by EndpointSlices", () => {
     await expect.poll(() => started.metric("perch_worker_restarts_total"), soon).toBe(2);
     await expect.poll(() => started.metric("perch_workers"), soon).toBe(2);
     expect(new Set(await bodies(started.origin, 10))).toEqual(new Set([two]));
-  });
-
-  it("share the access to the API with the configuration that comes from it", async () => {
-    const { api, env, put } = await cluster();
-    const { port } = await podServers([one, two]);
-    put({ ports: { http: port }, endpoints: [{ address: two }] });
-    const set = (endpoints: string) =>
-      api.setConfigMap("shop", "perch", { "perch.yaml": freePorts + shop({ stable: endpoints }) });
-    set(`"http://${one}:${port}"`);
-    const reference = { kind: "configmap", namespace: "shop", name: "perch", key: "perch.yaml" } as const;
-    const { origin } = await perch("", { source: { kind: "kubernetes", reference, cacheFile: undefined }, env });
-    expect(await bodies(origin, 1)).toEqual([one]);
-    // An access of their own could not be made any more.
-    await rm(env.KUBECONFIG);
-    set(inShop());
-    await expect.poll(() => bodies(origin, 1), soon).toEqual([two]);
   });
 
   it("are followed until Perch stops, without a word about that", { tags: ["slow"] }, async () => {

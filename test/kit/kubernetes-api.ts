@@ -70,6 +70,10 @@ export class KubernetesApi {
   #failures: Failure[] = [];
   #pageSize = Number.POSITIVE_INFINITY;
   #isStuck = false;
+  /** The only one that is accepted; undefined: that of any account. */
+  #token: string | undefined;
+  #answers: ((response: ServerResponse) => void)[] = [];
+  #expiring = 0;
 
   private constructor(server: Server) {
     this.#server = server;
@@ -78,8 +82,10 @@ export class KubernetesApi {
 
   static async start(): Promise<KubernetesApi> {
     let api: KubernetesApi | undefined;
-    const server = createServer({ cert: testCertificate, key: testKey }, (request, response) =>
-      api?.answer(request, response),
+    const server = createServer(
+      // A real one prefers HTTP/2, which this one does not speak.
+      { cert: testCertificate, key: testKey, ALPNProtocols: ["h2", "http/1.1"] },
+      (request, response) => api?.answer(request, response),
     );
     server.listen(0, "127.0.0.1");
     await once(server, "listening");
@@ -233,6 +239,30 @@ export class KubernetesApi {
     return join(await this.#folder({ kubeconfig: JSON.stringify(config) }), "kubeconfig");
   }
 
+  deleteSecret(namespace: string, name: string): void {
+    this.remove({ apiVersion: "v1", kind: "Secret", metadata: { namespace, name } });
+  }
+
+  /** Watches from now on hear of everything again; those that are open were never told. */
+  unstick(): void {
+    this.#isStuck = false;
+  }
+
+  /** From now on only this token is accepted. */
+  acceptToken(renewed: string): void {
+    this.#token = renewed;
+  }
+
+  /** Answers the next request by this, such as a body that is slow or broken. */
+  answerOnce(by: (response: ServerResponse) => void): void {
+    this.#answers.push(by);
+  }
+
+  /** So many lists expire before their second page. */
+  expireContinuations(lists: number): void {
+    this.#expiring = lists;
+  }
+
   async #folder(files: Readonly<Record<string, string>>): Promise<string> {
     const folder = await mkdtemp(join(tmpdir(), "perch-kubernetes-"));
     freeAfterTest(() => rm(folder, { recursive: true }));
@@ -250,7 +280,7 @@ export class KubernetesApi {
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { method = "", url: target = "" } = request;
     this.requests.push(method === "GET" ? target : `${method} ${target}`);
-    const account = /^Bearer token-of-the-service-account-(.+)$/.exec(request.headers.authorization ?? "")?.[1];
+    const account = this.#accountOf(request.headers.authorization ?? "");
     if (account !== undefined && this.#cutOff.has(account)) {
       response.destroy();
       return;
@@ -263,6 +293,11 @@ export class KubernetesApi {
       refuse(response, failure);
       return;
     }
+    const answer = this.#answers.shift();
+    if (answer !== undefined) {
+      answer(response);
+      return;
+    }
     if (account === undefined) throw new Refused(401, "Unauthorized", "Unauthorized");
     const place = readPlace(url.pathname);
     if (place === undefined) throw new Refused(404, "NotFound", "the server could not find the requested resource");
@@ -270,6 +305,12 @@ export class KubernetesApi {
     else if (url.searchParams.get("watch") === "true") this.#answerWatch(place, account, url.searchParams, response);
     else if (place.name === undefined) this.#answerList(place, url.searchParams, response);
     else send(response, 200, this.#objects.get(place));
+  }
+
+  /** Undefined: the token is not accepted. */
+  #accountOf(authorization: string): string | undefined {
+    if (this.#token !== undefined) return authorization === `Bearer ${this.#token}` ? defaultAccount : undefined;
+    return new RegExp(`^Bearer ${tokenPrefix}(.+)$`).exec(authorization)?.[1];
   }
 
   #answerWrite(
@@ -301,6 +342,10 @@ export class KubernetesApi {
   }
 
   #answerList(place: Place, query: URLSearchParams, response: ServerResponse): void {
+    if (query.has("continue") && this.#expiring > 0) {
+      this.#expiring--;
+      throw new Refused(410, "Expired", "The provided continue parameter is too old");
+    }
     const selected = this.#objects.list(place, query);
     const from = Number(query.get("continue") ?? 0);
     const end = from + Math.min(this.#pageSize, Number(query.get("limit") ?? Number.POSITIVE_INFINITY));

@@ -51,7 +51,7 @@ async function workers({ onRolloutReport = () => {}, onDecisions = () => {}, log
   const stats = new StatsRegistry();
   const accessLines = new LogDestination({ to: "/dev/null", dropped: stats.accessLog.dropped, onTrouble: () => {} });
   const plane = new WorkerDataPlane({
-    slices: new SliceSource({ env: {}, access: undefined, log: createLogger({ level: "silent", nowMs: () => 0 }) }),
+    slices: new SliceSource({ env: {}, log: createLogger({ level: "silent", nowMs: () => 0 }) }),
     size: 2,
     first,
     stats,

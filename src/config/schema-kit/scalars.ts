@@ -53,6 +53,8 @@ export interface TextSpec {
   readonly pattern?: RegExp;
   /** The pattern in words. */
   readonly rule?: string;
+  /** What is wrong with a text that fits the rest; JSON Schema does not know of it. */
+  readonly problemOf?: (text: string) => string | undefined;
 }
 
 /**
@@ -60,7 +62,7 @@ export interface TextSpec {
  * them end up in headers and logs.
  */
 export function text(spec: TextSpec = {}): Schema<string> {
-  const { what = "a string", minLength = 0, maxLength = 4_096, pattern, rule } = spec;
+  const { what = "a string", minLength = 0, maxLength = 4_096, pattern, rule, problemOf } = spec;
   const parse = (value: string): string | ParseError => {
     if (control.test(value)) return new ParseError(`${quote(value)} contains a control character`);
     if (value.length < minLength) return new ParseError(`expected ${what}, found an empty string`);
@@ -68,7 +70,8 @@ export function text(spec: TextSpec = {}): Schema<string> {
     if (pattern !== undefined && !pattern.test(value)) {
       return new ParseError(`${quote(value)} is not ${what}${rule === undefined ? "" : `: ${rule}`}`);
     }
-    return value;
+    const problem = problemOf?.(value);
+    return problem === undefined ? value : new ParseError(problem);
   };
   const bounds: Record<string, Json> = { maxLength };
   if (minLength > 0) bounds["minLength"] = minLength;

@@ -1,6 +1,6 @@
 import type { CompileContext } from "../compile-context.ts";
 import type { AdminAccess } from "../compiled-config.ts";
-import { bindAddress, filePath } from "../scalars.ts";
+import { bindAddress, secretPath } from "../scalars.ts";
 import { defaulted, object, optional } from "../schema-kit/object.ts";
 import { oneOf } from "../schema-kit/scalars.ts";
 import type { Infer } from "../schema-kit/schema.ts";
@@ -14,7 +14,7 @@ export const adminSchema = object(
     ),
     tokenFile: optional(
       "A file of bearer tokens, one per line, at least 32 bytes each. Requests that change anything need one.",
-      filePath,
+      secretPath,
     ),
     withoutToken: optional(
       "What callers from other machines get without a token: probes-and-metrics, or everything that only reads " +

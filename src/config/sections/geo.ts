@@ -1,12 +1,12 @@
 import type { GeoDatabase, GeoField } from "../../identify/geo-database.ts";
 import type { CompileContext } from "../compile-context.ts";
-import { filePath } from "../scalars.ts";
+import { localPath } from "../scalars.ts";
 import { object, required } from "../schema-kit/object.ts";
 import type { Infer } from "../schema-kit/schema.ts";
 import { quote } from "../schema-kit/tree.ts";
 
 export const geoSchema = object(
-  { database: required("A MaxMind database file (.mmdb), which is reloaded when it changes.", filePath) },
+  { database: required("A MaxMind database file (.mmdb), which is reloaded when it changes.", localPath) },
   { what: "geo" },
 );
 

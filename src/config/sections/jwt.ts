@@ -3,7 +3,7 @@ import { isFramingHeader } from "../../http/header-names.ts";
 import { jwtAlgorithms, readKeySet, secretKey, type VerifyingKey } from "../../identify/jwt-keys.ts";
 import type { JwtSpec } from "../../identify/jwt-verifier.ts";
 import type { CompileContext } from "../compile-context.ts";
-import { cookieName, filePath, headerName } from "../scalars.ts";
+import { cookieName, filePath, headerName, secretPath } from "../scalars.ts";
 import { list, oneOrMore } from "../schema-kit/collections.ts";
 import { defaulted, object, optional, required } from "../schema-kit/object.ts";
 import { duration, oneOf, ParseError, scalar, text } from "../schema-kit/scalars.ts";
@@ -47,7 +47,7 @@ const keySource = object(
     jwksFile: optional("A JSON Web Key Set file.", filePath),
     secretFile: optional(
       "A file of shared secrets for HS256, HS384 and HS512, one per line, at least 32 bytes each.",
-      filePath,
+      secretPath,
     ),
   },
   { what: "a key source", exactlyOneOf: ["jwksUrl", "jwksFile", "secretFile"] },

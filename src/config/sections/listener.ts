@@ -2,7 +2,7 @@ import { urlHost } from "../../http/authority.ts";
 import { type Certificate, checkAuthorities, expiryWarning, readCertificate } from "../certificate.ts";
 import type { CompileContext } from "../compile-context.ts";
 import type { ListenerSpec, TlsSpec } from "../compiled-config.ts";
-import { filePath, hostPattern, listenAddress, resourceName } from "../scalars.ts";
+import { filePath, hostPattern, listenAddress, resourceName, secretPath } from "../scalars.ts";
 import { list } from "../schema-kit/collections.ts";
 import { defaulted, object, optional, required } from "../schema-kit/object.ts";
 import { boolean, oneOf, ParseError, scalar } from "../schema-kit/scalars.ts";
@@ -12,7 +12,7 @@ import { quote } from "../schema-kit/tree.ts";
 const certificate = object(
   {
     certFile: required("A PEM file: the certificate, then the intermediates.", filePath),
-    keyFile: required("A PEM file: the private key, unencrypted.", filePath),
+    keyFile: required("A PEM file: the private key, unencrypted.", secretPath),
     hosts: optional(
       "Server names (SNI) that select it; a leading *. stands for one label. Default: the names in the certificate.",
       list(hostPattern, { of: "hosts", min: 1 }),

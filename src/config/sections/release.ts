@@ -4,10 +4,10 @@ import {
   cookieDomain,
   cookieName,
   cookiePath,
-  filePath,
   headerName,
   queryName,
   resourceName,
+  secretPath,
   unreadable,
   urlPath,
   wordOr,
@@ -60,7 +60,7 @@ const cookie = object(
     secretFile: optional(
       "A file of secrets for pins, one per line, at least 32 bytes each: the first signs, all verify. " +
         "Default: a random secret, which works for one instance and is lost on restart.",
-      filePath,
+      secretPath,
     ),
   },
   { what: "a cookie" },
@@ -123,7 +123,7 @@ const override = object(
     ),
     secretFile: optional(
       "A file of secrets, one per line. Tokens signed with one of them are accepted from any address.",
-      filePath,
+      secretPath,
     ),
   },
   { what: "an override", atLeastOneOf: ["header", "cookie"] },

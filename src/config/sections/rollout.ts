@@ -1,4 +1,4 @@
-import { filePath, percentage, resourceName, unreadable, wordOr } from "../scalars.ts";
+import { percentage, resourceName, secretPath, unreadable, wordOr } from "../scalars.ts";
 import { byShape, list, oneOrMore } from "../schema-kit/collections.ts";
 import { defaulted, object, optional, required } from "../schema-kit/object.ts";
 import { duration, number, oneOf, ParseError, scalar, text } from "../schema-kit/scalars.ts";
@@ -193,7 +193,7 @@ const notify = object(
     url: required("Every transition is posted to it, as JSON.", httpUrl("a URL", "https://chat.example.com/hook")),
     secretFile: optional(
       "A file of secrets that sign the posts, one per line, at least 32 bytes each: the first signs. Default: unsigned.",
-      filePath,
+      secretPath,
     ),
   },
   { what: "a notification" },
@@ -250,9 +250,3 @@ export const rolloutSchema = object(
 export type RolloutConfig = Infer<typeof rolloutSchema>;
 export type StepConfig = RolloutConfig["steps"][number];
 export type CheckConfig = RolloutConfig["checks"][number];
-
-/** Where rollouts and pauses outlive the process. */
-export const stateSchema = object(
-  { file: optional("The file. Its folder is created if need be.", filePath) },
-  { what: "state", exactlyOneOf: ["file"], later: ["kubernetes"] },
-);

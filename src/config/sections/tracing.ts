@@ -1,6 +1,6 @@
 import type { CompileContext } from "../compile-context.ts";
 import type { TracingSpec } from "../compiled-config.ts";
-import { filePath } from "../scalars.ts";
+import { secretPath } from "../scalars.ts";
 import { defaulted, object, optional, required } from "../schema-kit/object.ts";
 import { number, oneOf, ParseError, scalar, text } from "../schema-kit/scalars.ts";
 import type { Infer, Schema } from "../schema-kit/schema.ts";
@@ -32,7 +32,7 @@ const collectorUrl: Schema<string> = scalar({
 const otlp = object(
   {
     endpoint: required("The collector's URL for traces: OTLP/HTTP with JSON.", collectorUrl, ""),
-    headersFile: optional("A file of headers for the collector, one `name: value` per line.", filePath),
+    headersFile: optional("A file of headers for the collector, one `name: value` per line.", secretPath),
   },
   { what: "otlp" },
 );

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import type { UpstreamTls } from "../../upstream/service-spec.ts";
 import { checkAuthorities, expiryWarning, readCertificate } from "../certificate.ts";
 import type { CompileContext } from "../compile-context.ts";
-import { filePath } from "../scalars.ts";
+import { filePath, secretPath } from "../scalars.ts";
 import { defaulted, object, optional } from "../schema-kit/object.ts";
 import { boolean, text } from "../schema-kit/scalars.ts";
 import type { Infer } from "../schema-kit/schema.ts";
@@ -12,7 +12,7 @@ export const upstreamTlsSchema = object(
   {
     ca: optional("A PEM file of CA certificates that replace the system's.", filePath),
     cert: optional("A PEM file: the client certificate (mutual TLS), then the intermediates.", filePath),
-    key: optional("A PEM file: the private key of cert, unencrypted.", filePath),
+    key: optional("A PEM file: the private key of cert, unencrypted.", secretPath),
     serverName: optional(
       "The name that certificates must contain, also sent as SNI. Default: each endpoint's own.",
       text({

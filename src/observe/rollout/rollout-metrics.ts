@@ -41,6 +41,8 @@ export interface RolloutsSource {
   readonly rollbacks: () => readonly Rollbacks[];
   /** Releases that have a rollout in the configuration, and whether it runs. */
   readonly configured: () => Iterable<{ readonly release: string; readonly runs: boolean }>;
+  /** Where several replicas share the state: whether this one leads, and reports that were dropped since it started. */
+  readonly replica?: () => { readonly leads: boolean; readonly droppedReports: number } | undefined;
   /** Since the process started. */
   readonly notifications: () => Readonly<Record<"delivered" | "failed" | "dropped", number>>;
 }
@@ -67,6 +69,14 @@ export function rolloutMetrics(source: RolloutsSource | undefined): readonly Exp
     counter("perch_rollbacks_total", "Rollbacks since the process started.", () => rollbacksOf(source)),
     counter("perch_rollout_notifications_total", "Notifications of rollouts, by what became of them.", function* () {
       for (const [result, value] of Object.entries(source?.notifications() ?? {})) yield { labels: { result }, value };
+    }),
+    gauge("perch_replica_leads", "1 for the replica that leads the rollouts that several share.", function* () {
+      const replica = source?.replica?.();
+      if (replica !== undefined) yield { labels: {}, value: replica.leads ? 1 : 0 };
+    }),
+    counter("perch_replica_reports_dropped_total", "Reports that the leader has not got in time.", function* () {
+      const replica = source?.replica?.();
+      if (replica !== undefined) yield { labels: {}, value: replica.droppedReports };
     }),
     gauge(
       "perch_state_last_save_successful",

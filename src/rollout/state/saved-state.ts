@@ -137,6 +137,7 @@ const stateShape: Shape<Omit<SavedState, "format" | "version">> = {
     }),
   ),
   judge: isObject,
+  replicas: optional(recordOf(isCount)),
 };
 
 const misfitOf = (value: Readonly<Record<string, unknown>>): string | undefined => firstMisfit(stateShape, value);

@@ -338,9 +338,12 @@ const errors: readonly Case[] = [
     ["17:7: error: a version cannot be named rollout: in a rule, use: rollout is the release's rollout"],
   ],
   [
-    "a state that this version can not keep",
-    edited(["state: { file: data/state.json }", "state: { kubernetes: {} }"]),
-    ['58:10: error: "kubernetes" is not supported by this version of Perch'],
+    "a shared state without a token by which the replicas reach one another",
+    edited(["state: { file: data/state.json }", "state: { kubernetes: { configMap: perch-state, lease: perch } }"]),
+    [
+      "58:22: error: replicas reach one another by the admin server with a token, and there is no admin.tokenFile; " +
+        "set admin: { tokenFile: … }",
+    ],
   ],
 ];
 

@@ -1,0 +1,108 @@
+import type { FastifyInstance } from "fastify";
+import type { HandedAnswer, HandedOver, LeaderAnswer, ReplicaMessage } from "../rollout/replicas/replica-messages.ts";
+import { verbs } from "../rollout/rollouts-api.ts";
+import { replicaChangesPath, replicaReportsPath } from "./access.ts";
+import { sendProblem } from "./problem.ts";
+import { count, listOf, mapOf, number, oneOf, record, share, text } from "./schemas/json-schema.ts";
+import { refTo } from "./schemas.ts";
+
+/** The replicas that share the state of rollouts, as this one knows them. */
+export interface Replicas {
+  status(): ReplicaStatus;
+  /** Undefined if this replica does not lead. */
+  heard(message: ReplicaMessage): LeaderAnswer | undefined;
+  /** Undefined if this replica does not lead. */
+  make(asked: HandedOver): Promise<HandedAnswer | undefined>;
+}
+
+export interface ReplicaStatus {
+  readonly identity: string;
+  readonly isLeading: boolean;
+  /** Null: nobody leads, and no rollout moves. */
+  readonly leader: { readonly identity: string; readonly address: string | null } | null;
+  readonly revision: number;
+  /** Why this replica does not know or cannot change the shared state; null if all is well. */
+  readonly problem: string | null;
+  /** Reports that the leader has not got in time. */
+  readonly droppedReports: number;
+}
+
+/** A replica sends at most 5,000 sightings at once, of about 150 bytes. */
+const maxReportsBytes = 4 * 1024 * 1024;
+
+const integer = { type: "integer" };
+const answers = record({ good: count, failed: count });
+const bySide = record({ baseline: answers, candidate: answers });
+const sighting = record({
+  hi: integer,
+  lo: integer,
+  side: oneOf("baseline", "candidate"),
+  odds: share,
+  seen: oneOf("first", "returned", "known"),
+  bad: count,
+  goodBefore: count,
+});
+const report = record({
+  release: text,
+  id: text,
+  sightings: listOf(sighting),
+  drawn: bySide,
+  placed: bySide,
+  baselineDurations: listOf(count),
+});
+const message = record({
+  replica: { type: "string", minLength: 1, maxLength: 300 },
+  revision: count,
+  reports: listOf(record({ number: count, report })),
+});
+
+const change = {
+  type: "object",
+  additionalProperties: false,
+  required: ["why", "by"],
+  properties: { why: text, by: text, ifRevision: count },
+};
+const ofKind = (kind: string, ...needed: readonly string[]) => {
+  return { properties: { kind: { const: kind } }, required: needed };
+};
+const asked = {
+  type: "object",
+  additionalProperties: false,
+  required: ["kind", "release", "change"],
+  properties: {
+    kind: text,
+    release: text,
+    verb: oneOf(...verbs),
+    split: mapOf(number),
+    forMs: number,
+    change,
+  },
+  anyOf: [ofKind("change", "verb"), ofKind("set-split", "split"), ofKind("end-split")],
+};
+
+/** What replicas ask one another, and who leads. */
+export function addReplicas(server: FastifyInstance, replicas: Replicas | undefined): void {
+  const status = {
+    summary: "Which replica leads the rollouts",
+    answer: { schema: refTo("Replicas") },
+    problems: [404],
+  };
+  server.get("/api/replicas", { schema: status }, (_, reply) =>
+    replicas === undefined
+      ? sendProblem(reply, 404, "not-shared", "The configuration has no `state.kubernetes`: this replica is alone.")
+      : reply.send(replicas.status()),
+  );
+  if (replicas === undefined) return;
+  const ofReports = { bodyLimit: maxReportsBytes, schema: { isInternal: true, body: message } } as const;
+  server.post<{ Body: ReplicaMessage }>(replicaReportsPath, ofReports, (request, reply) => {
+    const answer = replicas.heard(request.body);
+    return answer === undefined ? sendProblem(reply, 409, "not-leading", notLeading) : reply.send(answer);
+  });
+  const ofChanges = { schema: { isInternal: true, body: asked } } as const;
+  server.post<{ Body: HandedOver }>(replicaChangesPath, ofChanges, async (request, reply) => {
+    const answer = await replicas.make(request.body);
+    return answer === undefined ? sendProblem(reply, 409, "not-leading", notLeading) : reply.send(answer);
+  });
+}
+
+const notLeading = "This replica does not lead: another has taken over.";

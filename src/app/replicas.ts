@@ -1,0 +1,295 @@
+import { randomBytes } from "node:crypto";
+import type { AddressInfo } from "node:net";
+import { hostname } from "node:os";
+import { performance } from "node:perf_hooks";
+import type { ReplicaStatus, Replicas } from "../admin/replicas.ts";
+import type { SharedStateSpec } from "../config/compiled-config.ts";
+import { type ApiAccess, NoApiAccess } from "../kubernetes/api-access.ts";
+import { ApiClient } from "../kubernetes/api-client.ts";
+import { findAccess } from "../kubernetes/find-access.ts";
+import { LeaderLease, type LeaseHolder } from "../kubernetes/leader-lease.ts";
+import type { Logger } from "../observe/log.ts";
+import type { ControllerParts } from "../rollout/controller-parts.ts";
+import type { HandedAnswer, HandedOver, LeaderAnswer, ReplicaMessage } from "../rollout/replicas/replica-messages.ts";
+import { ReportOutbox } from "../rollout/replicas/report-outbox.ts";
+import { SharedRollouts } from "../rollout/replicas/shared-rollouts.ts";
+import { scheduleUnref, type Timers } from "../upstream/clock.ts";
+import { StartError } from "./data-plane.ts";
+import { type LeaderPlace, sendChange, sendReports } from "./leader-link.ts";
+import { type FoundState, SharedStateStore } from "./shared-state-store.ts";
+
+export interface SharedReplicasOptions {
+  readonly spec: SharedStateSpec;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly log: Logger;
+  readonly parts: Omit<ControllerParts, "store">;
+  /** Of the admin server, the first of the file; undefined: none at the moment. */
+  readonly token: () => string | undefined;
+}
+
+/** How long a start waits for the shared state. Without it no candidate gets users. */
+const stateWithinMs = 10_000;
+/** How often replicas report, and how soon after an answer that is bad. */
+const reportEachMs = 1_000;
+const reportBadAfterMs = 200;
+/** After a takeover that failed while the lease is held. */
+const takeOverAgainMs = 1_000;
+
+/** The rollouts of several replicas: elects the one that leads, and connects the others to it. */
+export class SharedReplicas implements Replicas {
+  readonly rollouts: SharedRollouts;
+  readonly #options: SharedReplicasOptions;
+  readonly #access: ApiAccess;
+  readonly #namespace: string;
+  readonly #identity = `${hostname()}_${randomBytes(4).toString("hex")}`;
+  readonly #timers: Timers = {
+    nowMs: () => Date.now(),
+    monotonicMs: () => performance.now(),
+    schedule: scheduleUnref,
+  };
+  readonly #outbox = new ReportOutbox();
+  readonly #store: SharedStateStore;
+  readonly #first = Promise.withResolvers<void>();
+  readonly #closed = new AbortController();
+  #lease: LeaderLease | undefined;
+  /** Of the leader that is reported to: up to which number it has taken them. */
+  #taken = 0;
+  #cancelReport: () => void = () => {};
+  #reportAtMs = Number.POSITIVE_INFINITY;
+  #isReporting = false;
+  #problem: string | undefined;
+  /** By what is asked of the API. */
+  readonly #apiTroubles = new Map<string, string>();
+
+  private constructor(options: SharedReplicasOptions, access: ApiAccess, namespace: string) {
+    const { spec, log, parts } = options;
+    this.#options = options;
+    this.#access = access;
+    this.#namespace = namespace;
+    this.#store = new SharedStateStore({
+      ...{ log, namespace, timers: this.#timers, randomFraction: Math.random },
+      client: new ApiClient(access),
+      name: spec.configMap,
+      onState: (state) => this.#found(state),
+      onTrouble: (why) => this.#apiSays("state", why),
+    });
+    this.rollouts = new SharedRollouts(
+      parts,
+      {
+        identity: this.#identity,
+        isLeading: () => this.#lease?.isHeld ?? false,
+        store: this.#store,
+        outbox: this.#outbox,
+        askLeader: (asked) => this.#askLeader(asked),
+        onBadAnswer: () => this.#reportIn(reportBadAfterMs),
+      },
+      this.#timers.monotonicMs,
+    );
+  }
+
+  /** Resolves with the shared state, or without it if the API does not answer in time; rejects with a `StartError`. */
+  static async open(options: SharedReplicasOptions): Promise<SharedReplicas> {
+    const access = accessOf(options.env);
+    const namespace = options.spec.namespace ?? access.namespace;
+    if (namespace === undefined) {
+      await access.close();
+      throw new StartError(["perch: state.kubernetes: the Pod's namespace is not known; set `namespace`"]);
+    }
+    const replicas = new SharedReplicas(options, access, namespace);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const cancel = replicas.#timers.schedule(stateWithinMs, resolve);
+    const keptAlive = setTimeout(() => {}, stateWithinMs);
+    await Promise.race([replicas.#first.promise, promise]);
+    cancel();
+    clearTimeout(keptAlive);
+    return replicas;
+  }
+
+  /** Takes part in the election, and reports to whoever leads. Throws a `StartError` if others could not reach this one. */
+  join(admin: AddressInfo): void {
+    const { spec, log } = this.#options;
+    const address = addressFor(admin, this.#options.env);
+    this.#lease = new LeaderLease({
+      ...{ address, timers: this.#timers, randomFraction: Math.random },
+      client: new ApiClient(this.#access),
+      namespace: this.#namespace,
+      name: spec.lease,
+      identity: this.#identity,
+      onHeld: () => void this.#lead(),
+      onLost: (why) => {
+        log.warn({ lease: spec.lease }, `this replica does not lead the rollouts any more: ${why}`);
+        this.#store.handOver();
+        this.rollouts.follow();
+        this.#reportIn(0);
+      },
+      onHolder: (holder) => this.#heldBy(holder),
+      onTrouble: (why) => this.#apiSays("lease", why),
+    });
+    this.#reportIn(reportEachMs);
+  }
+
+  /** Lets another replica lead at once, as before a stop. */
+  async leave(): Promise<void> {
+    await this.rollouts.handOver();
+    this.#store.handOver();
+    await this.#lease?.release();
+  }
+
+  status(): ReplicaStatus {
+    const holder = this.#lease?.holder;
+    return {
+      identity: this.#identity,
+      isLeading: this.rollouts.isLeading,
+      leader: holder === undefined ? null : { identity: holder.identity, address: holder.address ?? null },
+      revision: this.rollouts.revision,
+      problem: [...this.#apiTroubles.values()][0] ?? this.#problem ?? null,
+      droppedReports: this.#outbox.dropped,
+    };
+  }
+
+  heard(message: ReplicaMessage): LeaderAnswer | undefined {
+    return this.rollouts.heard(message);
+  }
+
+  make(asked: HandedOver): Promise<HandedAnswer | undefined> {
+    return this.rollouts.make(asked);
+  }
+
+  async close(): Promise<void> {
+    this.#closed.abort();
+    this.#cancelReport();
+    await this.rollouts.close();
+    await this.leave();
+    await this.#lease?.close();
+    await this.#store.close();
+    await this.#access.close();
+  }
+
+  #found(state: FoundState): void {
+    if (state.kind === "read") this.rollouts.adopt(state.saved, state.term);
+    this.rollouts.troubled(state.kind === "read" ? undefined : state.problem);
+    this.#first.resolve();
+  }
+
+  async #lead(): Promise<void> {
+    const { log, spec } = this.#options;
+    const lease = this.#lease;
+    const term = lease?.holder?.term;
+    if (lease === undefined || term === undefined) return;
+    try {
+      await this.rollouts.lead(term);
+      if (this.rollouts.isLeading) log.info({ lease: spec.lease }, "this replica leads the rollouts");
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      log.error({ configMap: spec.configMap, why }, "the state of the rollouts cannot be taken over: nothing moves");
+      this.#timers.schedule(takeOverAgainMs, () => {
+        if (lease.isHeld && lease.holder?.term === term) void this.#lead();
+      });
+    }
+  }
+
+  #heldBy(holder: LeaseHolder | undefined): void {
+    this.#taken = 0;
+    this.#reportIn(0);
+    if (holder === undefined) this.#options.log.info("no replica leads the rollouts at the moment: nothing moves");
+    else if (holder.identity !== this.#identity) {
+      this.#options.log.info(
+        { leader: holder.identity, address: holder.address },
+        "another replica leads the rollouts",
+      );
+    }
+  }
+
+  get #leader(): LeaderPlace | undefined {
+    const { identity, address } = this.#lease?.holder ?? {};
+    const token = this.#options.token();
+    if (identity === this.#identity || address === undefined || token === undefined) return undefined;
+    return { address, token };
+  }
+
+  async #askLeader(asked: HandedOver): Promise<HandedAnswer> {
+    const leader = this.#leader;
+    if (leader === undefined) throw new Error("no replica leads the rollouts at the moment: ask again in some seconds");
+    return sendChange(leader, asked);
+  }
+
+  /** Sooner than it would be, but not later. */
+  #reportIn(ms: number): void {
+    const atMs = this.#timers.monotonicMs() + ms;
+    if (this.#closed.signal.aborted || atMs >= this.#reportAtMs) return;
+    this.#cancelReport();
+    this.#reportAtMs = atMs;
+    this.#cancelReport = this.#timers.schedule(ms, () => {
+      this.#reportAtMs = Number.POSITIVE_INFINITY;
+      void this.#report();
+    });
+  }
+
+  async #report(): Promise<void> {
+    if (this.#isReporting) return;
+    this.#isReporting = true;
+    try {
+      for (let hasMore = true; hasMore; ) {
+        const leader = this.#leader;
+        const term = this.#lease?.holder?.term;
+        if (leader === undefined) break;
+        const reports = this.#outbox.after(this.#taken);
+        const message = { replica: this.#identity, revision: this.rollouts.revision, reports };
+        const answer = await sendReports(leader, message, this.#closed.signal);
+        // Another leads by now: it says itself what it has.
+        if (answer.term !== term || term !== this.#lease?.holder?.term) break;
+        this.#taken = answer.taken;
+        this.rollouts.leaderSays(answer);
+        hasMore = this.#outbox.after(this.#taken).length > 0 && reports.length > 0;
+      }
+      this.#leaderTrouble(undefined);
+    } catch (error) {
+      this.#leaderTrouble(error instanceof Error ? error.message : String(error));
+    } finally {
+      this.#isReporting = false;
+      this.#reportIn(reportEachMs);
+    }
+  }
+
+  /** One line when the leader stops answering, and one when it answers again. */
+  #leaderTrouble(why: string | undefined): void {
+    if (this.#closed.signal.aborted) return;
+    const isNew = (this.#problem === undefined) !== (why === undefined);
+    this.#problem = why;
+    if (!isNew) return;
+    if (why === undefined) this.#options.log.info("the leading replica answers again");
+    else
+      this.#options.log.warn({ why }, "the leading replica does not answer: this replica keeps what it would report");
+  }
+
+  #apiSays(asked: string, why: string | undefined): void {
+    const wasTroubled = this.#apiTroubles.size > 0;
+    if (why === undefined) this.#apiTroubles.delete(asked);
+    else this.#apiTroubles.set(asked, why);
+    if (this.#apiTroubles.size > 0 === wasTroubled) return;
+    if (why === undefined) this.#options.log.info("the Kubernetes API answers again");
+    else this.#options.log.warn({ why }, "the Kubernetes API does not answer: rollouts stay as they are");
+  }
+}
+
+function accessOf(env: SharedReplicasOptions["env"]): ApiAccess {
+  try {
+    return findAccess(env, () => performance.now());
+  } catch (error) {
+    if (!(error instanceof NoApiAccess)) throw error;
+    throw new StartError([`perch: state.kubernetes needs the Kubernetes API: ${error.message}`]);
+  }
+}
+
+/** Where other replicas reach this one's admin server. */
+function addressFor({ address, port }: AddressInfo, env: SharedReplicasOptions["env"]): string {
+  const isWildcard = address === "::" || address === "0.0.0.0";
+  const host = env["POD_IP"] || (isWildcard ? undefined : address);
+  if (host === undefined) {
+    throw new StartError([
+      "perch: state.kubernetes: the replicas cannot reach one another without an address: set the variable POD_IP " +
+        "(fieldRef: status.podIP), or admin.address to one of this machine",
+    ]);
+  }
+  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+}

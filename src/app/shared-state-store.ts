@@ -1,0 +1,84 @@
+import { FencedConfigMap, type FencedConfigMapOptions, maxContentBytes } from "../kubernetes/fenced-config-map.ts";
+import type { Logger } from "../observe/log.ts";
+import type { SharedStore } from "../rollout/replicas/shared-rollouts.ts";
+import { readSharedContent, sharedContentOf } from "../rollout/replicas/shared-state.ts";
+import type { SavedState } from "../rollout/rollout-state.ts";
+import type { Saving } from "../rollout/state/state-store.ts";
+import { SerialQueue } from "../rollout/state-keeper.ts";
+
+export interface SharedStateStoreOptions extends Omit<FencedConfigMapOptions, "onContent"> {
+  readonly log: Logger;
+  /** Called with each state that anyone saves, or with why it cannot be used. */
+  readonly onState: (state: FoundState) => void;
+}
+
+export type FoundState =
+  | { readonly kind: "read"; readonly saved: SavedState | undefined; readonly term: string | undefined }
+  | { readonly kind: "unusable"; readonly problem: string };
+
+/** The state of all replicas, in a ConfigMap. It never overwrites what it cannot read. */
+export class SharedStateStore implements SharedStore {
+  readonly #title: string;
+  readonly #log: Logger;
+  readonly #object: FencedConfigMap;
+  /** In the order of the versions, since reading takes its time. */
+  readonly #reading = new SerialQueue();
+  readonly #saving = new SerialQueue();
+  #problem: string | undefined;
+  #lacksEvidence = false;
+
+  constructor({ log, onState, ...options }: SharedStateStoreOptions) {
+    this.#title = `the ConfigMap ${options.namespace}/${options.name}`;
+    this.#log = log;
+    this.#object = new FencedConfigMap({
+      ...options,
+      onContent: (content, term) => {
+        void this.#reading.run(async () => {
+          const reading = await readSharedContent(content);
+          if (reading.kind === "unusable") onState({ kind: "unusable", problem: this.#unusable(reading) });
+          else onState({ kind: "read", saved: reading.kind === "read" ? reading.saved : undefined, term });
+        });
+      },
+    });
+  }
+
+  async takeOver(term: string): Promise<{ saved: SavedState | undefined; problem: string | undefined }> {
+    const reading = await readSharedContent(await this.#object.takeOver(term));
+    this.#problem = reading.kind === "unusable" ? this.#unusable(reading) : undefined;
+    return { saved: reading.kind === "read" ? reading.saved : undefined, problem: this.#problem };
+  }
+
+  save(state: SavedState): Promise<Saving> {
+    return this.#saving.run(() => this.#save(state));
+  }
+
+  /** This process does not save any more. */
+  handOver(): void {
+    this.#object.handOver();
+  }
+
+  close(): Promise<void> {
+    return this.#object.close();
+  }
+
+  async #save(state: SavedState): Promise<Saving> {
+    if (this.#problem !== undefined) return { kind: "failed", why: this.#problem };
+    try {
+      const { content, lacksEvidence } = await sharedContentOf(state, maxContentBytes);
+      if (lacksEvidence && !this.#lacksEvidence) this.#log.warn(tooLarge);
+      this.#lacksEvidence = lacksEvidence;
+      if (await this.#object.save(content)) return { kind: "saved" };
+      return { kind: "failed", why: "another replica leads by now: ask again" };
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      return { kind: "failed", why: `${this.#title} cannot be written (${why})` };
+    }
+  }
+
+  #unusable({ why, remedy }: { readonly why: string; readonly remedy: string }): string {
+    return `${this.#title} cannot be used and is left as it is: ${why}. ${remedy}`;
+  }
+}
+
+const tooLarge =
+  "what the checks know is too large for a ConfigMap (1 MiB): it is not saved, and a new leader starts to count anew";

@@ -1,0 +1,312 @@
+import type { RandomFraction, Timers } from "../upstream/clock.ts";
+import { type ApiClient, ApiError, type ApiObject } from "./api-client.ts";
+import { ListWatch } from "./list-watch.ts";
+
+export interface LeaderLeaseOptions {
+  readonly client: ApiClient;
+  readonly namespace: string;
+  readonly name: string;
+  /** Of this process, and of no other, also not of one that had its name before. */
+  readonly identity: string;
+  /** Where the others reach this process: `host:port` of its admin server. */
+  readonly address: string;
+  readonly timers: Timers;
+  readonly randomFraction: RandomFraction;
+  /** Called when this process begins to hold the lease. */
+  readonly onHeld: () => void;
+  /** Called when it holds it no longer, with the reason. */
+  readonly onLost: (why: string) => void;
+  /** Called when another holds it than before; undefined: nobody. */
+  readonly onHolder: (holder: LeaseHolder | undefined) => void;
+  /** As of `ListWatch`, and for the renewals. */
+  readonly onTrouble: (why: string | undefined) => void;
+}
+
+export interface LeaseHolder {
+  readonly identity: string;
+  /** Undefined if another program took the lease. */
+  readonly address: string | undefined;
+  /** Of this holder's time as the holder: no other has the same. */
+  readonly term: string;
+}
+
+/** For how long the others wait since they last saw the lease renewed. */
+const leaseMs = 10_000;
+/** The holder gives up this long after its last renewal was sent: three seconds before anyone else may begin. */
+const heldMs = 7_000;
+const renewMs = 2_000;
+const retryMs = 500;
+/** Those that wait for the same lease try at different times, within this span. */
+const spreadMs = 500;
+const answerWithinMs = 3_000;
+const addressAnnotation = "perch.dev/admin-address";
+
+/**
+ * Elects one process by a Lease, as Kubernetes' own controllers do, with one difference: who waits, watches, and so
+ * notices a lease that was given back at once.
+ *
+ * Times in the Lease are for people. Each process measures by its own monotonic clock how long ago it saw the lease
+ * change, so that clocks may differ. A process that was stopped for a while finds `isHeld` false before anything else; what
+ * it had under way is refused by the objects' versions (`FencedConfigMap`).
+ *
+ * @see https://kubernetes.io/docs/concepts/architecture/leases/
+ */
+export class LeaderLease {
+  readonly #options: LeaderLeaseOptions;
+  readonly #watch: ListWatch<Lease>;
+  readonly #closed = new AbortController();
+  /** As it was last seen, and when it changed to that. */
+  #lease: Lease | undefined;
+  #seenMs = 0;
+  #holder: LeaseHolder | undefined;
+  #heldUntilMs = Number.NEGATIVE_INFINITY;
+  #isHolder = false;
+  #cancelTimer: () => void = () => {};
+  #cancelExpiry: () => void = () => {};
+  /** One request at a time. */
+  #asking: Promise<void> = Promise.resolve();
+  #isWanted = true;
+
+  constructor(options: LeaderLeaseOptions) {
+    this.#options = options;
+    const { client, namespace, name, timers, randomFraction, onTrouble } = options;
+    this.#watch = new ListWatch({
+      ...{ client, timers, randomFraction, onTrouble },
+      path: collectionOf(namespace),
+      fieldSelector: `metadata.name=${name}`,
+      onObjects: (leases) => this.#see(leases.get(`${namespace}/${name}`)),
+    });
+  }
+
+  /** Whether this process may act as the leader, at this moment. */
+  get isHeld(): boolean {
+    return this.#isHolder && this.#options.timers.monotonicMs() < this.#heldUntilMs;
+  }
+
+  get holder(): LeaseHolder | undefined {
+    return this.#holder;
+  }
+
+  /** Gives the lease back, so that another process begins at once, and does not ask for it again. */
+  async release(): Promise<void> {
+    this.#isWanted = false;
+    this.#cancelTimer();
+    await this.#asking;
+    if (!this.#isHolder || this.#lease === undefined) return;
+    this.#lose("it was given back");
+    const spec = { ...this.#lease.spec, holderIdentity: "", renewTime: this.#now(), leaseDurationSeconds: 1 };
+    await this.#write({ ...this.#lease, spec }).catch(() => {});
+  }
+
+  /** Without giving it back. */
+  async close(): Promise<void> {
+    this.#isWanted = false;
+    this.#cancelTimer();
+    this.#cancelExpiry();
+    this.#closed.abort();
+    await this.#watch.close();
+    await this.#asking;
+  }
+
+  #see(lease: Lease | undefined): void {
+    // A watch may be behind what was written since.
+    if (lease !== undefined && isOlder(lease, this.#lease)) return;
+    const { identity, timers } = this.#options;
+    if (lease?.metadata.resourceVersion !== this.#lease?.metadata.resourceVersion) this.#seenMs = timers.monotonicMs();
+    this.#lease = lease;
+    this.#tellHolder();
+    if (!this.#isHolder) this.#askIn(this.#freeInMs);
+    else if (lease?.spec.holderIdentity !== identity) this.#lose(`${this.#holder?.identity ?? "nobody"} has it now`);
+  }
+
+  /** How long its holder still has it, as far as this process can tell. */
+  get #freeInMs(): number {
+    const { holderIdentity, leaseDurationSeconds = leaseMs / 1_000 } = this.#lease?.spec ?? {};
+    if (!holderIdentity) return 0;
+    return Math.max(0, this.#seenMs + leaseDurationSeconds * 1_000 - this.#options.timers.monotonicMs());
+  }
+
+  /** Not at the same time as the others that wait. */
+  #askIn(ms: number): void {
+    this.#cancelTimer();
+    if (!this.#isWanted) return;
+    const { timers, randomFraction } = this.#options;
+    this.#cancelTimer = timers.schedule(ms + randomFraction() * spreadMs, () => this.#ask(() => this.#acquire()));
+  }
+
+  #ask(what: () => Promise<void>): void {
+    this.#asking = this.#asking.then(async () => {
+      if (this.#closed.signal.aborted || !this.#isWanted) return;
+      try {
+        await what();
+      } catch (error) {
+        if (this.#closed.signal.aborted) return;
+        this.#options.onTrouble(error instanceof Error ? error.message : String(error));
+        if (this.#isHolder) this.#renewIn(retryMs);
+        else this.#askIn(Math.max(retryMs, this.#freeInMs));
+      }
+    });
+  }
+
+  async #acquire(): Promise<void> {
+    const { identity, timers } = this.#options;
+    // Asked for twice.
+    if (this.#isHolder) return;
+    // The watch may not have told of a renewal.
+    this.#see(await this.#read());
+    if (this.#freeInMs > 0) return;
+    const now = this.#lease;
+    const sentMs = timers.monotonicMs();
+    const spec = {
+      ...{ holderIdentity: identity, leaseDurationSeconds: leaseMs / 1_000 },
+      ...{ acquireTime: this.#now(), renewTime: this.#now() },
+      leaseTransitions: (now?.spec.leaseTransitions ?? 0) + 1,
+    };
+    const lease = await this.#taken(now, spec);
+    if (lease === undefined) {
+      this.#askIn(Math.max(retryMs, this.#freeInMs));
+      return;
+    }
+    this.#lease = lease;
+    this.#heldUntilMs = sentMs + heldMs;
+    this.#isHolder = true;
+    this.#tellHolder();
+    this.#renewIn(renewMs);
+    this.#expectRenewal();
+    this.#options.onHeld();
+  }
+
+  /** Undefined if another was faster. */
+  async #taken(now: Lease | undefined, spec: LeaseSpec): Promise<Lease | undefined> {
+    const { client, namespace, name } = this.#options;
+    try {
+      if (now !== undefined) return await this.#write({ ...now, spec });
+      const metadata = { name, namespace, annotations: this.#annotations() };
+      const lease = { apiVersion, kind: "Lease", metadata, spec };
+      return (await client.create(collectionOf(namespace), lease, this.#signal())) as Lease;
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 409) return undefined;
+      throw error;
+    }
+  }
+
+  #renewIn(ms: number): void {
+    this.#cancelTimer();
+    this.#cancelTimer = this.#options.timers.schedule(ms, () => this.#ask(() => this.#renew()));
+  }
+
+  async #renew(): Promise<void> {
+    const lease = this.#lease;
+    if (!this.#isHolder || lease === undefined) return;
+    const sentMs = this.#options.timers.monotonicMs();
+    try {
+      this.#lease = await this.#write({ ...lease, spec: { ...lease.spec, renewTime: this.#now() } });
+    } catch (error) {
+      if (!(error instanceof ApiError) || (error.status !== 409 && error.status !== 404)) throw error;
+      // An answer was lost, or somebody wrote: only the Lease says which.
+      const now = await this.#read();
+      const isOwn = now !== undefined && termOf(now) === termOf(lease);
+      if (!isOwn) {
+        this.#lose(`${now?.spec.holderIdentity || "nobody"} has it now`);
+        this.#see(now);
+        return;
+      }
+      this.#lease = now;
+      this.#renewIn(0);
+      return;
+    }
+    this.#heldUntilMs = sentMs + heldMs;
+    this.#options.onTrouble(undefined);
+    this.#renewIn(renewMs);
+    this.#expectRenewal();
+  }
+
+  #expectRenewal(): void {
+    const { timers } = this.#options;
+    this.#cancelExpiry();
+    this.#cancelExpiry = timers.schedule(this.#heldUntilMs - timers.monotonicMs(), () => {
+      // A timer may be early by a part of a millisecond.
+      if (this.isHeld) this.#expectRenewal();
+      if (!this.#isHolder || this.isHeld) return;
+      this.#lose(`it could not be renewed for ${heldMs / 1_000} s`);
+      this.#askIn(Math.max(retryMs, this.#freeInMs));
+    });
+  }
+
+  #lose(why: string): void {
+    if (!this.#isHolder) return;
+    this.#isHolder = false;
+    this.#heldUntilMs = Number.NEGATIVE_INFINITY;
+    this.#cancelTimer();
+    this.#cancelExpiry();
+    this.#options.onLost(why);
+  }
+
+  #tellHolder(): void {
+    const holder = holderOf(this.#lease);
+    if (holder?.term === this.#holder?.term && holder?.address === this.#holder?.address) return;
+    this.#holder = holder;
+    this.#options.onHolder(holder);
+  }
+
+  async #read(): Promise<Lease | undefined> {
+    const { client, namespace, name } = this.#options;
+    try {
+      return (await client.get(`${collectionOf(namespace)}/${name}`, {}, this.#signal())) as Lease;
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 404) return undefined;
+      throw error;
+    }
+  }
+
+  async #write(lease: Lease): Promise<Lease> {
+    const { client, namespace, name } = this.#options;
+    const annotations = { ...lease.metadata.annotations, ...this.#annotations() };
+    const written = { ...lease, metadata: { ...lease.metadata, annotations } };
+    return (await client.replace(`${collectionOf(namespace)}/${name}`, written, this.#signal())) as Lease;
+  }
+
+  #annotations(): Readonly<Record<string, string>> {
+    return { [addressAnnotation]: this.#options.address };
+  }
+
+  #signal(): AbortSignal {
+    return AbortSignal.any([this.#closed.signal, AbortSignal.timeout(answerWithinMs)]);
+  }
+
+  /** Of the type MicroTime. */
+  #now(): string {
+    return new Date(this.#options.timers.nowMs()).toISOString().replace("Z", "000Z");
+  }
+}
+
+const apiVersion = "coordination.k8s.io/v1";
+const collectionOf = (namespace: string): string => `/apis/${apiVersion}/namespaces/${namespace}/leases`;
+
+interface Lease extends ApiObject {
+  readonly metadata: ApiObject["metadata"] & { readonly annotations?: Readonly<Record<string, string>> };
+  readonly spec: LeaseSpec;
+}
+
+interface LeaseSpec {
+  /** Empty or missing: nobody holds it. */
+  readonly holderIdentity?: string;
+  readonly leaseDurationSeconds?: number;
+  readonly acquireTime?: string;
+  readonly renewTime?: string;
+  readonly leaseTransitions?: number;
+}
+
+function holderOf(lease: Lease | undefined): LeaseHolder | undefined {
+  const identity = lease?.spec.holderIdentity;
+  if (lease === undefined || !identity) return undefined;
+  return { identity, address: lease.metadata.annotations?.[addressAnnotation], term: termOf(lease) };
+}
+
+const termOf = ({ spec }: Lease): string => `${spec.holderIdentity ?? ""} ${spec.leaseTransitions ?? 0}`;
+
+/** Of a Lease, versions of the API's own store are numbers that rise (since Kubernetes 1.35 for all objects). */
+function isOlder(lease: Lease, than: Lease | undefined): boolean {
+  if (than === undefined) return false;
+  return Number(lease.metadata.resourceVersion) < Number(than.metadata.resourceVersion);
+}

@@ -1,0 +1,172 @@
+import type { ReleaseSpec } from "../../decide/release-spec.ts";
+import type { RolloutSpec } from "../../decide/rollout-spec.ts";
+import type { BadAnswerQuestions } from "../../observe/rollout/rollout-report.ts";
+import type { Directions } from "../../observe/rollout/rollout-taps.ts";
+import type { Planner } from "../controller-parts.ts";
+import { RolloutJudge } from "../judge.ts";
+import type { RolloutEvent, SavedState, SplitOverride } from "../rollout-state.ts";
+import type { RolloutStatus } from "../rollouts-api.ts";
+import { type NextRollout, splitsUnder, type Takeover, takeoverOf, unsaved } from "../takeover.ts";
+import { judgeKey, statusOf, trafficOf, type World, worldOf } from "../world.ts";
+import type { LeaderAnswer, LeaderState, ReleaseQuestions } from "./replica-messages.ts";
+
+export interface FollowedParts {
+  readonly planner: Planner;
+  readonly nowMs: () => number;
+  readonly monotonicMs: () => number;
+}
+
+/** What the leader said counts as its present for this long; it is asked each second. */
+const freshMs = 4_000;
+
+/**
+ * The rollouts as a replica follows them: by the state that the leader saved, and by what it answers each second. It moves
+ * nothing. Its own configuration is obeyed at once only where it withdraws a candidate.
+ */
+export class FollowedRollouts {
+  readonly #parts: FollowedParts;
+  #world: World = worldOf(undefined);
+  #events: readonly RolloutEvent[] = [];
+  #term: string | undefined;
+  #releases: readonly ReleaseSpec[] = [];
+  #running: ReadonlyMap<string, NextRollout> = new Map();
+  #said: { readonly answer: LeaderAnswer; readonly atMs: number } | undefined;
+  /** By release, with what each was restored from. */
+  readonly #judges = new Map<
+    string,
+    { readonly spec: RolloutSpec; readonly from: unknown; readonly judge: RolloutJudge }
+  >();
+  /** Why the shared state cannot be used, or is not known. */
+  problem: string | undefined = "the shared state of the rollouts has not been read yet";
+
+  constructor(parts: FollowedParts) {
+    this.#parts = parts;
+  }
+
+  get revision(): number {
+    return this.#world.revision;
+  }
+
+  get releases(): readonly ReleaseSpec[] {
+    return this.#releases;
+  }
+
+  get splits(): readonly SplitOverride[] {
+    return this.#world.splits;
+  }
+
+  get events(): readonly RolloutEvent[] {
+    return this.#events;
+  }
+
+  get directions(): Directions {
+    const running = [...this.#running.values()];
+    const questions = new Map(running.map((each) => [each.state.release, this.#questionsOf(each)]));
+    return { traffic: trafficOf(this.#world, running, this.#parts.planner), questions };
+  }
+
+  takeoverOf(releases: readonly ReleaseSpec[]): Takeover {
+    return takeoverOf(releases, this.#world.rollouts, this.#running, this.#parts);
+  }
+
+  take(releases: readonly ReleaseSpec[]): void {
+    const before = new Map(this.#releases.map((spec) => [spec.name, spec]));
+    this.#world = { ...this.#world, splits: splitsUnder(this.#world.splits, before, releases) };
+    this.#releases = releases;
+    this.#run();
+  }
+
+  /**
+   * The state that a leader saved. Returns whether it is used: of the same term an older one than is known, which the
+   * leader has told before it could save it, is not.
+   */
+  adopt(saved: SavedState | undefined, term: string | undefined): boolean {
+    if (term !== undefined && term === this.#term && (saved?.revision ?? 0) < this.#world.revision) return false;
+    this.#term = term;
+    this.#world = worldOf(saved);
+    this.#events = saved?.events ?? [];
+    this.problem = undefined;
+    this.#run();
+    return true;
+  }
+
+  /** What a replica that led until now knows, also what it could not save. */
+  resume(state: LeaderState, events: readonly RolloutEvent[]): void {
+    this.#world = { ...this.#world, ...state };
+    this.#events = events;
+    this.#run();
+  }
+
+  /** Returns whether anything changes for the data planes. */
+  leaderSays(answer: LeaderAnswer): boolean {
+    const before = this.#said?.answer;
+    this.#said = { answer, atMs: this.#parts.monotonicMs() };
+    const { state, term } = answer;
+    const isNews = state !== undefined && (term !== this.#term || state.revision > this.#world.revision);
+    if (isNews) {
+      this.#term = term;
+      this.#world = { ...this.#world, ...state };
+      this.problem = undefined;
+      this.#run();
+    }
+    return isNews || JSON.stringify(before?.questions) !== JSON.stringify(answer.questions);
+  }
+
+  /** A rollout that the leader's present says more of than the saved state is told by it. */
+  statuses(): readonly RolloutStatus[] {
+    return Array.from(this.#running.values(), (running) => this.#statusOf(running));
+  }
+
+  of(release: string): RolloutStatus | undefined {
+    const running = this.#running.get(release);
+    return running && this.#statusOf(running);
+  }
+
+  #statusOf(running: NextRollout): RolloutStatus {
+    const { release, id } = running.state;
+    const fresh = this.#fresh?.statuses.find((status) => status.release === release && status.id === id);
+    if (fresh !== undefined && fresh.revision >= this.revision) return fresh;
+    const { planner, nowMs } = this.#parts;
+    const problem = this.problem ?? (this.#fresh === undefined ? "the leading replica does not answer" : undefined);
+    const moment = { revision: this.revision, problem, nowMs: nowMs() };
+    return statusOf({ ...running, judge: this.#judgeOf(running) }, planner, moment);
+  }
+
+  get #fresh(): LeaderAnswer | undefined {
+    const isFresh = this.#said !== undefined && this.#parts.monotonicMs() - this.#said.atMs < freshMs;
+    return isFresh ? this.#said?.answer : undefined;
+  }
+
+  #questionsOf(running: NextRollout): BadAnswerQuestions {
+    const { release, id } = running.state;
+    const answer = this.#said?.answer;
+    const isOfThis = answer?.statuses.some((status) => status.release === release && status.id === id) === true;
+    const said = isOfThis ? answer.questions.find((questions) => questions.release === release) : undefined;
+    return said === undefined ? this.#judgeOf(running).questions() : questionsIn(said);
+  }
+
+  /** As it was saved. */
+  #judgeOf({ spec, state }: NextRollout): RolloutJudge {
+    const from = this.#world.parked.get(judgeKey(state));
+    const known = this.#judges.get(state.release);
+    if (known !== undefined && known.spec === spec && known.from === from) return known.judge;
+    const judge = new RolloutJudge(spec, from);
+    this.#judges.set(state.release, { spec, from, judge });
+    return judge;
+  }
+
+  #run(): void {
+    const { next } = this.takeoverOf(this.#releases);
+    const why = "waits for the leading replica to begin it";
+    const running = next.map((each) => unsaved(each, this.#running.get(each.state.release), why));
+    this.#running = new Map(running.map((each) => [each.state.release, each]));
+  }
+}
+
+function questionsIn({ failures, slowLimitsMs, wantsBaselineDurations }: ReleaseQuestions): BadAnswerQuestions {
+  return {
+    failures: new Set(failures),
+    slowLimitsMs: slowLimitsMs.map((limit) => limit ?? Number.POSITIVE_INFINITY),
+    wantsBaselineDurations,
+  };
+}

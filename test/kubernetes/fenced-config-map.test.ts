@@ -1,0 +1,88 @@
+import { performance } from "node:perf_hooks";
+import { describe, expect, test } from "vitest";
+import { podAccess } from "../../src/kubernetes/api-access.ts";
+import { ApiClient } from "../../src/kubernetes/api-client.ts";
+import { FencedConfigMap } from "../../src/kubernetes/fenced-config-map.ts";
+import { scheduleUnref } from "../../src/upstream/clock.ts";
+import { freeAfterTest } from "../kit/freed.ts";
+import { KubernetesApi } from "../kit/kubernetes-api.ts";
+
+const object = { apiVersion: "v1", kind: "ConfigMap", metadata: { namespace: "shop", name: "state" } };
+const content = (text: string) => ({ data: { text }, binaryData: { bytes: Buffer.from([0, 255]) } });
+
+async function shared() {
+  const api = await KubernetesApi.start();
+  const writer = async (account: string) => {
+    const { folder, env } = await api.pod(account);
+    const access = podAccess(env, () => performance.now(), folder);
+    const seen: (string | undefined)[] = [];
+    const map = new FencedConfigMap({
+      client: new ApiClient(access),
+      ...{ namespace: "shop", name: "state", randomFraction: Math.random },
+      timers: { nowMs: Date.now, monotonicMs: () => performance.now(), schedule: scheduleUnref },
+      onContent: (found, term) => void seen.push(found && `${found.data["text"]} of ${term}`),
+      onTrouble() {},
+    });
+    freeAfterTest(async () => {
+      await map.close();
+      await access.close();
+    });
+    return { map, seen };
+  };
+  return { api, writer };
+}
+
+describe("a fenced ConfigMap", () => {
+  test("is written by who took it over, and read by all", async () => {
+    const { api, writer } = await shared();
+    const [one, other] = [await writer("one"), await writer("other")];
+    expect(await one.map.takeOver("term 1")).toEqual({ data: {}, binaryData: {} });
+    expect(await one.map.save(content("first"))).toBe(true);
+    await expect.poll(() => other.seen.at(-1)).toBe("first of term 1");
+    expect(api.object(object)).toMatchObject({ data: { text: "first" }, binaryData: { bytes: "AP8=" } });
+    const found = await other.map.takeOver("term 2");
+    expect(found.data).toEqual({ text: "first" });
+    expect([...(found.binaryData["bytes"] ?? [])]).toEqual([0, 255]);
+  });
+
+  test("is not written any more by who held it before", async () => {
+    const { api, writer } = await shared();
+    const [one, other] = [await writer("one"), await writer("other")];
+    await one.map.takeOver("term 1");
+    await one.map.save(content("first"));
+    await other.map.takeOver("term 2");
+    expect(await one.map.save(content("late"))).toBe(false);
+    expect(await one.map.save(content("later"))).toBe(false);
+    expect(await other.map.save(content("second"))).toBe(true);
+    expect(api.object(object)).toMatchObject({ data: { text: "second" } });
+    expect(api.writes.filter(({ account, status }) => account === "one" && status < 300)).toHaveLength(2);
+  });
+
+  test("is not written by who never took it over", async () => {
+    const { api, writer } = await shared();
+    const { map } = await writer("one");
+    expect(await map.save(content("first"))).toBe(false);
+    expect(api.writes).toEqual([]);
+  });
+
+  test("goes on with its writer after a write whose answer was lost, and after a note of somebody else", async () => {
+    const { api, writer } = await shared();
+    const { map } = await writer("one");
+    await map.takeOver("term 1");
+    const now = api.object(object);
+    if (now === undefined) throw new Error("no ConfigMap");
+    api.put({ ...now, metadata: { ...now.metadata, labels: { noted: "yes" } } });
+    expect(await map.save(content("first"))).toBe(true);
+    expect(api.object(object)).toMatchObject({ data: { text: "first" }, metadata: { labels: { noted: "yes" } } });
+  });
+
+  test("whose API refuses is not written, and its writer may try again", async () => {
+    const { api, writer } = await shared();
+    const { map } = await writer("one");
+    await map.takeOver("term 1");
+    await expect.poll(() => api.watches).toBe(1);
+    api.refuse({ status: 500, reason: "no space" });
+    await expect(map.save(content("first"))).rejects.toThrow("500: no space");
+    expect(await map.save(content("second"))).toBe(true);
+  });
+});
