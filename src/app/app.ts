@@ -6,7 +6,7 @@ import type { FastifyInstance } from "fastify";
 import type { LiveView } from "../admin/live/live-view.ts";
 import { createAdminServer } from "../admin/server.ts";
 import type { LoadedConfig } from "../config/load.ts";
-import { errorsOf, formatDiagnostic } from "../config/schema-kit/diagnostics.ts";
+import { diagnoseFile, errorsOf, formatDiagnostic } from "../config/schema-kit/diagnostics.ts";
 import { formatDuration } from "../config/schema-kit/scalars.ts";
 import { ticketKeyBytes } from "../listener/tls.ts";
 import { descriptorOf } from "../node-internals.ts";
@@ -283,10 +283,13 @@ function build(foundation: Foundation): Parts {
   const reloader = new Reloader(
     {
       file,
-      load: () => objects.load(() => configThread.load()),
+      async load() {
+        const loaded = await objects.load(() => configThread.load());
+        const unfound = loaded.ok ? await slices.load(loaded.compiled) : undefined;
+        if (!loaded.ok || unfound === undefined) return loaded;
+        return { ok: false, problems: [diagnoseFile(file, unfound)], files: loaded.compiled.files };
+      },
       prepare: async (loaded) => {
-        const unfound = await slices.load(loaded.compiled);
-        if (unfound !== undefined) return { kind: "failed", why: unfound };
         const preparation = await dataPlane.prepare(loaded);
         if (preparation.kind === "failed") return preparation;
         // Read at commit, so that what the rollouts have decided in the meantime is included.

@@ -77,11 +77,10 @@ export class SliceWatches implements SliceResolver {
     for (const [name, watch] of before) {
       if (this.#watches.has(name)) continue;
       void watch.close();
-      this.#told(name, undefined);
+      this.#troubles.delete(name);
     }
-    for (const [name, watch] of this.#watches) {
-      watch.keepOnly(questions.filter((question) => this.#nameOf(question) === name));
-    }
+    const byName = Map.groupBy(questions, (question) => this.#nameOf(question));
+    for (const [name, watch] of this.#watches) watch.keepOnly(byName.get(name) ?? []);
   }
 
   /** Starts to follow these as well, and waits for the first answer to each, or for `maxMs`. */

@@ -241,7 +241,9 @@ describe("endpoints by EndpointSlices", () => {
     const { perch: started, rejectedBy } = await changeablePerch(
       freePorts + shop({ stable: `"http://${one}:${port}"` }),
     );
-    expect(await rejectedBy(freePorts + shop({ stable: inShop() }))).toContain("set KUBECONFIG");
+    expect(await rejectedBy(freePorts + shop({ stable: inShop() }))).toMatch(
+      /perch\.yaml:1:1: error: the endpoints of the Kubernetes Service shop cannot be found: this is not a Pod .*set KUBECONFIG/,
+    );
     expect(await bodies(started.origin, 1)).toEqual([one]);
   });
 
