@@ -116,13 +116,15 @@ export class App {
       throw new StartError(errorsOf(first.problems).map(formatDiagnostic));
     }
     const size = await workerCount(first.compiled, log);
-    const { env } = options;
+    const { env, stateDir } = options;
     const { sharedState } = first.compiled;
     const stateFile = stateFileOf(options, first);
-    const rollouts = await RunningRollouts.open({ stateFile, sharedState, env, log, nowMs }).catch(async (error) => {
-      await watcher.close();
-      throw error;
-    });
+    const rollouts = await RunningRollouts.open({ stateFile, stateDir, sharedState, env, log, nowMs }).catch(
+      async (error) => {
+        await watcher.close();
+        throw error;
+      },
+    );
     const parts = build({ options, objects, worker, log, watcher, memory, first, size, rollouts });
     try {
       await rollouts.begin(first, parts.dataPlane);
