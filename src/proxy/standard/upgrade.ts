@@ -1,7 +1,7 @@
 import { type IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import type { ErrorCode } from "../../errors.ts";
+import { type ErrorCode, errorTable } from "../../errors.ts";
 import { isResponseDue } from "../../node-internals.ts";
 import type { Endpoint } from "../../upstream/endpoint.ts";
 import { defaultResponseHead, type Timeouts } from "../../upstream/service-spec.ts";
@@ -32,6 +32,15 @@ export function isWebSocketUpgrade(request: IncomingMessage): boolean {
   return !isResponseDue(socket);
 }
 
+/** A request for a WebSocket. `early`: bytes received after the head. */
+interface Upgrade {
+  readonly exchange: Exchange;
+  readonly head: StandardHead;
+  readonly request: IncomingMessage;
+  readonly client: Socket;
+  readonly early: Buffer;
+}
+
 /** The WebSocket upgrades of one listener: handshakes and open tunnels. */
 export class Upgrades {
   readonly #context: ProxyContext;
@@ -52,7 +61,34 @@ export class Upgrades {
     client.on("close", () => this.#clients.delete(client));
     // node:http has removed its listener. `close` follows every error.
     client.on("error", () => {});
-    const refused = this.#refusal(head) ?? exchange.begin() ?? unsupported(exchange);
+    const refused = this.#refusal(head);
+    const upgrade = { exchange, head, request, client, early };
+    if (refused !== undefined || !exchange.awaitsVerdict(() => this.#proceedLater(upgrade))) {
+      this.#proceed(upgrade, refused);
+    } else {
+      // What the client sends meanwhile stays in the kernel.
+      client.pause();
+    }
+  }
+
+  /** After the verdict of a shared rate limit. */
+  #proceedLater(upgrade: Upgrade): void {
+    const { client, exchange } = upgrade;
+    if (client.destroyed) {
+      exchange.end(errorTable["client-closed"].status, "client-closed");
+      return;
+    }
+    try {
+      this.#proceed(upgrade, this.#isDraining ? refusal("overloaded", "draining") : undefined);
+      client.resume();
+    } catch (error) {
+      this.#context.defect(error);
+      client.destroy();
+    }
+  }
+
+  #proceed({ exchange, head, request, client, early }: Upgrade, alreadyRefused: Refusal | undefined): void {
+    const refused = alreadyRefused ?? exchange.begin() ?? unsupported(exchange);
     const { attempts, route } = exchange;
     if (refused === undefined && attempts !== undefined && route !== undefined) {
       const { timeouts } = route;
