@@ -5,8 +5,8 @@ import { storeName } from "../proxy/token-store.ts";
 import type { RedisEvents } from "../redis/redis-stores.ts";
 import type { TokenStoreSpec } from "../route/route-spec.ts";
 
-const awayMessage = "Redis does not answer; until it does, each process counts shared rate limits by itself";
-const backMessage = "Redis answers again; shared rate limits are counted there";
+const awayMessage = "Redis cannot be used now; until it can, each process counts shared rate limits by itself";
+const backMessage = "Redis can be used again; shared rate limits are counted there";
 
 /** Counts connections to Redis, and logs when an outage begins and ends. */
 export function loggingRedisEvents(stats: StatsRegistry, log: Logger): RedisEvents {

@@ -7,7 +7,7 @@ import type { TokenRate } from "../upstream/token-bucket.ts";
  * token and the time for a whole bucket, in microseconds.
  *
  * Returns after how many microseconds the bucket will be full: negative if there was no token. Where the clock was set
- * back, a bucket is at worst empty. Times are relative to now, as a double has no room for fractions of microseconds since
+ * back, a bucket is at worst empty, and fills from then on. Times are relative to now, as a double has no room for fractions of microseconds since
  * 1970. Needs Redis 5, which copies effects to replicas, and not scripts that read the clock.
  */
 export const takeTokenScript = `
@@ -21,10 +21,14 @@ if type(kept) == 'string' then
   s, u = tonumber(s), tonumber(u)
   if s and u then full = (s - seconds) * 1000000 + (u - micros) end
 end
-full = math.min(math.max(full, 0), capacity)
-if full - (capacity - interval) > 0.001 then return -math.floor(full) end
-full = full + interval
-redis.call('SET', KEYS[1], string.format('%d %.17g', seconds, micros + full), 'PX', math.ceil(full / 1000))
+local wasBeyond = full > capacity
+if wasBeyond then full = capacity elseif not (full > 0) then full = 0 end
+local hasToken = full - (capacity - interval) <= 0.001
+if hasToken then full = full + interval end
+if hasToken or wasBeyond then
+  redis.call('SET', KEYS[1], string.format('%d %.17g', seconds, micros + full), 'PX', math.ceil(full / 1000))
+end
+if not hasToken then return -math.floor(full) end
 return math.max(1, math.floor(full))
 `;
 

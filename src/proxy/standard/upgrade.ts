@@ -32,13 +32,43 @@ export function isWebSocketUpgrade(request: IncomingMessage): boolean {
   return !isResponseDue(socket);
 }
 
-/** A request for a WebSocket. `early`: bytes received after the head. */
+/** A request for a WebSocket. */
 interface Upgrade {
   readonly exchange: Exchange;
   readonly head: StandardHead;
   readonly request: IncomingMessage;
   readonly client: Socket;
-  readonly early: Buffer;
+}
+
+/** What a client sends while its upgrade waits. One that closes even one half has left. */
+class EarlyBytes {
+  readonly #client: Socket;
+  readonly #chunks: Buffer[];
+  #length: number;
+
+  constructor(client: Socket, early: Buffer) {
+    this.#client = client;
+    this.#chunks = [early];
+    this.#length = early.length;
+    client.on("data", this.#onData).on("end", this.#onEnd);
+  }
+
+  /** What has been received. From now on the client's bytes are somebody else's. */
+  end(): Buffer {
+    this.#client.off("data", this.#onData).off("end", this.#onEnd);
+    if (this.#client.isPaused()) this.#client.resume();
+    return Buffer.concat(this.#chunks);
+  }
+
+  readonly #onData = (chunk: Buffer): void => {
+    this.#chunks.push(chunk);
+    this.#length += chunk.length;
+    if (this.#length >= maxEarlyBytes) this.#client.pause();
+  };
+
+  readonly #onEnd = (): void => {
+    this.#client.destroy();
+  };
 }
 
 /** The WebSocket upgrades of one listener: handshakes and open tunnels. */
@@ -62,32 +92,32 @@ export class Upgrades {
     // node:http has removed its listener. `close` follows every error.
     client.on("error", () => {});
     const refused = this.#refusal(head);
-    const upgrade = { exchange, head, request, client, early };
-    if (refused !== undefined || !exchange.awaitsVerdict(() => this.#proceedLater(upgrade))) {
-      this.#proceed(upgrade, refused);
-    } else {
-      // What the client sends meanwhile stays in the kernel.
-      client.pause();
+    const upgrade = { exchange, head, request, client };
+    if (refused !== undefined || exchange.findRoute()?.rateLimit?.isShared !== true) {
+      this.#proceed(upgrade, early, refused);
+      return;
     }
+    const held = new EarlyBytes(client, early);
+    if (!exchange.awaitsVerdict(() => this.#proceedLater(upgrade, held))) this.#proceed(upgrade, held.end(), undefined);
   }
 
   /** After the verdict of a shared rate limit. */
-  #proceedLater(upgrade: Upgrade): void {
+  #proceedLater(upgrade: Upgrade, held: EarlyBytes): void {
     const { client, exchange } = upgrade;
+    const early = held.end();
     if (client.destroyed) {
       exchange.end(errorTable["client-closed"].status, "client-closed");
       return;
     }
     try {
-      this.#proceed(upgrade, this.#isDraining ? refusal("overloaded", "draining") : undefined);
-      client.resume();
+      this.#proceed(upgrade, early, this.#isDraining ? refusal("overloaded", "draining") : undefined);
     } catch (error) {
       this.#context.defect(error);
       client.destroy();
     }
   }
 
-  #proceed({ exchange, head, request, client, early }: Upgrade, alreadyRefused: Refusal | undefined): void {
+  #proceed({ exchange, head, request, client }: Upgrade, early: Buffer, alreadyRefused: Refusal | undefined): void {
     const refused = alreadyRefused ?? exchange.begin() ?? unsupported(exchange);
     const { attempts, route } = exchange;
     if (refused === undefined && attempts !== undefined && route !== undefined) {
