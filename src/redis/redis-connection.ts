@@ -5,7 +5,7 @@ import type { Schedule } from "../upstream/clock.ts";
 import { rateArguments, readBucketState, takeTokenScript } from "./take-token.ts";
 
 /** A connection and the answers that it begins with must come within this time. */
-const connectMs = 1_000;
+const connectMs = 2_000;
 /** Requests that wait for an answer at a time; further ones are not sent. */
 const maxWaiting = 4_096;
 
@@ -50,7 +50,7 @@ export class RedisConnection {
     this.#options = options;
   }
 
-  /** Resolves once Redis has answered the script. Rejects after a second, or if `signal` is aborted. */
+  /** Resolves once Redis has answered the script. Rejects after two seconds, or if `signal` is aborted. */
   static async open(options: RedisConnectionOptions, signal: AbortSignal): Promise<RedisConnection> {
     // Loaded only where a configuration asks for it.
     const { createClient } = await import("@redis/client");
@@ -58,7 +58,7 @@ export class RedisConnection {
     const attempt = new AbortController();
     const giveUp = (why: string) => attempt.abort(new Error(why));
     const onAbort = () => giveUp("it was closed");
-    const cancel = schedule(connectMs, () => giveUp(`no answer within ${connectMs} ms`));
+    const cancel = schedule(connectMs, () => setImmediate(giveUp, `no answer within ${connectMs} ms`));
     signal.addEventListener("abort", onAbort);
     let connection: RedisConnection | undefined;
     const client = createClient({
@@ -149,12 +149,12 @@ export class RedisConnection {
     return state;
   }
 
-  /** One timer for all that wait: it is moved on to the oldest of them. */
+  /**
+   * One timer for all that wait: it is moved on to the oldest of them. Node runs timers first: after a stall of this
+   * process, answers that came in time are read before they are missed.
+   */
   #checkIn(ms: number): () => void {
-    return this.#options.schedule(ms, () => {
-      // Node runs timers first: after a stall of this process, answers that came in time are read before they are missed.
-      setImmediate(() => this.#check());
-    });
+    return this.#options.schedule(ms, () => setImmediate(() => this.#check()));
   }
 
   #check(): void {

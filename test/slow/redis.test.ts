@@ -46,6 +46,20 @@ async function statuses(origins: readonly string[], count: number): Promise<Read
 /** Options of a Redis with this user, whose password is open-sesame. */
 const userOf = (name: string, ...rules: readonly string[]) => ["--user", name, "on", ">open-sesame", ...rules];
 
+/** Perch in this process, once it is connected. */
+async function connected(yaml: string, redis: RedisServer, options?: Parameters<typeof perch>[1]) {
+  const started = await perch(yaml, options);
+  await expect.poll(() => started.metric(connections(redis)), soon).toBe(1);
+  return started;
+}
+
+/** The same as a process of its own. */
+async function served(yaml: string, redis: RedisServer, workers = 1, main?: string): Promise<ServedPerch> {
+  const started = await servePerch(yaml, [], main);
+  await expect.poll(() => started.metric(connections(redis)), soon).toBe(workers);
+  return started;
+}
+
 const statusesIn = (answers: string) => Array.from(answers.matchAll(/HTTP\/1\.1 (\d+)/g), ([, status]) => status);
 
 describe.skipIf(!hasRedis).each(lanes)("a limit in Redis, in the $lane lane", ({ fastLane }) => {
@@ -58,8 +72,7 @@ describe.skipIf(!hasRedis).each(lanes)("a limit in Redis, in the $lane lane", ({
 
   it("holds over two processes and their workers: of many requests exactly so many pass", async () => {
     const { redis, stable, yaml } = await start("requests: 100, per: 1h", "timeout: 1s", "workers: 2");
-    const both: ServedPerch[] = [await servePerch(yaml), await servePerch(yaml)];
-    for (const one of both) expect(await one.metric(connections(redis))).toBe(2);
+    const both = [await served(yaml, redis, 2), await served(yaml, redis, 2)];
     expect(
       await statuses(
         both.map(({ origin }) => origin),
@@ -74,11 +87,11 @@ describe.skipIf(!hasRedis).each(lanes)("a limit in Redis, in the $lane lane", ({
   });
 
   it("gives a burst after a pause and then one token each interval, and leaves nothing in Redis", async () => {
-    const { redis, yaml } = await start("requests: 20, per: 1s, burst: 4", "timeout: 1s");
-    const { origin, metric } = await perch(yaml);
+    const { redis, yaml } = await start("requests: 2, per: 2s, burst: 4", "timeout: 1s");
+    const { origin, metric } = await connected(yaml, redis);
     expect(await statuses([origin], 4)).toEqual({ 200: 4 });
-    await expect.poll(async () => (await statuses([origin], 1))[200], { interval: 1 }).toBe(1);
-    // The bucket is empty again, and full after 200 ms: then the key is gone.
+    await expect.poll(async () => (await statuses([origin], 1))[200], { interval: 5 }).toBe(1);
+    // The bucket is empty again, and full after 4 s: then the key is gone.
     expect(await redis.ask("DBSIZE")).toBe(1);
     await expect.poll(() => redis.ask("DBSIZE"), soon).toBe(0);
     expect(await statuses([origin], 4)).toEqual({ 200: 4 });
@@ -112,7 +125,7 @@ routes:
 
   it("waits for Redis without losing a byte of bodies and of pipelined requests", async () => {
     const { redis, stable, yaml } = await start("requests: 100, per: 1h", "timeout: 1s");
-    const { port, metric } = await perch(yaml);
+    const { port, metric } = await connected(yaml, redis);
     const long = "0123456789".repeat(30_000);
     const chunks = Array.from({ length: 20 }, (_, at) => String(at).repeat(5_000));
     const chunked = chunks.map((chunk) => `${chunk.length.toString(16)}\r\n${chunk}\r\n`).join("");
@@ -137,7 +150,7 @@ routes:
 
   it("a client that leaves while it waits is not forwarded, and counted as one who left", async () => {
     const { redis, stable, yaml } = await start("requests: 100, per: 1h", "timeout: 1s");
-    const { port, metric } = await perch(yaml);
+    const { port, metric } = await connected(yaml, redis);
     await redis.ask("CLIENT", "PAUSE", "500", "ALL");
     const client = await rawClient(port);
     client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nab");
@@ -151,25 +164,25 @@ routes:
 
   it("a request that waits is answered by a process that ends", async () => {
     const { redis, yaml } = await start("requests: 100, per: 1h", "timeout: 1s");
-    const served = await servePerch(yaml);
+    const ending = await served(yaml, redis);
     await redis.ask("CLIENT", "PAUSE", "500", "ALL");
-    const client = await rawClient(served.port);
+    const client = await rawClient(ending.port);
     client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     await delay(100);
-    served.process.signal("SIGTERM");
+    ending.process.signal("SIGTERM");
     const answer = await client.read();
     expect(answer).toMatch(/^HTTP\/1\.1 200 .*\r\nConnection: close\r\n/s);
-    expect(await served.process.exited).toBe(0);
+    expect(await ending.process.exited).toBe(0);
   });
 
   it("Redis killed under load: no request is lost, the limit of one process holds, and it is said once", async () => {
-    const { redis, yaml } = await start("requests: 1000, per: 1h");
-    const served = await servePerch(yaml);
+    const { redis, yaml } = await start("requests: 1000, per: 24h");
+    const loaded = await served(yaml, redis);
     let isOver = false;
     const seen: Record<string, number> = {};
     const load = async () => {
       while (!isOver) {
-        const response = await fetch(served.origin);
+        const response = await fetch(loaded.origin);
         await response.arrayBuffer();
         seen[response.status] = (seen[response.status] ?? 0) + 1;
       }
@@ -184,20 +197,21 @@ routes:
     expect(Object.keys(seen).sort()).toEqual(["200", "429"]);
     expect(seen[200]).toBeGreaterThanOrEqual(1000);
     expect(seen[200]).toBeLessThanOrEqual(1008);
-    expect(await served.metric(fallbacks)).toBeGreaterThan(0);
-    expect(await served.metric(connections(redis))).toBe(0);
-    const said = (text: string) => served.process.stderr.split(text).length - 1;
+    expect(await loaded.metric(fallbacks)).toBeGreaterThan(0);
+    expect(await loaded.metric(connections(redis))).toBe(0);
+    const said = (text: string) => loaded.process.stderr.split(text).length - 1;
     expect(said("Redis cannot be used now")).toBe(1);
     await redis.start();
-    await expect.poll(() => served.metric(connections(redis)), { timeout: 20_000, interval: 50 }).toBe(1);
+    await expect.poll(() => loaded.metric(connections(redis)), { timeout: 20_000, interval: 50 }).toBe(1);
     expect(said("Redis cannot be used now")).toBe(1);
     expect(said("Redis can be used again")).toBe(1);
   });
 
   it("Redis frozen: requests wait no longer than they may, and it counts again once it moves", async () => {
-    const { redis, yaml } = await start("requests: 100, per: 1h", "timeout: 100ms");
-    const { origin, metric } = await perch(yaml);
+    const { redis, yaml } = await start("requests: 100, per: 1h", "timeout: 1s");
+    const { origin, metric } = await connected(yaml, redis);
     expect(await statuses([origin], 10)).toEqual({ 200: 10 });
+    expect(await metric(fallbacks)).toBe(0);
     redis.freeze();
     expect(await statuses([origin], 10)).toEqual({ 200: 10 });
     expect(await metric(fallbacks)).toBe(10);
@@ -213,7 +227,7 @@ routes:
 
   it("scripts flushed: no request notices", async () => {
     const { redis, yaml } = await start("requests: 30, per: 1h", "timeout: 1s");
-    const { origin, metric } = await perch(yaml);
+    const { origin, metric } = await connected(yaml, redis);
     expect(await statuses([origin], 10)).toEqual({ 200: 10 });
     await redis.ask("SCRIPT", "FLUSH");
     expect(await statuses([origin], 30)).toEqual({ 200: 20, 429: 10 });
@@ -230,7 +244,7 @@ describe.skipIf(!hasRedis)("a limit in Redis", () => {
     const late = join(await temporaryFolder(), "late.mjs");
     const anHour = 3_600_000;
     await writeFile(late, `const now = Date.now;\nDate.now = () => now() + ${anHour};\nawait import("${main}");\n`);
-    const [one, other] = [await servePerch(yaml), await servePerch(yaml, [], late)];
+    const [one, other] = [await served(yaml, redis), await served(yaml, redis, 1, late)];
     expect(await statuses([one.origin, other.origin], 60)).toEqual({ 200: 20, 429: 40 });
     const date = (await fetch(other.origin)).headers.get("date") ?? "";
     expect(Date.parse(date) - Date.now()).toBeGreaterThan(anHour / 2);
@@ -241,7 +255,10 @@ describe.skipIf(!hasRedis)("a limit in Redis", () => {
     const stable = await upstream("stable");
     const more = "attributes: { user: { type: string, from: [{ query: user }] } }";
     const limit = "by: user, requests: 1, per: 1h";
-    const { origin, metric } = await perch(limited(stable.origin, { limit, redis, shared: "timeout: 1s", more }));
+    const { origin, metric } = await connected(
+      limited(stable.origin, { limit, redis, shared: "timeout: 1s", more }),
+      redis,
+    );
     await redis.ask("SET", "witness", "here");
     const names = [
       "a",
@@ -325,16 +342,16 @@ describe.skipIf(!hasRedis)("a limit in Redis", () => {
     await writeFile(file, "open-sesame\n");
     const stable = await upstream("stable");
     const url = `redis://${user}@127.0.0.1:${redis.port}`;
-    const served = await servePerch(
+    const lonely = await servePerch(
       shopYaml({
         stable: stable.origin,
         route: `rateLimit: { requests: 5, per: 1h, shared: { redis: "${url}", passwordFile: ${file}, timeout: 1s } }`,
       }),
     );
-    expect(await statuses([served.origin], 10)).toEqual({ 200: 5, 429: 5 });
-    expect(await served.metric(fallbacks)).toBe(5);
-    expect(served.process.stderr).toContain(why);
-    expect(served.process.stderr).not.toContain("open-sesame");
+    expect(await statuses([lonely.origin], 10)).toEqual({ 200: 5, 429: 5 });
+    expect(await lonely.metric(fallbacks)).toBe(5);
+    expect(lonely.process.stderr).toContain(why);
+    expect(lonely.process.stderr).not.toContain("open-sesame");
   });
 
   it("a certificate of another authority is refused", async () => {
@@ -359,29 +376,29 @@ describe.skipIf(!hasRedis)("a limit in Redis", () => {
     const stable = await upstream("stable");
     const yaml = (more: string) =>
       limited(stable.origin, { limit: "requests: 5, per: 1h", redis, shared: "timeout: 1s", more });
-    const served = await servePerch(yaml(""));
+    const reloading = await served(yaml(""), redis);
     const clients = async () => {
       const list = String(await redis.ask("CLIENT", "LIST"))
         .trim()
         .split("\n");
       return list.filter((line) => line.includes("cmd=eval")).map((line) => /^id=(\d+)/.exec(line)?.[1]);
     };
-    expect(await statuses([served.origin], 3)).toEqual({ 200: 3 });
+    expect(await statuses([reloading.origin], 3)).toEqual({ 200: 3 });
     const before = await clients();
     expect(before).toHaveLength(1);
-    const reloads = () => served.metric('perch_config_reloads_total{result="success"}');
-    await served.write(yaml("exposeVersion: true"));
+    const reloads = () => reloading.metric('perch_config_reloads_total{result="success"}');
+    await reloading.write(yaml("exposeVersion: true"));
     await expect.poll(reloads, soon).toBe(1);
-    expect(await statuses([served.origin], 3)).toEqual({ 200: 2, 429: 1 });
+    expect(await statuses([reloading.origin], 3)).toEqual({ 200: 2, 429: 1 });
     expect(await clients()).toEqual(before);
-    await served.write(shopYaml({ stable: stable.origin }));
+    await reloading.write(shopYaml({ stable: stable.origin }));
     await expect.poll(reloads, soon).toBe(2);
     await expect.poll(clients, soon).toEqual([]);
-    expect(await served.metric(connections(redis))).toBe(undefined);
-    await served.write(yaml(""));
-    await expect.poll(() => served.metric(connections(redis)), soon).toBe(1);
-    served.process.signal("SIGTERM");
-    expect(await served.process.exited).toBe(0);
+    expect(await reloading.metric(connections(redis))).toBe(undefined);
+    await reloading.write(yaml(""));
+    await expect.poll(() => reloading.metric(connections(redis)), soon).toBe(1);
+    reloading.process.signal("SIGTERM");
+    expect(await reloading.process.exited).toBe(0);
     expect(await clients()).toEqual([]);
   });
 
@@ -394,7 +411,7 @@ describe.skipIf(!hasRedis)("a limit in Redis", () => {
       echoed = body.length;
     });
     const limit = "requests: 1, per: 1h";
-    const { port } = await perch(limited(echo.origin, { limit, redis, shared: "timeout: 1s" }));
+    const { port } = await connected(limited(echo.origin, { limit, redis, shared: "timeout: 1s" }), redis);
     await redis.ask("CLIENT", "PAUSE", "200", "ALL");
     const client = await rawClient(port);
     client.send(`${upgradeHead()}early`);
