@@ -176,7 +176,7 @@ routes:
   });
 
   it("Redis killed under load: no request is lost, the limit of one process holds, and it is said once", async () => {
-    const { redis, yaml } = await start("requests: 1000, per: 24h");
+    const { redis, yaml } = await start("requests: 1000, per: 24h", "timeout: 1s");
     const loaded = await served(yaml, redis);
     let isOver = false;
     const seen: Record<string, number> = {};
