@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import type { BucketState } from "../proxy/token-store.ts";
 import type { TokenStoreSpec } from "../route/route-spec.ts";
 import type { Schedule } from "../upstream/clock.ts";
+import { loadClient } from "./load-client.ts";
 import { rateArguments, readBucketState, takeTokenScript } from "./take-token.ts";
 
 /** A connection and the answers that it begins with must come within this time. */
@@ -53,7 +54,7 @@ export class RedisConnection {
   /** Resolves once Redis has answered the script. Rejects after two seconds, or if `signal` is aborted. */
   static async open(options: RedisConnectionOptions, signal: AbortSignal): Promise<RedisConnection> {
     // Loaded only where a configuration asks for it.
-    const { createClient } = await import("@redis/client");
+    const { createClient } = await loadClient();
     const { spec, schedule } = options;
     const attempt = new AbortController();
     const giveUp = (why: string) => attempt.abort(new Error(why));
