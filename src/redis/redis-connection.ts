@@ -57,7 +57,8 @@ export class RedisConnection {
     const { createClient } = await loadClient();
     const { spec, schedule } = options;
     const attempt = new AbortController();
-    const giveUp = (why: string) => attempt.abort(new Error(why));
+    let isOver = false;
+    const giveUp = (why: string) => isOver || attempt.abort(new Error(why));
     const onAbort = () => giveUp("it was closed");
     const cancel = schedule(connectMs, () => setImmediate(giveUp, `no answer within ${connectMs} ms`));
     signal.addEventListener("abort", onAbort);
@@ -89,6 +90,7 @@ export class RedisConnection {
       client.destroy();
       throw error;
     } finally {
+      isOver = true;
       cancel();
       signal.removeEventListener("abort", onAbort);
     }

@@ -5,7 +5,7 @@ import { RateLimitStats } from "../../src/observe/route-stats.ts";
 import { type LimitVerdict, RateLimit } from "../../src/proxy/rate-limit.ts";
 import type { BucketState, SharedBuckets } from "../../src/proxy/token-store.ts";
 import { TokenBuckets } from "../../src/upstream/token-bucket.ts";
-import { listening, perch, upstream } from "../kit/freed.ts";
+import { freeAfterTest, listening, perch, upstream } from "../kit/freed.ts";
 import { loadedBy } from "../kit/loaded-packages.ts";
 import { exchange, lanes, shopYaml } from "../kit/one-service.ts";
 import { refusedOrigin } from "../kit/upstream.ts";
@@ -130,7 +130,44 @@ describe.each(lanes)("a shared limit without its Redis, in the $lane lane", ({ f
   });
 });
 
-it("the client for Redis is loaded only where a configuration asks for it", async () => {
+describe("a Redis that cannot be trusted", () => {
+  /** To every command it says that a token was taken, and `later` once it was asked for one. */
+  async function lying(later: string) {
+    const sockets: net.Socket[] = [];
+    const port = await listening(
+      net.createServer((socket) => {
+        sockets.push(socket);
+        let commands = 0;
+        socket.on("error", () => {}).on("data", () => socket.write(++commands === 1 ? ":1\r\n" : later));
+      }),
+    );
+    freeAfterTest(async () => {
+      for (const socket of sockets) socket.destroy();
+    });
+    return port;
+  }
+
+  it.each([
+    ["answers twice", ":1\r\n:1\r\n:1\r\n"],
+    ["answers no number", "+OK\r\n"],
+    ["answers a number that none has", ":99999999999999999999999\r\n"],
+    ["answers a list of lists", `${"*1\r\n".repeat(1_000)}:1\r\n`],
+    ["answers an error", "-OOM command not allowed\r\n"],
+    ["answers bytes of no protocol", "\0\xff hello\r\n\r\n"],
+    ["answers too slowly to end", "$100\r\nabc"],
+  ])("fails no request where it %s", async (_what, later) => {
+    const port = await lying(later);
+    const stable = await upstream("stable");
+    const { port: to, metric } = await perch(shopYaml({ stable: stable.origin, route: sharedBy(port) }));
+    expect(await metric(`perch_redis_connections{redis="127.0.0.1:${port}"}`)).toBe(1);
+    expect(statusesIn(await exchange(to, `${request}${last}`))[0]).toBe("200");
+    const again = await exchange(to, last);
+    expect(["200", "429"]).toContain(statusesIn(again)[0]);
+    expect(stable.seen[0]?.body).toBe("one");
+  });
+});
+
+it("the client for Redis is loaded only where a configuration asks for it", { tags: ["slow"] }, async () => {
   const started = (route: string) => `
     const { App } = await import("./src/app/app.ts");
     const text = \`listeners: [{ name: web, address: "127.0.0.1:0" }]
