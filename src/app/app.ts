@@ -116,7 +116,7 @@ export class App {
       await watcher.close();
       throw new StartError(errorsOf(first.problems).map(formatDiagnostic));
     }
-    const { env } = options;
+    const { env, stateDir } = options;
     const slices = new SliceSource({ env, log });
     const unfound = await slices.load(first.compiled);
     if (unfound !== undefined) {
@@ -126,11 +126,13 @@ export class App {
     const size = await workerCount(first.compiled, log);
     const { sharedState } = first.compiled;
     const stateFile = stateFileOf(options, first);
-    const rollouts = await RunningRollouts.open({ stateFile, sharedState, env, log, nowMs }).catch(async (error) => {
-      await slices.close();
-      await watcher.close();
-      throw error;
-    });
+    const rollouts = await RunningRollouts.open({ stateFile, stateDir, sharedState, env, log, nowMs }).catch(
+      async (error) => {
+        await slices.close();
+        await watcher.close();
+        throw error;
+      },
+    );
     const parts = build({ options, objects, worker, log, watcher, memory, first, size, rollouts, slices });
     try {
       await rollouts.begin(first, parts.dataPlane);

@@ -22,6 +22,7 @@ import { CachedClock } from "../proxy/fast/cached-clock.ts";
 import { OverloadManager } from "../proxy/overload.ts";
 import type { ProxyContext } from "../proxy/proxy-context.ts";
 import type { Snapshot } from "../proxy/snapshot.ts";
+import { RedisStores } from "../redis/redis-stores.ts";
 import { scheduleUnref } from "../upstream/clock.ts";
 import { fittingConnections } from "../upstream/descriptor-reserve.ts";
 import type { DnsResolver } from "../upstream/dns-resolver.ts";
@@ -39,6 +40,7 @@ import { createDnsResolver, firstAnswersMs, loggingDnsEvents } from "./dns.ts";
 import { JwksFetcher } from "./jwks-fetcher.ts";
 import { MinorGc } from "./minor-gc.ts";
 import { batchedRandom, batchedUuids } from "./random.ts";
+import { loggingRedisEvents } from "./redis.ts";
 import { inSlices } from "./slices.ts";
 
 export interface DataPlaneParts {
@@ -83,6 +85,7 @@ export class InProcessDataPlane implements DataPlane {
   readonly #checks = new HealthChecks({ timers: this.#timers, probe: networkProbe, randomFraction: Math.random });
   readonly #taps: RolloutTaps;
   readonly #keys: JwksFetcher;
+  readonly #redis: RedisStores;
   readonly #accessLog: AccessLog;
   readonly #tail: DecisionTail;
   readonly #traffic: TrafficCounter;
@@ -127,7 +130,22 @@ export class InProcessDataPlane implements DataPlane {
       schedule: scheduleUnref,
       seed: batchedRandom().int32(),
     });
-    this.active = new ActiveSnapshot(stats, this.endpoints, first.compiled, first.hash, keys, services, this.#taps);
+    this.#redis = new RedisStores({
+      events: loggingRedisEvents(stats, parts.log),
+      monotonicMs,
+      schedule: scheduleUnref,
+      randomFraction: Math.random,
+    });
+    this.active = new ActiveSnapshot(
+      stats,
+      this.endpoints,
+      first.compiled,
+      first.hash,
+      keys,
+      services,
+      this.#taps,
+      this.#redis,
+    );
     this.#checks.configure(first.compiled.services);
     this.#accessLog = new AccessLog({ destination: accessLines, sample: first.compiled.accessLog.sample, nowMs });
     this.#tail = new DecisionTail({ handOver: parts.onDecisions, nowMs, schedule: scheduleUnref });
@@ -174,7 +192,7 @@ export class InProcessDataPlane implements DataPlane {
 
   /** `shared`: several data planes listen on the same ports (SO_REUSEPORT), and one of them has the unix sockets. */
   async listen(shared?: ListenInput): Promise<readonly BoundListener[]> {
-    await this.namesResolved();
+    await Promise.all([this.namesResolved(), this.#redis.settled()]);
     const listening: BoundListener[] = [];
     for (const [index, { name, address }] of this.#parts.first.compiled.listeners.entries()) {
       if ("path" in address && shared?.unixSockets === "elsewhere") continue;
@@ -239,6 +257,7 @@ export class InProcessDataPlane implements DataPlane {
     this.#taps.close();
     this.#tail.watch(false);
     await this.#keys.close();
+    this.#redis.close();
     await this.#pools.destroy();
     await this.#spans.destroy();
   }

@@ -17,18 +17,21 @@ import { scheduleUnref, type Timers } from "../upstream/clock.ts";
 import { StartError } from "./data-plane.ts";
 import { type LeaderPlace, sendChange, sendReports } from "./leader-link.ts";
 import { type FoundState, SharedStateStore } from "./shared-state-store.ts";
+import { StateCopy } from "./state-copy.ts";
 
 export interface SharedReplicasOptions {
   readonly spec: SharedStateSpec;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly log: Logger;
   readonly parts: Omit<ControllerParts, "store">;
+  /** Where a copy of the state is kept for a start without the API; undefined: nowhere. */
+  readonly copyFile: string | undefined;
   /** Of the admin server, the first of the file; undefined: none at the moment. */
   readonly token: () => string | undefined;
 }
 
-/** How long a start waits for the shared state. Without it no candidate gets users. */
-const stateWithinMs = 10_000;
+/** How long a start waits for the shared state where there is a copy, and where there is none: no candidate gets users. */
+const stateWithinMs = { withCopy: 3_000, withoutCopy: 10_000 };
 /** How often replicas report, and how soon after an answer that is bad. */
 const reportEachMs = 1_000;
 const reportBadAfterMs = 200;
@@ -49,7 +52,8 @@ export class SharedReplicas implements Replicas {
   };
   readonly #outbox = new ReportOutbox();
   readonly #store: SharedStateStore;
-  readonly #first = Promise.withResolvers<void>();
+  readonly #copy: StateCopy | undefined;
+  readonly #first = Promise.withResolvers<boolean>();
   readonly #closed = new AbortController();
   #lease: LeaderLease | undefined;
   /** Of the leader that is reported to: up to which number it has taken them. */
@@ -62,7 +66,8 @@ export class SharedReplicas implements Replicas {
   readonly #apiTroubles = new Map<string, string>();
 
   private constructor(options: SharedReplicasOptions, access: ApiAccess, namespace: string) {
-    const { spec, log, parts } = options;
+    const { spec, log, parts, copyFile } = options;
+    this.#copy = copyFile === undefined ? undefined : new StateCopy(copyFile, log);
     this.#options = options;
     this.#access = access;
     this.#namespace = namespace;
@@ -96,12 +101,15 @@ export class SharedReplicas implements Replicas {
       throw new StartError(["perch: state.kubernetes: the Pod's namespace is not known; set `namespace`"]);
     }
     const replicas = new SharedReplicas(options, access, namespace);
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const cancel = replicas.#timers.schedule(stateWithinMs, resolve);
-    const keptAlive = setTimeout(() => {}, stateWithinMs);
-    await Promise.race([replicas.#first.promise, promise]);
-    cancel();
-    clearTimeout(keptAlive);
+    const copy = await replicas.#copy?.read();
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    const timer = setTimeout(resolve, copy === undefined ? stateWithinMs.withoutCopy : stateWithinMs.withCopy, false);
+    const isRead = await Promise.race([replicas.#first.promise, promise]);
+    clearTimeout(timer);
+    if (!isRead && copy !== undefined) {
+      options.log.warn({ copy: options.copyFile }, "the Kubernetes API does not answer: the copy of the state is used");
+      replicas.rollouts.adopt(copy, undefined);
+    }
     return replicas;
   }
 
@@ -162,13 +170,17 @@ export class SharedReplicas implements Replicas {
     await this.leave();
     await this.#lease?.close();
     await this.#store.close();
+    await this.#copy?.close();
     await this.#access.close();
   }
 
   #found(state: FoundState): void {
-    if (state.kind === "read") this.rollouts.adopt(state.saved, state.term);
+    if (state.kind === "read") {
+      this.rollouts.adopt(state.saved, state.term);
+      if (state.saved !== undefined) this.#copy?.keep(state.saved);
+    }
     this.rollouts.troubled(state.kind === "read" ? undefined : state.problem);
-    this.#first.resolve();
+    this.#first.resolve(true);
   }
 
   async #lead(): Promise<void> {

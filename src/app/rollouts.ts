@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import type { SharedStateSpec } from "../config/compiled-config.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import type { Logger } from "../observe/log.ts";
@@ -16,6 +17,8 @@ import type { SharedReplicas } from "./replicas.ts";
 export interface RolloutsParts {
   /** Undefined: nothing outlives the process. */
   readonly stateFile: string | undefined;
+  /** Where a copy of a shared state is kept; undefined: nowhere. */
+  readonly stateDir: string | undefined;
   /** Where several replicas keep one state; undefined: this process is alone. */
   readonly sharedState: SharedStateSpec | undefined;
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -44,12 +47,20 @@ export class RunningRollouts {
   }
 
   /** Rejects with a `StartError` if another process uses the state file, or if a shared state cannot be reached. */
-  static async open({ stateFile, sharedState, env, log, nowMs }: RolloutsParts): Promise<RunningRollouts> {
+  static async open({ stateFile, stateDir, sharedState, env, log, nowMs }: RolloutsParts): Promise<RunningRollouts> {
     const outside = new Outside(log, nowMs);
     if (sharedState !== undefined) {
       const { SharedReplicas } = await import("./replicas.ts");
       const token = () => outside.token;
-      const replicas = await SharedReplicas.open({ spec: sharedState, env, log, token, parts: outside.parts });
+      const copyFile = stateDir === undefined ? undefined : join(stateDir, "shared-state.json");
+      const replicas = await SharedReplicas.open({
+        spec: sharedState,
+        env,
+        log,
+        token,
+        copyFile,
+        parts: outside.parts,
+      });
       return new RunningRollouts(outside, replicas.rollouts, undefined, replicas);
     }
     const opening = stateFile === undefined ? undefined : await StateFile.open(stateFile);

@@ -1,20 +1,36 @@
 import { Counter, LabelCounters } from "./counters.ts";
 import { StatsGroup } from "./stats-group.ts";
 
-/** Requests that a route's rate limit rejected. */
+/** What a route's rate limit did. */
 export class RateLimitStats {
-  readonly rejected = new Counter();
+  /** Requests over the limit. */
+  readonly rejected: Counter;
+  /** Of a shared limit, requests that counted in one process only, as Redis was away or late. */
+  readonly fallbacks: Counter;
+  readonly isShared: boolean;
+
+  constructor(kind: "shared" | undefined, before?: RateLimitStats) {
+    this.isShared = kind === "shared";
+    this.rejected = before?.rejected ?? new Counter();
+    this.fallbacks = before?.fallbacks ?? new Counter();
+  }
 }
 
-export const rateLimitGroup = new StatsGroup<RateLimitStats, [route: string]>({
+export const rateLimitGroup = new StatsGroup<RateLimitStats, [route: string, kind: "shared" | undefined]>({
   labels: ["route"],
-  make: (before) => before ?? new RateLimitStats(),
+  make: (before, _route, kind) => new RateLimitStats(kind, before),
   metrics: [
     {
       name: "perch_rate_limited_total",
       help: "Requests that were rejected by their route's rate limit.",
       type: "counter",
       storage: ({ rejected }) => rejected,
+    },
+    {
+      name: "perch_rate_limit_shared_fallbacks_total",
+      help: "Requests of a shared rate limit that counted in one process only, as Redis was away or late.",
+      type: "counter",
+      storage: ({ fallbacks, isShared }) => (isShared ? fallbacks : undefined),
     },
   ],
 });

@@ -16,6 +16,7 @@ import {
   shedGroup,
   spanGroup,
 } from "./process-stats.ts";
+import { redisGroup } from "./redis-stats.ts";
 import { releaseGroup } from "./release-stats.ts";
 import { requestGroup } from "./request-stats.ts";
 import { faultGroup, rateLimitGroup } from "./route-stats.ts";
@@ -58,6 +59,8 @@ export class StatsGeneration {
   readonly name = this.#makerOf(dnsGroup);
   /** Of a route with a rate limit. */
   readonly rateLimit = this.#makerOf(rateLimitGroup);
+  /** A Redis server that rate limits are shared through. */
+  readonly redis = this.#makerOf(redisGroup);
   /** Of a route with fault injection. */
   readonly fault = this.#makerOf(faultGroup);
 

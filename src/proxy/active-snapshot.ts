@@ -9,6 +9,7 @@ import { ServiceRegistry } from "../upstream/service-registry.ts";
 import { buildSnapshot } from "./build-snapshot.ts";
 import { RateLimitRegistry } from "./rate-limit.ts";
 import type { Snapshot } from "./snapshot.ts";
+import type { TokenStores } from "./token-store.ts";
 
 /**
  * Holds the snapshot that new requests use. A reload builds the next one aside and swaps one reference; requests in
@@ -19,13 +20,13 @@ export class ActiveSnapshot {
   readonly #endpoints: EndpointRegistry;
   readonly #keys: PublishedKeyRegistry;
   readonly #services: ServiceRegistry;
-  readonly #limits = new RateLimitRegistry();
+  readonly #limits: RateLimitRegistry;
   readonly #taps: RolloutTaps;
   #current: Snapshot;
 
   /**
-   * The defaults of `keys`, `services` and `taps` are for commands that serve no requests: they fetch, time and report
-   * nothing.
+   * The defaults of `keys`, `services`, `taps` and `stores` are for commands that serve no requests: they fetch, time,
+   * report and ask nothing.
    */
   constructor(
     stats: StatsRegistry,
@@ -35,12 +36,14 @@ export class ActiveSnapshot {
     keys: PublishedKeyRegistry = new PublishedKeyRegistry(noFetching),
     services: ServiceRegistry = new ServiceRegistry(noTimers),
     taps: RolloutTaps = unwatchedTaps(),
+    stores?: TokenStores,
   ) {
     this.#stats = stats;
     this.#endpoints = endpoints;
     this.#keys = keys;
     this.#services = services;
     this.#taps = taps;
+    this.#limits = new RateLimitRegistry(stores);
     this.#current = this.prepare(config, hash)(noTraffic);
   }
 

@@ -10,6 +10,7 @@ import type { PublishedKeyGeneration } from "../identify/published-keys.ts";
 import { otherVersion } from "../observe/release-stats.ts";
 import type { RolloutTaps } from "../observe/rollout/rollout-taps.ts";
 import type { AttributeStats, StatsGeneration } from "../observe/stats-registry.ts";
+import type { RateLimitSpec } from "../route/route-spec.ts";
 import { type RouteEntry, RouteTable } from "../route/route-table.ts";
 import { createBalancer } from "../upstream/balancers.ts";
 import type { EndpointGeneration } from "../upstream/endpoint-registry.ts";
@@ -25,6 +26,7 @@ import { retryPolicy } from "./retry-policy.ts";
 import { RouteTransforms } from "./route-transforms.ts";
 import type { Service, ServiceVersion } from "./service.ts";
 import type { ActiveRelease, Lane, Route, Snapshot } from "./snapshot.ts";
+import { storeName } from "./token-store.ts";
 import { UpstreamPath } from "./upstream-path.ts";
 
 /** The new generations that a snapshot is built from. They are committed only after the whole build succeeds. */
@@ -247,10 +249,7 @@ function isOf(
 /** What a route counts and limits by goes on: the new generations give the same objects. */
 function keepRoute({ service, mirroring }: Route, spec: RouteSpec, parts: SnapshotParts): void {
   const { name, rateLimit, fault } = spec;
-  if (rateLimit !== undefined) {
-    parts.limits.buckets(name, rateLimit);
-    parts.stats.rateLimit(name);
-  }
+  if (rateLimit !== undefined) buildLimit(name, rateLimit, parts);
   if (fault !== undefined) parts.stats.fault(name);
   if (mirroring !== undefined) parts.stats.mirror(mirroring.spec.release, mirroring.spec.version);
   parts.stats.request(name, service?.name ?? "none", "none");
@@ -266,9 +265,7 @@ function buildRoute(
 ): Route {
   const { name, redirect, fault } = spec;
   const { bodyBytes = config.limits.bodyBytes } = spec;
-  const rateLimit =
-    spec.rateLimit &&
-    new RateLimit(spec.rateLimit, parts.limits.buckets(name, spec.rateLimit), parts.stats.rateLimit(name));
+  const rateLimit = spec.rateLimit && buildLimit(name, spec.rateLimit, parts);
   const cors = spec.cors && new Cors(spec.cors);
   if (redirect !== undefined) {
     const localReplyStats = parts.stats.request(name, "none", "none");
@@ -318,6 +315,11 @@ function buildRoute(
       [...service.versions.keys()].map((version) => parts.stats.request(name, service.name, version)),
     ),
   });
+}
+
+function buildLimit(route: string, spec: RateLimitSpec, { limits, stats }: SnapshotParts): RateLimit {
+  if (spec.shared !== undefined) stats.redis(storeName(spec.shared));
+  return new RateLimit(spec, limits.buckets(route, spec), stats.rateLimit(route, spec.shared && "shared"));
 }
 
 /** Without an upstream, only the client can time out. */

@@ -22,6 +22,7 @@ import {
 } from "./local-reply.ts";
 import { type Mirror, type MirroredRequest, type Mirroring, mirrorHeader } from "./mirror.ts";
 import type { ProxyContext } from "./proxy-context.ts";
+import type { LimitVerdict } from "./rate-limit.ts";
 import { followLink, routeRedirect } from "./redirects.ts";
 import type { Service, ServiceVersion } from "./service.ts";
 import type { ActiveRelease, Route, Snapshot } from "./snapshot.ts";
@@ -47,6 +48,8 @@ export class Exchange implements Outcome {
   decision: Decision | undefined;
   /** Injected delay before the request is forwarded, in milliseconds. */
   delayMs = 0;
+  /** How long the request waited for the verdict of a shared rate limit, in milliseconds. */
+  limitWaitMs: number = Number.NaN;
   /** The injected fault. */
   fault: FaultKind | undefined;
   /** The path that goes upstream; undefined if it is the head's. */
@@ -73,6 +76,8 @@ export class Exchange implements Outcome {
   /** Servers may read the path differently (path confusion). */
   #isAmbiguous = false;
   #ended = false;
+  /** Of a shared rate limit; undefined if none was asked for. */
+  #verdict: LimitVerdict | undefined;
   /** Whether the overload manager counts it as in flight. */
   #isAdmitted = false;
   #mirror: Mirror | "none" | undefined;
@@ -110,6 +115,7 @@ export class Exchange implements Outcome {
     this.route = undefined;
     this.decision = undefined;
     this.delayMs = 0;
+    this.limitWaitMs = 0;
     this.fault = undefined;
     this.upstreamPath = undefined;
     this.forwardedPrefix = undefined;
@@ -122,6 +128,7 @@ export class Exchange implements Outcome {
     this.bytesSent = 0;
     this.durationMs = Number.NaN;
     this.#ended = false;
+    this.#verdict = undefined;
     this.#isAdmitted = false;
     this.#mirror = undefined;
     this.#tap = undefined;
@@ -147,6 +154,23 @@ export class Exchange implements Outcome {
   }
 
   /**
+   * Asks for the verdict of the route's rate limit if it is shared with other processes. True: `onVerdict` is called
+   * once, later, with whether it brings an answer; call `begin` then. False: call `begin` now.
+   */
+  awaitsVerdict(onVerdict: (event: "answer" | "no answer") => void): boolean {
+    const limit = this.findRoute()?.rateLimit;
+    if (limit?.isShared !== true) return false;
+    const verdict = limit.ask(this.facts, this.#startedMs, (late, event) => {
+      this.#verdict = late;
+      this.limitWaitMs = this.#context.monotonicMs() - this.#startedMs;
+      onVerdict(event);
+    });
+    if (verdict === "asked") return true;
+    this.#verdict = verdict;
+    return false;
+  }
+
+  /**
    * Route, identify, decide. Returns a local reply, or undefined to forward the request. The replies, in order:
    * `no-route`, `bad-request` (an ambiguous path), `rate-limited`, the response to a preflight, the route's redirect,
    * `overloaded`, `bad-request` (no path for the upstream), the redirect of an override link, `fault`. Attributes are
@@ -157,8 +181,8 @@ export class Exchange implements Outcome {
     if (route === undefined) {
       return this.#isAmbiguous ? refusal("bad-request", "ambiguous-path") : refusal("no-route", "no-match");
     }
-    const limited = route.rateLimit?.refuse(this.facts, this.#startedMs);
-    if (limited !== undefined) return limited;
+    const limited = route.rateLimit && (this.#verdict ?? route.rateLimit.refuse(this.facts, this.#startedMs));
+    if (limited !== undefined && limited !== "passed") return limited;
     if (route.cors !== undefined && isPreflight(this.facts)) return route.cors.preflight(this.head);
     if (route.redirect !== undefined) return routeRedirect(route.redirect, this);
     const shed = this.#context.overload.admit(this.snapshot.config.limits);

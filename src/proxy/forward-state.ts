@@ -79,8 +79,10 @@ export class ForwardState implements PermitWaiter {
 
   /** Starts the total timeout and the injected delay. `totalMs` 0: no timeout. */
   start(totalMs: number, schedule: Schedule = scheduleTimeout): void {
-    if (totalMs > 0) this.#cancelTotal = schedule(totalMs, () => this.#totalExceeded());
-    const { delayMs } = this.#exchange;
+    const { delayMs, limitWaitMs } = this.#exchange;
+    if (totalMs > 0) {
+      this.#cancelTotal = schedule(Math.max(1, totalMs - limitWaitMs), () => this.#totalExceeded());
+    }
     if (delayMs > 0) this.#cancelHold = scheduleTimeout(delayMs, () => this.#holdOver());
   }
 

@@ -98,7 +98,25 @@ export type TemplateFact =
 /** A header value's literal parts, as Latin-1 bytes, and facts, in order. */
 export type Template = readonly (string | TemplateFact)[];
 
-/** A route's limit of requests per requester, enforced by each worker separately. */
+/** Where several processes count together. */
+export interface TokenStoreSpec {
+  readonly host: string;
+  readonly port: number;
+  /** The number of the database in it. */
+  readonly database: number;
+  readonly username: string | undefined;
+  /** UTF-8. */
+  readonly password: Uint8Array | undefined;
+  readonly tls: { readonly ca: Uint8Array | undefined } | undefined;
+  /** What the keys begin with: those with another prefix count apart. */
+  readonly prefix: string;
+  /** How long a request waits for an answer. */
+  readonly answerMs: number;
+  /** Identifies these settings: a store is kept over reloads while they are the same. */
+  readonly digest: string;
+}
+
+/** A route's limit of requests per requester. */
 export interface RateLimitSpec {
   /** The key. A request without the attribute is counted by its client address. */
   readonly by:
@@ -108,6 +126,8 @@ export interface RateLimitSpec {
   readonly perMs: number;
   /** How many requests may arrive at once after a pause. */
   readonly burst: number;
+  /** Where all processes count together. Undefined: each worker counts by itself. */
+  readonly shared: TokenStoreSpec | undefined;
 }
 
 /** The requests that get a fault. */

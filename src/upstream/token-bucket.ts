@@ -94,6 +94,19 @@ export class TokenBuckets {
     return 0;
   }
 
+  /** After how many milliseconds there will be a token; 0: now. Takes none. */
+  waitMs(name: string, nowMs: number): number {
+    const slot = this.#slots.get(name);
+    if (slot === undefined) return 0;
+    return Math.max(0, this.#rate.waitMs(this.#rate.fullAt(this.#fullAtMs[slot] ?? 0, nowMs), nowMs));
+  }
+
+  /** Replaces a bucket by one that will be full at this time, as somebody else who counts says. */
+  replace(name: string, fullAtMs: number, nowMs: number): void {
+    const slot = this.#slots.get(name) ?? this.#remember(name, nowMs);
+    this.#fullAtMs[slot] = fullAtMs;
+  }
+
   #remember(name: string, nowMs: number): number {
     const slot = this.#names.length < this.#max ? this.#names.length : this.#evict();
     this.#slots.set(name, slot);

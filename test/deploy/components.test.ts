@@ -192,7 +192,9 @@ components: [../../components/shared-state, ../../components/config-api, ../../c
     const [container] = containers;
     expect(automountServiceAccountToken).toBe(true);
     expect(container.env?.map(({ name }) => name)).toEqual(expect.arrayContaining(["POD_IP", "POD_NAMESPACE"]));
-    expect(container.volumeMounts?.map(({ mountPath }) => mountPath)).toContain("/run/secrets/perch-admin");
+    const mounts = container.volumeMounts?.map(({ mountPath }) => mountPath);
+    expect(mounts).toEqual(expect.arrayContaining(["/run/secrets/perch-admin", "/var/lib/perch"]));
+    expect(container.args).toContain("--state-dir=/var/lib/perch");
     const verbs = ["get", "list", "watch", "update"];
     expect(find(manifests, "Role", "perch-shared-state").rules).toEqual([
       { apiGroups: [""], resources: ["configmaps"], resourceNames: ["perch-rollouts"], verbs },

@@ -80,7 +80,7 @@ routes:
   - name: shop
     service: shop
     release: shop
-    rateLimit: { requests: 1000, per: 1s }
+    rateLimit: { requests: 1000, per: 1s, shared: { redis: "redis://127.0.0.1:1" } }
     fault: { delay: { for: 1ms, percent: 100 } }
 `,
   });

@@ -86,6 +86,7 @@ const contents: Readonly<Record<string, () => string | Buffer>> = {
   cert: () => certPem("client"),
   key: () => keyPem("client"),
   secretFile: () => "a secret of a page, in a test alone\n",
+  passwordFile: () => "a password\n",
   tokenFile: () => "a bearer token of a page, in a test alone\n",
   headersFile: () => "authorization: a page's\n",
   inFile: () => "ada\ngrace\n",

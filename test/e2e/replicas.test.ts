@@ -1,4 +1,6 @@
 /** @module-tag slow */
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import {
   askRollout,
@@ -111,6 +113,24 @@ describe("three replicas with one state", () => {
     await set.api.back();
     await set.leader();
     expect((await askRollout(follower, "step")).status).toBe(200);
+  });
+
+  test("a start without the API goes on with the copy of the state, where there is a folder for it", async () => {
+    const set = await ReplicaSet.start(long, []);
+    const first = await set.add("a", long, set.folder);
+    await set.leader();
+    expect((await askRollout(first, "step")).status).toBe(200);
+    await expect
+      .poll(async () => readFile(join(set.folder, "shared-state.json"), "utf8"), patient)
+      .toMatch(/"weight":100/);
+    set.api.away();
+    await first.stop();
+    const second = await set.add("a", long, set.folder);
+    expect(await rolloutAt(second)).toMatchObject({ step: 2, weight: 100, stateProblem: expect.any(String) });
+    expect((await new Visitor().get(second.origin)).version).toBe("canary");
+    const without = await set.add("b", long);
+    expect(await rolloutAt(without)).toMatchObject({ phase: "pending", stateProblem: expect.any(String) });
+    expect((await new Visitor().get(without.origin)).version).toBe("stable");
   });
 
   test("a cap holds over all of them", async () => {

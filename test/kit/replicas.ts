@@ -35,7 +35,7 @@ export interface Replica extends TestPerch {
 export class ReplicaSet {
   readonly api: KubernetesApi;
   readonly replicas: Replica[] = [];
-  readonly #folder: string;
+  readonly folder: string;
   readonly #text: (rollout: string) => string;
   readonly canary: { status: number; seen: number };
 
@@ -46,7 +46,7 @@ export class ReplicaSet {
     canary: { status: number; seen: number },
   ) {
     this.api = api;
-    this.#folder = folder;
+    this.folder = folder;
     this.#text = text;
     this.canary = canary;
   }
@@ -82,9 +82,10 @@ routes: [{ name: all, service: shop, release: shop }]
   }
 
   /** Starts one more. */
-  async add(account: string, rollout: string): Promise<Replica> {
+  async add(account: string, rollout: string, stateDir?: string): Promise<Replica> {
     const source = { kind: "text", name: "perch.yaml", text: this.#text(rollout) } as const;
-    const started = await perch("", { source, env: { KUBECONFIG: await this.api.kubeconfig(account) } });
+    const env = { KUBECONFIG: await this.api.kubeconfig(account) };
+    const started = await perch("", { source, env, stateDir });
     const replica = { ...started, account };
     this.replicas.push(replica);
     return replica;
@@ -96,7 +97,7 @@ routes: [{ name: all, service: shop, release: shop }]
     rollout: string,
     env: Readonly<Record<string, string>> = {},
   ): Promise<ProcessReplica> {
-    const file = join(this.#folder, `${account}.yaml`);
+    const file = join(this.folder, `${account}.yaml`);
     await writeFile(file, this.#text(rollout));
     const variables = { KUBECONFIG: await this.api.kubeconfig(account), ...env };
     const process = perchProcess(["serve", "-c", file, "--warm-up", "0s"], variables);

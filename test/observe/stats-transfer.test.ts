@@ -14,10 +14,11 @@ function registry() {
   const mirror = generation.mirror("shop", "canary");
   const listener = generation.listener("web", { tls: true, proxyProtocol: true });
   const name = generation.name("shop.example.com");
-  const rateLimit = generation.rateLimit("all");
+  const rateLimit = generation.rateLimit("all", "shared");
+  const redis = generation.redis("redis:6379");
   const fault = generation.fault("all");
   generation.commit();
-  return { stats, request, upstream, release, attribute, mirror, listener, name, rateLimit, fault };
+  return { stats, request, upstream, release, attribute, mirror, listener, name, rateLimit, redis, fault };
 }
 
 /** Everything that can be counted, so many times. */
@@ -49,6 +50,8 @@ function busy(times: number, nowMs = 1_000_000) {
     made.listener.rejected("untrusted");
     made.name.resolved("empty");
     made.rateLimit.rejected.value++;
+    made.rateLimit.fallbacks.value++;
+    made.redis.connections.value++;
     made.fault.injected.count("delay");
     made.stats.handovers.handedOver("head");
     made.stats.jwks.fetched("failure");

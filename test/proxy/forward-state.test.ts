@@ -74,12 +74,15 @@ function forwarding(more?: string, method = "GET") {
   const state = new ForwardState(lane, context.defect);
   state.restart(exchange, exchange.attempts);
   let expireTotal = () => {};
-  state.start(1_000, (_ms, callback) => {
+  let totalMs = 0;
+  exchange.limitWaitMs = 30;
+  state.start(1_000, (ms, callback) => {
+    totalMs = ms;
     expireTotal = callback;
     return () => {};
   });
   const logged = () => lines.map((line): Record<string, unknown> => JSON.parse(line));
-  return { state, lane, exchange, expireTotal: () => expireTotal(), logged };
+  return { state, lane, exchange, totalMs, expireTotal: () => expireTotal(), logged };
 }
 
 type Forwarding = ReturnType<typeof forwarding>;
@@ -103,6 +106,10 @@ const until: Readonly<Record<string, (made: Forwarding) => void>> = {
 };
 
 describe("a timeout", () => {
+  it("of the whole exchange covers the wait for the verdict of a shared rate limit", () => {
+    expect(forwarding().totalMs).toBe(970);
+  });
+
   const cases: readonly (readonly [
     sentence: string,
     phase: string,

@@ -9,8 +9,8 @@ import { perch, upstream } from "../kit/freed.ts";
 import { exchange, lanes, shopYaml } from "../kit/one-service.ts";
 import { servePerch } from "../kit/served.ts";
 
-const one: RateLimitSpec = { by: { kind: "clientAddress" }, requests: 1, perMs: 60_000, burst: 1 };
-const stats = () => new RateLimitStats();
+const one: RateLimitSpec = { by: { kind: "clientAddress" }, requests: 1, perMs: 60_000, burst: 1, shared: undefined };
+const stats = () => new RateLimitStats(undefined);
 
 function limit(spec: RateLimitSpec, registry = new RateLimitRegistry()): RateLimit {
   return new RateLimit(spec, registry.next().buckets("all", spec), stats());

@@ -165,7 +165,7 @@ export function compileRoutes(
       sharedCache,
       timeouts: compileTimeouts(config.timeouts),
       bodyBytes: config.maxBodySize,
-      rateLimit: config.rateLimit && compileRateLimit(config.rateLimit, scope.attributes, parsing),
+      rateLimit: config.rateLimit && compileRateLimit(config.rateLimit, scope.attributes, context),
       fault: config.fault && compileFault(config.fault, scope.attributes, context),
       cors: config.cors && compileCors(config.cors, match, parsing),
     };

@@ -7,6 +7,7 @@ import { affinityOf } from "../decide-request.ts";
 import type { HeaderEdits, TemplateSource } from "../route-transforms.ts";
 import type { Service, ServiceVersion } from "../service.ts";
 import type { ForwardRoute, Route, Snapshot } from "../snapshot.ts";
+import { storeName } from "../token-store.ts";
 import { isBelieved, parseTraceParent, sampledFlag } from "../trace.ts";
 import type { DryRun, DryTarget, ExplainedStep } from "./dry-run.ts";
 
@@ -96,10 +97,11 @@ export function limitSteps({ config }: Snapshot, route: Route | undefined, { fac
   if (spec === undefined || route === undefined) return [];
   const steps: ExplainedStep[] = [];
   if (spec.rateLimit !== undefined && route.rateLimit !== undefined) {
-    const { by, requests, perMs, burst } = spec.rateLimit;
+    const { by, requests, perMs, burst, shared } = spec.rateLimit;
     const rate = `${requests} requests per ${formatDuration(perMs)}, burst ${burst}`;
     const key = by.kind === "attribute" ? by.name : by.kind;
-    const detail = `${rate}, by ${key}: this one counts for ${route.rateLimit.describe(facts)}`;
+    const where = shared === undefined ? "" : `, over all processes, counted in Redis at ${storeName(shared)}`;
+    const detail = `${rate}${where}, by ${key}: this one counts for ${route.rateLimit.describe(facts)}`;
     steps.push({ stage: "route", outcome: "limited", detail });
   }
   const limits = Object.entries(spec.timeouts).map(([name, ms]) => `${name.slice(0, -2)} ${formatDuration(ms)}`);

@@ -10,6 +10,7 @@ import { type LocalReply, localResponseText, type Refusal, refusal, unreadableRe
 import type { Snapshot } from "../snapshot.ts";
 import type { ActiveRequest, ClientSide, FastContext } from "./fast-context.ts";
 import { ConnectionLines } from "./forwarded-lines.ts";
+import { HeldRequest } from "./held-request.ts";
 import { LocalReplyExchange } from "./local-reply.ts";
 import { PipelinedBytes } from "./pipelined-bytes.ts";
 import type { RequestRecord, RequestRecords } from "./request-record.ts";
@@ -281,7 +282,7 @@ export class ClientConnection implements ClientSide, ReadOwner {
    * handover, in which case nothing was done or counted.
    */
   #begin(record: RequestRecord, snapshot: Snapshot, bytes: Buffer, to: number): HandoverCause | number {
-    const { requests, context } = this.#context;
+    const { requests } = this.#context;
     const { head } = record;
     const { framing, contentLength } = requests;
     const { headerBytes } = snapshot.config.limits;
@@ -298,19 +299,68 @@ export class ClientConnection implements ClientSide, ReadOwner {
     this.#closing = requests.closing;
     this.#requests++;
     this.#owner.records.taken();
+    const body =
+      framing === "none" ? undefined : new BodyParser(framing === "chunked" ? "chunked" : contentLength, headerBytes);
+    if (route.rateLimit?.isShared === true && this.#isHeld(exchange, record, body)) return requests.end;
+    return this.#proceed(exchange, record, body, bytes, requests.end, to);
+  }
+
+  /** Takes the request of a known route through the chain. `from`: what follows its head. */
+  #proceed(
+    exchange: Exchange,
+    record: RequestRecord,
+    body: BodyParser | undefined,
+    bytes: Buffer,
+    from: number,
+    to: number,
+  ): number {
     let reply: LocalReply | undefined;
     try {
       reply = exchange.begin();
     } catch (error) {
-      context.defect(error);
+      this.#context.context.defect(error);
       this.#refuse(refusal("internal-error", "defect"), exchange);
       return to;
     }
-    const body =
-      framing === "none" ? undefined : new BodyParser(framing === "chunked" ? "chunked" : contentLength, headerBytes);
     return reply === undefined
-      ? this.#forward(record, body, bytes, to)
-      : this.#reply(exchange, record, reply, body, bytes, to);
+      ? this.#forward(record, body, bytes, from, to)
+      : this.#reply(exchange, record, reply, body, bytes, from, to);
+  }
+
+  /** Whether the request waits for the verdict of a shared rate limit. Until then its body waits like pipelined bytes. */
+  #isHeld(exchange: Exchange, record: RequestRecord, body: BodyParser | undefined): boolean {
+    const held = new HeldRequest(this.#context, this, exchange);
+    if (!exchange.awaitsVerdict((event) => this.#release(held, exchange, record, body, event))) return false;
+    this.#request = held;
+    this.deadline.disarm();
+    record.head.keep();
+    return true;
+  }
+
+  #release(
+    held: HeldRequest,
+    exchange: Exchange,
+    record: RequestRecord,
+    body: BodyParser | undefined,
+    event: "answer" | "no answer",
+  ): void {
+    if (this.#request !== held) return;
+    const { clock, ticks } = this.#context;
+    clock.freeze();
+    if (event === "answer") ticks.eventHandled();
+    const wasPaused = this.#isPaused();
+    this.#request = undefined;
+    const proceed = (bytes: Buffer) => {
+      try {
+        const next = this.#proceed(exchange, record, body, bytes, 0, bytes.length);
+        if (this.#state === "open") this.#takeRequests(bytes, next, bytes.length);
+      } catch (error) {
+        this.#fail(error);
+      }
+    };
+    if (this.#pipelined?.take(proceed) !== true) proceed(noBytes);
+    clock.unfreeze();
+    if (wasPaused && !this.#isPaused()) this.#reads.resume();
   }
 
   #callerIn(snapshot: Snapshot): Caller {
@@ -320,11 +370,11 @@ export class ClientConnection implements ClientSide, ReadOwner {
     return this.#caller;
   }
 
-  #forward(record: RequestRecord, body: BodyParser | undefined, bytes: Buffer, to: number): number {
+  #forward(record: RequestRecord, body: BodyParser | undefined, bytes: Buffer, from: number, to: number): number {
     const request = record.forward(this, body, this.#lines);
     this.#request = request;
     try {
-      return request.start(bytes, this.#context.requests.end, to);
+      return request.start(bytes, from, to);
     } finally {
       record.head.keep();
     }
@@ -336,12 +386,13 @@ export class ClientConnection implements ClientSide, ReadOwner {
     reply: LocalReply,
     body: BodyParser | undefined,
     bytes: Buffer,
+    from: number,
     to: number,
   ): number {
     const request = new LocalReplyExchange(this.#context, this, exchange, record, body);
     this.#request = request;
     try {
-      return request.start(reply, bytes, this.#context.requests.end, to);
+      return request.start(reply, bytes, from, to);
     } finally {
       if (this.#request === request) record.head.keep();
     }
@@ -412,5 +463,7 @@ export class ClientConnection implements ClientSide, ReadOwner {
     this.destroy();
   }
 }
+
+const noBytes = Buffer.alloc(0);
 
 function ignore(): void {}

@@ -19,14 +19,18 @@ export class PipelinedBytes {
     else this.#waiting = this.#waiting === undefined ? Buffer.from(piece) : Buffer.concat([this.#waiting, piece]);
   }
 
-  /** Takes everything that waits and has it parsed, which may add what is left of it again. `parse` must not throw. */
-  take(parse: (bytes: Buffer) => void): void {
+  /**
+   * Takes everything that waits and has it parsed, which may add what is left of it again. `parse` must not throw. Returns
+   * false if nothing waits.
+   */
+  take(parse: (bytes: Buffer) => void): boolean {
     const waiting = this.#waiting;
-    if (waiting === undefined) return;
+    if (waiting === undefined) return false;
     this.#waiting = undefined;
     this.#taken = waiting;
     parse(waiting);
     this.#taken = undefined;
+    return true;
   }
 
   clear(): void {

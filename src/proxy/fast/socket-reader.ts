@@ -95,7 +95,7 @@ export class SocketReader implements DirectReader {
     this.#isGivenBack = true;
     if (this.#onData !== undefined) socket.off("data", this.#onData);
     socket.unshift(unread);
-    socket.on("resume", () => process.nextTick(pauseIfPaused, socket));
+    socket.on("resume", () => process.nextTick(readUnlessPaused, socket));
     // Whatever reads next expects what Node does itself: it reads where nobody has said otherwise.
     if (this.#onData === undefined) resumeDirectReads(socket);
     // A paused stream must be resumed explicitly; the next reader is attached by then.
@@ -118,8 +118,10 @@ export class SocketReader implements DirectReader {
 
 /**
  * node:http reads on when a resume ends that was begun before the stream was paused, and to pause it again then does
- * nothing: it would read an upload that nobody takes, to the last byte. That happens where bytes were put back.
+ * nothing: it would read an upload that nobody takes, to the last byte. That happens where bytes were put back. A stream
+ * whose reads were stopped here believes that it is reading, so a later resume starts them again.
  */
-function pauseIfPaused(socket: Socket): void {
+function readUnlessPaused(socket: Socket): void {
   if (socket.isPaused()) pauseDirectReads(socket);
+  else resumeDirectReads(socket);
 }

@@ -1,3 +1,4 @@
+import { errorTable } from "../../errors.ts";
 import type { Caller } from "../../http/request-head.ts";
 import { Exchange } from "../exchange.ts";
 import { errorOf, type LocalReply, type Refusal, refusal, unreadableRequestHead } from "../local-reply.ts";
@@ -25,20 +26,69 @@ export function serveRequest(
   forwardContext: ForwardContext,
   received: ReceivedRequest,
 ): ActiveRequest {
-  const { client, caller, head, expectsContinue } = received;
-  const isRejected = "rejected" in head;
-  const exchange = new Exchange(context, caller, isRejected ? unreadableRequestHead(head.known) : head);
+  const { client, caller, head } = received;
+  const exchange = new Exchange(context, caller, "rejected" in head ? unreadableRequestHead(head.known) : head);
   try {
-    const reply = refusalOf(context, received, exchange) ?? exchange.begin();
-    if (reply === undefined && !isRejected && exchange.attempts !== undefined) {
+    const refused = refusalOf(context, received, exchange);
+    if (refused !== undefined) return replyLocally(exchange, refused, client);
+    const begin = () => proceed(context, forwardContext, received, exchange);
+    if (exchange.findRoute()?.rateLimit?.isShared !== true) return begin();
+    const held = new HeldRequest(exchange, begin);
+    return exchange.awaitsVerdict(held.proceed) ? held : begin();
+  } catch (error) {
+    // A defect must not end the process, which serves all other requests.
+    context.defect(error);
+    return replyLocally(exchange, defect, client);
+  }
+}
+
+function proceed(
+  context: ProxyContext,
+  forwardContext: ForwardContext,
+  { client, head, expectsContinue }: ReceivedRequest,
+  exchange: Exchange,
+): ActiveRequest {
+  try {
+    const reply = exchange.begin();
+    if (reply === undefined && !("rejected" in head) && exchange.attempts !== undefined) {
       const parts = { exchange, attempts: exchange.attempts, head, client, expectsContinue };
       return new Forward(forwardContext, parts).start();
     }
     return replyLocally(exchange, reply ?? defect, client);
   } catch (error) {
-    // A defect must not end the process, which serves all other requests.
     context.defect(error);
     return replyLocally(exchange, defect, client);
+  }
+}
+
+/** A request that waits for the verdict of a shared rate limit. Its body is not read yet. */
+class HeldRequest implements ActiveRequest {
+  readonly #exchange: Exchange;
+  readonly #begin: () => ActiveRequest;
+  #begun: ActiveRequest | undefined;
+  #isClosed = false;
+  #failure: Refusal | undefined;
+
+  constructor(exchange: Exchange, begin: () => ActiveRequest) {
+    this.#exchange = exchange;
+    this.#begin = begin;
+  }
+
+  readonly proceed = (): void => {
+    if (this.#isClosed) return;
+    this.#begun = this.#begin();
+    if (this.#failure !== undefined) this.#begun.clientFailed(this.#failure);
+  };
+
+  closed(): void {
+    this.#isClosed = true;
+    if (this.#begun !== undefined) this.#begun.closed();
+    else this.#exchange.end(errorTable["client-closed"].status, "client-closed");
+  }
+
+  clientFailed(refusal: Refusal): void {
+    if (this.#begun === undefined) this.#failure = refusal;
+    else this.#begun.clientFailed(refusal);
   }
 }
 

@@ -1,7 +1,7 @@
 import { type IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import type { ErrorCode } from "../../errors.ts";
+import { type ErrorCode, errorTable } from "../../errors.ts";
 import { isResponseDue } from "../../node-internals.ts";
 import type { Endpoint } from "../../upstream/endpoint.ts";
 import { defaultResponseHead, type Timeouts } from "../../upstream/service-spec.ts";
@@ -32,6 +32,45 @@ export function isWebSocketUpgrade(request: IncomingMessage): boolean {
   return !isResponseDue(socket);
 }
 
+/** A request for a WebSocket. */
+interface Upgrade {
+  readonly exchange: Exchange;
+  readonly head: StandardHead;
+  readonly request: IncomingMessage;
+  readonly client: Socket;
+}
+
+/** What a client sends while its upgrade waits. One that closes even one half has left. */
+class EarlyBytes {
+  readonly #client: Socket;
+  readonly #chunks: Buffer[];
+  #length: number;
+
+  constructor(client: Socket, early: Buffer) {
+    this.#client = client;
+    this.#chunks = [early];
+    this.#length = early.length;
+    client.on("data", this.#onData).on("end", this.#onEnd);
+  }
+
+  /** What has been received. From now on the client's bytes are somebody else's. */
+  end(): Buffer {
+    this.#client.off("data", this.#onData).off("end", this.#onEnd);
+    if (this.#client.isPaused()) this.#client.resume();
+    return Buffer.concat(this.#chunks);
+  }
+
+  readonly #onData = (chunk: Buffer): void => {
+    this.#chunks.push(chunk);
+    this.#length += chunk.length;
+    if (this.#length >= maxEarlyBytes) this.#client.pause();
+  };
+
+  readonly #onEnd = (): void => {
+    this.#client.destroy();
+  };
+}
+
 /** The WebSocket upgrades of one listener: handshakes and open tunnels. */
 export class Upgrades {
   readonly #context: ProxyContext;
@@ -52,7 +91,34 @@ export class Upgrades {
     client.on("close", () => this.#clients.delete(client));
     // node:http has removed its listener. `close` follows every error.
     client.on("error", () => {});
-    const refused = this.#refusal(head) ?? exchange.begin() ?? unsupported(exchange);
+    const refused = this.#refusal(head);
+    const upgrade = { exchange, head, request, client };
+    if (refused !== undefined || exchange.findRoute()?.rateLimit?.isShared !== true) {
+      this.#proceed(upgrade, early, refused);
+      return;
+    }
+    const held = new EarlyBytes(client, early);
+    if (!exchange.awaitsVerdict(() => this.#proceedLater(upgrade, held))) this.#proceed(upgrade, held.end(), undefined);
+  }
+
+  /** After the verdict of a shared rate limit. */
+  #proceedLater(upgrade: Upgrade, held: EarlyBytes): void {
+    const { client, exchange } = upgrade;
+    const early = held.end();
+    if (client.destroyed) {
+      exchange.end(errorTable["client-closed"].status, "client-closed");
+      return;
+    }
+    try {
+      this.#proceed(upgrade, early, this.#isDraining ? refusal("overloaded", "draining") : undefined);
+    } catch (error) {
+      this.#context.defect(error);
+      client.destroy();
+    }
+  }
+
+  #proceed({ exchange, head, request, client }: Upgrade, early: Buffer, alreadyRefused: Refusal | undefined): void {
+    const refused = alreadyRefused ?? exchange.begin() ?? unsupported(exchange);
     const { attempts, route } = exchange;
     if (refused === undefined && attempts !== undefined && route !== undefined) {
       const { timeouts } = route;

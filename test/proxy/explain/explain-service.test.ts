@@ -220,6 +220,16 @@ routes: [{ name: all, service: shop, release: shop, pathNormalisation: off, shar
   ]);
 });
 
+it("shows a shared limit without asking anybody", () => {
+  const snapshot = snapshotOf(`
+services: { shop: { versions: { stable: { endpoints: ["http://127.0.0.1:9"] } } } }
+routes: [{ name: all, service: shop, rateLimit: { requests: 5, shared: { redis: "redis://[::1]:6379" } } }]`);
+  const { trail } = explainRequest(snapshot, { url: "http://a/" }, { nowMs: 0, random: { int32: () => 7 } });
+  const detail =
+    "5 requests per 1s, burst 5, over all processes, counted in Redis at [::1]:6379, by clientAddress: this one counts for an unknown address";
+  expect(trail).toContainEqual({ stage: "route", outcome: "limited", detail });
+});
+
 it("shows the location of a redirect", async () => {
   const { route, redirect, trail } = await explained({ url: "http://a/old/x?y" });
   expect([route, redirect]).toMatchObject(["moved", { status: 302, location: "https://a/new/x?y" }]);

@@ -126,4 +126,26 @@ describe.each(ways)("an accepted socket, read $way", ({ way }) => {
     await client.read((received) => received.includes(`/large ${body.length}`));
     expect(bodies[0] === body).toBe(true);
   });
+
+  it("once given back, is read on as often as it is paused and resumed", async () => {
+    const { client, socket } = await accepted(way);
+    let received = 0;
+    const owner: { taken?: SocketReader } = {};
+    owner.taken = new SocketReader(socket, {
+      onRead: (bytes, length) => {
+        owner.taken?.giveBack(Buffer.from(bytes.subarray(0, length)));
+        socket.on("data", (chunk: Buffer) => {
+          received += chunk.length;
+          socket.pause();
+          // The stream fills up meanwhile, so that what a resume brings is followed by a pause at once.
+          setTimeout(() => socket.resume(), 5);
+        });
+        return true;
+      },
+    });
+    freeAfterTest(async () => socket.destroy());
+    const length = 2_000_000;
+    client.send("x".repeat(length));
+    await expect.poll(() => received).toBe(length);
+  });
 });
