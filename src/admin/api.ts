@@ -5,10 +5,10 @@ import type { Exposition, MetricsFormat } from "../observe/prometheus.ts";
 import type { ReleaseStats } from "../observe/stats-registry.ts";
 import { weightRatios } from "../observe/weight-ratio.ts";
 import type { Rollouts } from "../rollout/rollouts-api.ts";
-import type { EndpointReport } from "./endpoint-report.ts";
+import type { EndpointReport, KubernetesServiceReport } from "./endpoint-report.ts";
 import type { LiveView } from "./live/live-view.ts";
 import type { Planner } from "./plan-bodies.ts";
-import type { Replicas } from "./replicas.ts";
+import type { Replicas } from "./replicas-view.ts";
 
 /** `starting` and `no-socket-worker`: a listener does not accept connections yet, or not any more. */
 export type Readiness = "ready" | "starting" | "no-worker" | "no-socket-worker" | "draining";
@@ -64,6 +64,8 @@ export interface AdminView {
   config(): ConfigView;
   releases(): Promise<readonly ReleaseReport[]>;
   endpoints(): Promise<readonly EndpointReport[]>;
+  /** Those whose Pods are endpoints. */
+  kubernetesServices(): readonly KubernetesServiceReport[];
   explain(query: ExplainQuery): Promise<ExplainAnswer>;
   /** Undefined where the state is not shared. */
   readonly replicas?: Replicas | undefined;

@@ -29,6 +29,51 @@ export interface EndpointView {
   readonly singleUse: { readonly untilMs: number };
 }
 
+/** One Kubernetes Service in `/api/endpoints` whose Pods are endpoints. */
+export interface KubernetesServiceReport {
+  readonly namespace: string;
+  readonly service: string;
+  /** As in the configuration; null: its only port. */
+  readonly port: string | null;
+  readonly ready: number;
+  /** Those that still serve, and get requests while none is ready. */
+  readonly terminating: number;
+  readonly notReady: number;
+  /** How many get new requests: fewer than are ready where hints for zones or a second address family leave some out. */
+  readonly used: number;
+  /** When the Kubernetes API last said something of it. */
+  readonly answeredAt: string | null;
+  /** Why the API says nothing now, so that what is known stays in use. */
+  readonly trouble: string | null;
+  /** What is wrong with the Service, or with what the configuration says of it. */
+  readonly problems: readonly string[];
+}
+
+/** What is known of a port of a Kubernetes Service. */
+export interface KubernetesServiceView
+  extends Pick<KubernetesServiceReport, "namespace" | "service" | "used" | "problems"> {
+  readonly port: string | number | undefined;
+  readonly counts: Pick<KubernetesServiceReport, "ready" | "terminating" | "notReady">;
+  readonly answeredAtMs: number | undefined;
+  readonly trouble: string | undefined;
+}
+
+export function reportKubernetesService({
+  port,
+  counts,
+  answeredAtMs,
+  trouble,
+  ...same
+}: KubernetesServiceView): KubernetesServiceReport {
+  return {
+    ...same,
+    ...counts,
+    port: port === undefined ? null : String(port),
+    answeredAt: answeredAtMs === undefined ? null : new Date(answeredAtMs).toISOString(),
+    trouble: trouble ?? null,
+  };
+}
+
 export function reportEndpoints(
   endpoints: Iterable<EndpointView>,
   services: readonly Pick<ServiceSpec, "name" | "health">[],

@@ -1,31 +1,11 @@
 import type { FastifyInstance } from "fastify";
-import type { HandedAnswer, HandedOver, LeaderAnswer, ReplicaMessage } from "../rollout/replicas/replica-messages.ts";
+import type { HandedOver, ReplicaMessage } from "../rollout/replicas/replica-messages.ts";
 import { verbs } from "../rollout/rollouts-api.ts";
 import { replicaChangesPath, replicaReportsPath } from "./access.ts";
 import { sendProblem } from "./problem.ts";
+import type { Replicas } from "./replicas-view.ts";
 import { count, listOf, mapOf, number, oneOf, record, share, text } from "./schemas/json-schema.ts";
 import { refTo } from "./schemas.ts";
-
-/** The replicas that share the state of rollouts, as this one knows them. */
-export interface Replicas {
-  status(): ReplicaStatus;
-  /** Undefined if this replica does not lead. */
-  heard(message: ReplicaMessage): LeaderAnswer | undefined;
-  /** Undefined if this replica does not lead. */
-  make(asked: HandedOver): Promise<HandedAnswer | undefined>;
-}
-
-export interface ReplicaStatus {
-  readonly identity: string;
-  readonly isLeading: boolean;
-  /** Null: nobody leads, and no rollout moves. */
-  readonly leader: { readonly identity: string; readonly address: string | null } | null;
-  readonly revision: number;
-  /** Why this replica does not know or cannot change the shared state; null if all is well. */
-  readonly problem: string | null;
-  /** Reports that the leader has not got in time. */
-  readonly droppedReports: number;
-}
 
 /** A replica sends at most 5,000 sightings at once, of about 150 bytes. */
 const maxReportsBytes = 4 * 1024 * 1024;

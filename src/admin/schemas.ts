@@ -174,7 +174,19 @@ export const schemas = {
     checked: orNull(record({ by: text, everyMs: count })),
     singleUseUntil: orNull(time),
   }),
-  Endpoints: record({ endpoints: listOf(ref("Endpoint")) }),
+  KubernetesService: record({
+    namespace: text,
+    service: text,
+    port: orNull(text),
+    ready: count,
+    terminating: count,
+    notReady: count,
+    used: count,
+    answeredAt: orNull(time),
+    trouble: orNull(text),
+    problems: listOf(text),
+  }),
+  Endpoints: record({ endpoints: listOf(ref("Endpoint")), kubernetesServices: listOf(ref("KubernetesService")) }),
   /** `plan` is what `perch plan --json` prints. */
   Plan: {
     oneOf: [

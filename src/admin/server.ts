@@ -190,6 +190,7 @@ function addApi(server: FastifyInstance, view: AdminView): void {
   }));
   server.get("/api/endpoints", of("The health of each endpoint", "Endpoints"), async () => ({
     endpoints: await view.endpoints(),
+    kubernetesServices: view.kubernetesServices(),
   }));
 }
 

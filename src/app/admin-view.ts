@@ -1,5 +1,5 @@
 import { type AdminView, type ExplainQuery, reportRelease } from "../admin/api.ts";
-import { reportEndpoints } from "../admin/endpoint-report.ts";
+import { reportEndpoints, reportKubernetesService } from "../admin/endpoint-report.ts";
 import type { LiveView } from "../admin/live/live-view.ts";
 import { formatDiagnostic } from "../config/schema-kit/diagnostics.ts";
 import type { RandomSource } from "../decide/unit.ts";
@@ -14,6 +14,7 @@ import { certificateExpiries } from "./certificate-expiries.ts";
 import type { DataPlane } from "./data-plane.ts";
 import type { ActiveSources, ConfigStatus } from "./reloader.ts";
 import type { RunningRollouts } from "./rollouts.ts";
+import type { SliceSource } from "./slice-source.ts";
 
 export interface AdminSources {
   readonly stats: StatsRegistry;
@@ -27,6 +28,7 @@ export interface AdminSources {
   readonly live: LiveView;
   readonly rollouts: Pick<RunningRollouts, "controller" | "notifications" | "replicas">;
   readonly planner: AdminView["planner"];
+  readonly slices: Pick<SliceSource, "reports">;
 }
 
 /** The data of the admin API for this process. */
@@ -42,6 +44,7 @@ export function adminView(sources: AdminSources): AdminView {
     *endpointStates() {
       for (const { service, version, origin, up } of endpoints.all()) yield { service, version, endpoint: origin, up };
     },
+    kubernetesServices: () => sources.slices.reports(),
     certificates: () => certificateExpiries(active.current.config.listeners),
     weightRatios: () => weightRatios(inForce()),
     rollouts: {
@@ -95,6 +98,7 @@ export function adminView(sources: AdminSources): AdminView {
       await dataPlane.refresh();
       return reportEndpoints(endpoints.all(), active.current.config.services, nowMs());
     },
+    kubernetesServices: () => sources.slices.reports().map(reportKubernetesService),
     async explain(query) {
       await dataPlane.refresh();
       const explanation = explainRequest(active.current, described(query), { nowMs: nowMs(), random });

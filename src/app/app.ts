@@ -6,7 +6,7 @@ import type { FastifyInstance } from "fastify";
 import type { LiveView } from "../admin/live/live-view.ts";
 import { createAdminServer } from "../admin/server.ts";
 import type { LoadedConfig } from "../config/load.ts";
-import { errorsOf, formatDiagnostic } from "../config/schema-kit/diagnostics.ts";
+import { diagnoseFile, errorsOf, formatDiagnostic } from "../config/schema-kit/diagnostics.ts";
 import { formatDuration } from "../config/schema-kit/scalars.ts";
 import { ticketKeyBytes } from "../listener/tls.ts";
 import { descriptorOf } from "../node-internals.ts";
@@ -47,6 +47,7 @@ import { PlanThread } from "./plan-thread.ts";
 import { batchedRandom } from "./random.ts";
 import { Reloader } from "./reloader.ts";
 import { RunningRollouts } from "./rollouts.ts";
+import { SliceSource } from "./slice-source.ts";
 import { warmUp } from "./warm-up.ts";
 import { WorkerDataPlane, type WorkerDataPlaneParts } from "./worker-data-plane.ts";
 
@@ -115,17 +116,24 @@ export class App {
       await watcher.close();
       throw new StartError(errorsOf(first.problems).map(formatDiagnostic));
     }
-    const size = await workerCount(first.compiled, log);
     const { env, stateDir } = options;
+    const slices = new SliceSource({ env, log });
+    const unfound = await slices.load(first.compiled);
+    if (unfound !== undefined) {
+      await watcher.close();
+      throw new StartError([`perch: ${unfound}`]);
+    }
+    const size = await workerCount(first.compiled, log);
     const { sharedState } = first.compiled;
     const stateFile = stateFileOf(options, first);
     const rollouts = await RunningRollouts.open({ stateFile, stateDir, sharedState, env, log, nowMs }).catch(
       async (error) => {
+        await slices.close();
         await watcher.close();
         throw error;
       },
     );
-    const parts = build({ options, objects, worker, log, watcher, memory, first, size, rollouts });
+    const parts = build({ options, objects, worker, log, watcher, memory, first, size, rollouts, slices });
     try {
       await rollouts.begin(first, parts.dataPlane);
       const adminAddress = await bindAdmin(parts.admin, first.compiled.admin);
@@ -210,6 +218,7 @@ export class App {
 
 interface Parts {
   readonly log: Logger;
+  readonly slices: SliceSource;
   readonly stats: StatsRegistry;
   readonly reloader: Reloader<ReloadedConfig>;
   readonly configThread: ConfigThread;
@@ -239,6 +248,7 @@ interface Foundation {
   /** The number of threads that serve; 1: the main thread. */
   readonly size: number;
   readonly rollouts: RunningRollouts;
+  readonly slices: SliceSource;
 }
 
 const dayMs = 86_400_000;
@@ -247,7 +257,7 @@ const dayMs = 86_400_000;
 const refusedAtTheDoor: ReadonlySet<number> = new Set([401, 403, 405]);
 
 function build(foundation: Foundation): Parts {
-  const { options, objects, log, watcher, first, memory, rollouts } = foundation;
+  const { options, objects, log, watcher, first, memory, rollouts, slices } = foundation;
   const stats = new StatsRegistry();
   const accessLines = new LogDestination({
     to: options.accessLogTo ?? 1,
@@ -275,7 +285,12 @@ function build(foundation: Foundation): Parts {
   const reloader = new Reloader(
     {
       file,
-      load: () => objects.load(() => configThread.load()),
+      async load() {
+        const loaded = await objects.load(() => configThread.load());
+        const unfound = loaded.ok ? await slices.load(loaded.compiled) : undefined;
+        if (!loaded.ok || unfound === undefined) return loaded;
+        return { ok: false, problems: [diagnoseFile(file, unfound)], files: loaded.compiled.files };
+      },
       prepare: async (loaded) => {
         const preparation = await dataPlane.prepare(loaded);
         if (preparation.kind === "failed") return preparation;
@@ -307,7 +322,7 @@ function build(foundation: Foundation): Parts {
     traffic: (release) => rollouts.controller.directions.traffic.get(release),
   });
   const view = adminView({
-    ...{ stats, dataPlane, reloader, rollouts, live, planner, lifecycle, nowMs, fromFile },
+    ...{ stats, dataPlane, reloader, rollouts, live, planner, slices, lifecycle, nowMs, fromFile },
     random: batchedRandom(),
   });
   const admin = createAdminServer(view, {
@@ -326,7 +341,7 @@ function build(foundation: Foundation): Parts {
   const warn = () => warnOfExpiry(dataPlane.active.current.config.listeners, nowMs(), log);
   const certificates = setInterval(warn, dayMs).unref();
   return {
-    ...{ log, stats, reloader, configThread, watcher, admin, planner, dataPlane },
+    ...{ log, slices, stats, reloader, configThread, watcher, admin, planner, dataPlane },
     ...{ rollouts, live, accessLines, lifecycle, certificates },
   };
 }
@@ -337,10 +352,10 @@ function createDataPlane(
   accessLines: LogDestination,
   onDecisions: (batch: DecisionBatch) => void,
 ): DataPlane {
-  const { options, worker, log, secrets, first, size, rollouts } = foundation;
+  const { options, worker, log, secrets, first, size, rollouts, slices } = foundation;
   const ticketKeys = randomBytes(ticketKeyBytes);
   const onRolloutReport = (report: RolloutReport) => rollouts.controller.report(report);
-  const parts = { first, stats, accessLines, log, ticketKeys, onRolloutReport, onDecisions };
+  const parts = { first, stats, accessLines, log, ticketKeys, slices, onRolloutReport, onDecisions };
   if (size === 1) return new InProcessDataPlane({ ...parts, planes: 1 });
   const { logLevel, env, source, warmUp } = options;
   return new WorkerDataPlane({ ...parts, size, logLevel, env, file: sourceName(source), secrets, warmUp, ...worker });
@@ -363,6 +378,7 @@ const accessLogCloseMs = 1_000;
 
 async function release({
   watcher,
+  slices,
   configThread,
   dataPlane,
   rollouts,
@@ -375,6 +391,7 @@ async function release({
 }: Parts): Promise<void> {
   // The admin server answers until the end, and must not report ready without listeners.
   lifecycle.draining = true;
+  await slices.close();
   await watcher.close();
   clearInterval(certificates);
   live.close();

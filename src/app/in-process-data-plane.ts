@@ -29,10 +29,11 @@ import type { DnsResolver } from "../upstream/dns-resolver.ts";
 import type { Endpoint } from "../upstream/endpoint.ts";
 import type { Condition, Outage } from "../upstream/endpoint-health.ts";
 import { type EndpointEvents, EndpointRegistry } from "../upstream/endpoint-registry.ts";
+import { EndpointResolvers, noSlices, type SliceResolver } from "../upstream/endpoint-resolver.ts";
 import { HealthChecks } from "../upstream/health-checks.ts";
 import { networkProbe } from "../upstream/probes.ts";
 import { ServiceRegistry } from "../upstream/service-registry.ts";
-import { questionsOf } from "../upstream/service-spec.ts";
+import { questionsOf, sliceQuestionsOf } from "../upstream/service-spec.ts";
 import type { BoundListener, ListenInput } from "../workers/messages.ts";
 import { type Acceptance, bound, type DataPlane, judgedSafely, type Preparation } from "./data-plane.ts";
 import { createDnsResolver, firstAnswersMs, loggingDnsEvents } from "./dns.ts";
@@ -51,6 +52,8 @@ export interface DataPlaneParts {
   readonly ticketKeys: Buffer;
   /** The number of data planes in this process. */
   readonly planes: number;
+  /** Where endpoints in Kubernetes are. Default: nowhere. */
+  readonly slices?: SliceResolver;
   /** Takes what was seen of rollouts: at once where an answer was bad. May call `direct`. */
   readonly onRolloutReport: (report: RolloutReport) => void;
   /** Takes sampled decisions while they are watched. */
@@ -75,6 +78,7 @@ export class InProcessDataPlane implements DataPlane {
   readonly endpoints: EndpointRegistry;
   readonly #parts: DataPlaneParts;
   readonly #names: DnsResolver;
+  readonly #slices: SliceResolver;
   readonly #clock = new CachedClock(systemClock);
   readonly #timers = { nowMs: this.#clock.nowMs, monotonicMs: this.#clock.monotonicMs, schedule: scheduleUnref };
   readonly #pools = new SharedPools(this.#clock);
@@ -97,7 +101,7 @@ export class InProcessDataPlane implements DataPlane {
   #aborted = false;
 
   constructor(parts: DataPlaneParts) {
-    const { first, stats, accessLines } = parts;
+    const { first, stats, accessLines, slices = noSlices } = parts;
     const { nowMs, monotonicMs } = this.#clock;
     this.#parts = parts;
     this.#names = createDnsResolver(
@@ -116,7 +120,8 @@ export class InProcessDataPlane implements DataPlane {
         if (effect === "reuse ends") logSingleUse(parts.log, endpoint);
       },
     };
-    this.endpoints = new EndpointRegistry(events, this.#names);
+    this.#slices = slices;
+    this.endpoints = new EndpointRegistry(events, new EndpointResolvers(this.#names, slices));
     this.#keys = new JwksFetcher({ stats: stats.jwks, log: parts.log, monotonicMs });
     const keys = new PublishedKeyRegistry(this.#keys);
     const services = new ServiceRegistry(this.#timers);
@@ -268,8 +273,11 @@ export class InProcessDataPlane implements DataPlane {
     await Promise.all(Array.from(this.#listeners.values(), (listener) => listener.close()));
   }
 
-  #resolve({ services, dns }: CompiledConfig): Promise<void> {
-    return this.#names.prepare(questionsOf(services), dns, firstAnswersMs);
+  async #resolve({ services, dns }: CompiledConfig): Promise<void> {
+    await Promise.all([
+      this.#names.prepare(questionsOf(services), dns, firstAnswersMs),
+      this.#slices.prepare(sliceQuestionsOf(services), firstAnswersMs),
+    ]);
   }
 
   *#building(compiled: CompiledConfig, hash: string): Generator<undefined, (directions: Directions) => void> {

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import type { AddressInfo } from "node:net";
 import { hostname } from "node:os";
 import { performance } from "node:perf_hooks";
-import type { ReplicaStatus, Replicas } from "../admin/replicas.ts";
+import type { ReplicaStatus, Replicas } from "../admin/replicas-view.ts";
 import type { SharedStateSpec } from "../config/compiled-config.ts";
 import { type ApiAccess, NoApiAccess } from "../kubernetes/api-access.ts";
 import { ApiClient } from "../kubernetes/api-client.ts";

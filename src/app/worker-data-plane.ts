@@ -16,14 +16,17 @@ import type { StatsRegistry } from "../observe/stats-registry.ts";
 import { ActiveSnapshot } from "../proxy/active-snapshot.ts";
 import { unknown } from "../upstream/endpoint-health.ts";
 import { EndpointRegistry, noopEndpointEvents } from "../upstream/endpoint-registry.ts";
+import { EndpointResolvers } from "../upstream/endpoint-resolver.ts";
+import { sliceQuestionsOf } from "../upstream/service-spec.ts";
 import type { WarmUpSpec } from "../workers/messages.ts";
 import { type BoundListener, type ConfigInput, endpointKey } from "../workers/messages.ts";
 import { probeExclusiveBind } from "../workers/worker-count.ts";
 import { WorkerPool } from "../workers/worker-pool.ts";
 import type { ReloadedConfig } from "./config-thread.ts";
 import { type Acceptance, bound, type DataPlane, judgedSafely, type Preparation, StartError } from "./data-plane.ts";
-import { createDnsResolver, noopDnsEvents } from "./dns.ts";
+import { createDnsResolver, firstAnswersMs, noopDnsEvents } from "./dns.ts";
 import { JwksFetcher } from "./jwks-fetcher.ts";
+import type { SliceSource } from "./slice-source.ts";
 import { inSlices } from "./slices.ts";
 
 export interface WorkerDataPlaneParts {
@@ -39,6 +42,8 @@ export interface WorkerDataPlaneParts {
   /** The random secrets so far of releases without a `secretFile`. */
   readonly secrets: ReadonlyMap<string, Uint8Array>;
   readonly ticketKeys: Uint8Array;
+  /** Where endpoints in Kubernetes are, which the workers are told. */
+  readonly slices: SliceSource;
   /** What each worker exercises before it listens. Default: nothing. */
   readonly warmUp?: WarmUpSpec | undefined;
   /** Takes what each worker saw of rollouts. May call `direct`. */
@@ -62,7 +67,7 @@ export class WorkerDataPlane implements DataPlane {
   readonly active: ActiveSnapshot;
   /** Resolves names only for the admin API; the workers' resolutions are counted. */
   readonly #names = createDnsResolver(noopDnsEvents);
-  readonly endpoints = new EndpointRegistry(noopEndpointEvents, this.#names);
+  readonly endpoints: EndpointRegistry;
   readonly #parts: WorkerDataPlaneParts;
   readonly #pool: WorkerPool;
   readonly #keys: JwksFetcher;
@@ -73,6 +78,7 @@ export class WorkerDataPlane implements DataPlane {
     const { size, first, stats, accessLines, log, logLevel, env, ticketKeys, warmUp, onRolloutReport, onDecisions } =
       parts;
     this.#parts = parts;
+    this.endpoints = new EndpointRegistry(noopEndpointEvents, new EndpointResolvers(this.#names, parts.slices));
     // For explanations. Workers fetch, log and count for themselves.
     this.#keys = new JwksFetcher({ stats: new JwksStats(), log: undefined, monotonicMs: () => performance.now() });
     const keys = new PublishedKeyRegistry(this.#keys);
@@ -88,9 +94,11 @@ export class WorkerDataPlane implements DataPlane {
         rollout: judgedSafely(onRolloutReport, log),
         decisions: onDecisions,
       },
+      slices: () => parts.slices.all(),
       log,
       monotonicMs: () => performance.now(),
     });
+    parts.slices.onRecords((records) => this.#pool.tellSlices(records));
   }
 
   get workers(): DataPlane["workers"] {
@@ -113,6 +121,7 @@ export class WorkerDataPlane implements DataPlane {
       const tried = { host: bindHost(address), port: address.port };
       await bound(`listener "${name}"`, address, () => probeExclusiveBind(tried));
     }
+    await this.#findPods(this.#parts.first);
     const started = await this.#pool.start();
     if (started.kind === "failed") throw new StartError(started.problems);
     this.#timer = setInterval(() => void this.refresh(), refreshIntervalMs).unref();
@@ -121,6 +130,8 @@ export class WorkerDataPlane implements DataPlane {
 
   async prepare(loaded: ReloadedConfig): Promise<Preparation> {
     const { compiled, hash, portable, sources } = loaded;
+    // The workers are told before they prepare what needs it.
+    await this.#findPods(loaded);
     const [swap, preparation] = await Promise.all([
       inSlices(this.active.building(compiled, hash)),
       this.#pool.prepare(this.#inputOf(loaded), { portable, hash, database: sources.database }),
@@ -179,6 +190,10 @@ export class WorkerDataPlane implements DataPlane {
     await this.#keys.close();
     this.#names.stop();
     await this.#pool.stop();
+  }
+
+  #findPods({ compiled }: Pick<RunnableConfig, "compiled">): Promise<void> {
+    return this.#parts.slices.prepare(sliceQuestionsOf(compiled.services), firstAnswersMs);
   }
 
   #inputOf({ sources, hash }: RunnableConfig): ConfigInput {

@@ -2,6 +2,7 @@ import { isMainThread, parentPort } from "node:worker_threads";
 import { decodeConfig } from "../config/portable/decode-config.ts";
 import { createLogger } from "../observe/log.ts";
 import { StatsRegistry } from "../observe/stats-registry.ts";
+import { ReceivedSlices } from "../upstream/received-slices.ts";
 import {
   type Answer,
   compileInput,
@@ -41,6 +42,7 @@ class WorkerMain {
       return undefined;
     },
     direct: (directions) => this.#running().plane.direct(directions).then(noAnswer),
+    slices: (moved) => noAnswer(this.#slices.receive(moved)),
     counts: () => this.#counts(),
     traffic: () => this.#running().plane.traffic(),
     watchDecisions: (areWatched) => noAnswer(this.#running().plane.watchDecisions(areWatched)),
@@ -55,6 +57,7 @@ class WorkerMain {
   };
   readonly #post: (reply: WorkerReply) => void;
   readonly #stats = new StatsRegistry();
+  readonly #slices = new ReceivedSlices();
   readonly #lines: PostedLines;
   #plane: InProcessDataPlane | undefined;
   #env: StartInput["env"] = {};
@@ -76,6 +79,7 @@ class WorkerMain {
     const { config, directions, areDecisionsWatched, env, logLevel, ticketKeys, warmUp: spec, worker, workers } = input;
     const to = { write: (line: string) => this.#post({ kind: "log", line }) };
     this.#env = env;
+    this.#slices.receive(input.slices);
     const first = compileInput(config, env);
     const log = createLogger({ level: logLevel, nowMs: () => Date.now(), to, worker });
     this.#plane = new InProcessDataPlane({
@@ -85,6 +89,7 @@ class WorkerMain {
       log,
       ticketKeys: Buffer.from(ticketKeys),
       planes: workers,
+      slices: this.#slices,
       onRolloutReport: (report) => this.#post({ kind: "rollout", report }),
       onDecisions: (batch) => this.#post({ kind: "decisions", batch }),
     });

@@ -78,10 +78,17 @@ export class ApiClient {
 
   /**
    * The events of a watch, until the API ends it. `silenceMs`: how long it may send nothing before it counts as broken;
-   * a connection that a firewall has forgotten is silent for ever.
+   * a connection that a firewall has forgotten is silent for ever. `opened` is called once the API has accepted it.
    */
-  async *events(path: string, query: Query, silenceMs: number, signal: AbortSignal): AsyncGenerator<unknown, void> {
+  async *events(
+    path: string,
+    query: Query,
+    silenceMs: number,
+    signal: AbortSignal,
+    opened: () => void = () => {},
+  ): AsyncGenerator<unknown, void> {
     const body = await this.#open({ method: "GET", path, query: { ...query, watch: "true" }, signal }, silenceMs);
+    opened();
     let rest = "";
     try {
       for await (const chunk of body.setEncoding("utf8")) {

@@ -7,6 +7,8 @@ export interface ListWatchOptions<T extends ApiObject> {
   readonly path: string;
   /** Which of its objects, such as `metadata.name=perch`. Default: all. */
   readonly fieldSelector?: string;
+  /** The same by labels, such as `app=perch`. */
+  readonly labelSelector?: string;
   readonly timers: Timers;
   readonly randomFraction: RandomFraction;
   /** Called with all objects, by `namespace/name`, after each list and each change. The map changes afterwards. */
@@ -51,11 +53,17 @@ export class ListWatch<T extends ApiObject> {
   #version: string | undefined;
   /** Since the API last answered. */
   #failures = 0;
+  #answeredAtMs: number | undefined;
   #isTroubled = false;
 
   constructor(options: ListWatchOptions<T>) {
     this.#options = options;
     this.#running = this.#run();
+  }
+
+  /** When the API last said something, by the wall clock: while all is well, at most a minute ago. */
+  get answeredAtMs(): number | undefined {
+    return this.#answeredAtMs;
   }
 
   async close(): Promise<void> {
@@ -83,12 +91,12 @@ export class ListWatch<T extends ApiObject> {
   }
 
   async #list(): Promise<string> {
-    const { client, path, fieldSelector = "" } = this.#options;
+    const { client, path } = this.#options;
     const found = new Map<string, T>();
     let version: string;
     let token = "";
     do {
-      const query = { fieldSelector, limit: String(pageSize), continue: token };
+      const query = { ...this.#selectors(), limit: String(pageSize), continue: token };
       const page = (await client.get(path, query, this.#closed.signal)) as ListPage<T>;
       for (const object of page.items ?? []) found.set(keyOf(object), object);
       version = page.metadata.resourceVersion;
@@ -102,16 +110,16 @@ export class ListWatch<T extends ApiObject> {
 
   /** Until the API ends it: after how many milliseconds. Rejects when it fails. */
   async #watch(from: string): Promise<number> {
-    const { client, path, fieldSelector = "", timers, silenceMs = maxSilenceMs } = this.#options;
+    const { client, path, timers, silenceMs = maxSilenceMs } = this.#options;
     const { signal } = this.#closed;
     const beganMs = timers.monotonicMs();
     const query = {
-      fieldSelector,
+      ...this.#selectors(),
       resourceVersion: from,
       allowWatchBookmarks: "true",
       timeoutSeconds: String(watchSeconds),
     };
-    for await (const event of client.events(path, query, silenceMs, signal)) {
+    for await (const event of client.events(path, query, silenceMs, signal, () => this.#reached())) {
       const { type, object } = event as WatchEvent<T>;
       if (type === "ERROR") throw new ApiError(object.message ?? "the watch failed", object.code);
       this.#version = object.metadata.resourceVersion;
@@ -125,6 +133,11 @@ export class ListWatch<T extends ApiObject> {
     return timers.monotonicMs() - beganMs;
   }
 
+  #selectors(): { readonly fieldSelector: string; readonly labelSelector: string } {
+    const { fieldSelector = "", labelSelector = "" } = this.#options;
+    return { fieldSelector, labelSelector };
+  }
+
   #troubled(why: string): void {
     this.#isTroubled = true;
     this.#options.onTrouble(why);
@@ -132,6 +145,12 @@ export class ListWatch<T extends ApiObject> {
 
   #answered(): void {
     this.#failures = 0;
+    this.#reached();
+  }
+
+  /** The API is there. Whether a watch lasts is another matter, so pauses stay as long as they have become. */
+  #reached(): void {
+    this.#answeredAtMs = this.#options.timers.nowMs();
     if (!this.#isTroubled) return;
     this.#isTroubled = false;
     this.#options.onTrouble(undefined);

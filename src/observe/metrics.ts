@@ -1,3 +1,4 @@
+import { type KubernetesServiceState, kubernetesMetrics } from "./kubernetes-metrics.ts";
 import { type Exposition, type MetricsFormat, PrometheusExporter } from "./prometheus.ts";
 import { type RolloutsSource, rolloutMetrics } from "./rollout/rollout-metrics.ts";
 import type { ExportedMetric, Sample } from "./stats-group.ts";
@@ -28,6 +29,8 @@ export interface MetricsSource {
   /** Undefined where there are none. */
   readonly rollouts: RolloutsSource | undefined;
   readonly certificates: () => Iterable<CertificateExpiry>;
+  /** Those whose Pods are endpoints. Default: none. */
+  readonly kubernetesServices?: () => Iterable<KubernetesServiceState>;
   /** How many threads serve, and how many were replaced. */
   readonly workers: () => { readonly serving: number; readonly restarts: number };
   /** Perch's own version, and Node's without the leading `v`. */
@@ -49,7 +52,7 @@ export class Metrics {
 
 /** Metrics that no stats count: their source is asked at each scrape. */
 function metricsOfOthers(source: MetricsSource): readonly ExportedMetric[] {
-  const { endpointStates, weightRatios, certificates, workers, build } = source;
+  const { endpointStates, weightRatios, certificates, kubernetesServices = () => [], workers, build } = source;
   return [
     gauge("perch_endpoint_up", "1 if the endpoint is available, 0 if it gets no requests.", function* () {
       for (const { up, ...labels } of endpointStates()) yield { labels, value: up ? 1 : 0 };
@@ -57,6 +60,7 @@ function metricsOfOthers(source: MetricsSource): readonly ExportedMetric[] {
     gauge("perch_release_weight_ratio", "The share that the weights in force give a version, 0 to 1.", function* () {
       for (const { ratio, ...labels } of weightRatios()) yield { labels, value: ratio };
     }),
+    ...kubernetesMetrics(kubernetesServices),
     ...rolloutMetrics(source.rollouts),
     gauge("perch_certificate_expiry_timestamp_seconds", "When a listener's certificate expires.", function* () {
       for (const { notAfterMs, ...labels } of certificates()) yield { labels, value: notAfterMs / 1000 };

@@ -155,18 +155,8 @@ const textOf = (records: readonly DnsRecord[]): string => records.map(recordText
 
 const familyOf = ({ address }: DnsRecord): AddressFamily => (address.includes(":") ? 6 : 4);
 
-/** The current records of the names of endpoints. */
-export interface EndpointResolver {
-  records(question: DnsQuestion): readonly DnsRecord[];
-  /** Resolves these names from now on, and no others. */
-  follow(questions: readonly DnsQuestion[], spec: DnsSpec, changed: () => void): void;
-}
-
-/** For use without DNS, such as explanations. */
-export const unresolved: EndpointResolver = Object.freeze({ records: () => [], follow: () => {} });
-
 /** Resolves every name of the snapshots once, however many endpoints and snapshots share it. */
-export class DnsResolver implements EndpointResolver {
+export class DnsResolver {
   readonly #lookup: DnsLookup;
   readonly #timers: DnsTimers;
   readonly #events: DnsEvents;

@@ -1,17 +1,17 @@
-import { type EndpointResolver, unresolved } from "./dns-resolver.ts";
 import { Endpoint, type EndpointSet, type UnsolicitedListener } from "./endpoint.ts";
 import type { Condition } from "./endpoint-health.ts";
+import { type EndpointResolver, unresolved } from "./endpoint-resolver.ts";
 import {
-  type DnsQuestion,
   type DnsSpec,
   defaultReuse,
   type EndpointAddress,
+  type EndpointQuestion,
   type EndpointSpec,
   type ReuseSpec,
   recordAddress,
 } from "./service-spec.ts";
 
-/** Notified when snapshots or DNS add and remove endpoints. */
+/** Notified when snapshots, DNS or Kubernetes add and remove endpoints. */
 export interface EndpointEvents {
   added(endpoint: Endpoint): void;
   /** It gets no new requests; those in flight may finish. */
@@ -31,8 +31,8 @@ export const noopEndpointEvents: EndpointEvents = Object.freeze({
 });
 
 /**
- * Endpoints by (service, version, address), shared by successive snapshots. Endpoints that a reload or DNS change keeps
- * retain their state and connections; removed ones are retired once, for the lanes to drain.
+ * Endpoints by (service, version, address), shared by successive snapshots. Endpoints that a reload or a change of their
+ * records keeps retain their state and connections; removed ones are retired once, for the lanes to drain.
  */
 export class EndpointRegistry {
   readonly #events: EndpointEvents;
@@ -120,7 +120,7 @@ interface Completed {
  */
 class NextEndpoints {
   readonly sets: LiveSet[] = [];
-  readonly questions: DnsQuestion[] = [];
+  readonly questions: EndpointQuestion[] = [];
   readonly #before: ReadonlyMap<string, Endpoint>;
   readonly #names: EndpointResolver;
   readonly #create: (set: LiveSet, address: EndpointAddress) => Endpoint;
@@ -223,8 +223,8 @@ class LiveSet implements EndpointSet {
     this.#specs = specs;
   }
 
-  get questions(): readonly DnsQuestion[] {
-    return this.#specs.flatMap((spec) => (spec.kind === "dns" ? [spec.question] : []));
+  get questions(): readonly EndpointQuestion[] {
+    return this.#specs.flatMap((spec) => (spec.kind === "address" ? [] : [spec.question]));
   }
 
   /** Each once, even if two names resolve to it. */

@@ -141,8 +141,23 @@ export function questionsOf(services: readonly ServiceSpec[]): readonly DnsQuest
   return endpoints.flatMap((endpoint) => (endpoint.kind === "dns" ? [endpoint.question] : []));
 }
 
-/** Endpoints in the configuration: one address, or all addresses of a DNS name. */
-export type EndpointSpec = { readonly kind: "address"; readonly address: EndpointAddress } | DnsEndpointSpec;
+/** All Kubernetes Services whose Pods are the services' endpoints. */
+export function sliceQuestionsOf(services: readonly ServiceSpec[]): readonly SliceQuestion[] {
+  const endpoints = services.flatMap(({ versions }) => versions).flatMap((version) => version.endpoints);
+  return endpoints.flatMap((endpoint) => (endpoint.kind === "slices" ? [endpoint.question] : []));
+}
+
+/** Endpoints in the configuration: one address, all addresses of a DNS name, or the Pods of a Kubernetes Service. */
+export type EndpointSpec =
+  | { readonly kind: "address"; readonly address: EndpointAddress }
+  | DnsEndpointSpec
+  | SlicesEndpointSpec;
+
+export interface SlicesEndpointSpec {
+  readonly kind: "slices";
+  readonly question: SliceQuestion;
+  readonly scheme: "http" | "https";
+}
 
 export interface DnsEndpointSpec {
   readonly kind: "dns";
@@ -159,19 +174,38 @@ export function schemeOf(spec: EndpointSpec): "http" | "https" {
 /** The name for users; unique within a version. */
 export function describeSpec(spec: EndpointSpec): string {
   if (spec.kind === "address") return spec.address.origin;
+  if (spec.kind === "slices") return `${spec.scheme}://${describeSlices(spec.question)} by EndpointSlices`;
   const { question, scheme, port } = spec;
   return `${scheme}://${question.name}${port === undefined ? "" : `:${port}`} by DNS`;
 }
 
-/** An endpoint of a DNS name. Its certificate must name the configured name, not the resolved address. */
-export function recordAddress({ question, scheme, port }: DnsEndpointSpec, record: DnsRecord): EndpointAddress {
-  const address = addressOf(`${scheme}://${urlHost(record.address)}:${record.port ?? port}`);
-  return Object.freeze({ ...address, host: certifiedName(question.name) });
+/** `shop-canary.shop:http`; what the configuration does not name is left out. */
+function describeSlices({ namespace, service, port }: SliceQuestion): string {
+  return `${service}${namespace === undefined ? "" : `.${namespace}`}${port === undefined ? "" : `:${port}`}`;
+}
+
+/**
+ * An endpoint of a DNS name or of a Kubernetes Service. Its certificate must name the configured name or the Service, not
+ * the address found.
+ */
+export function recordAddress(
+  spec: DnsEndpointSpec | SlicesEndpointSpec,
+  { address: found, port, host }: EndpointRecord,
+): EndpointAddress {
+  const number = port ?? ("port" in spec ? spec.port : undefined);
+  const origin = `${spec.scheme}://${urlHost(found)}:${number}`;
+  const certified = host ?? certifiedName(spec);
+  // A URL takes longer, and there may be thousands. It leaves nothing of an IPv4 address to be changed.
+  if (!found.includes(":") && number !== undefined) {
+    return { origin, scheme: spec.scheme, host: certified, place: { host: found, port: number } };
+  }
+  return { ...addressOf(origin), host: certified };
 }
 
 /** Certificates contain neither SRV labels (`_https._tcp.`) nor a trailing dot. */
-function certifiedName(name: string): string {
-  return name.replace(/^(?:_[^.]*\.)+/, "").replace(/\.$/, "");
+function certifiedName({ question }: DnsEndpointSpec | SlicesEndpointSpec): string {
+  if (question.wanted === "slices") return question.service;
+  return question.name.replace(/^(?:_[^.]*\.)+/, "").replace(/\.$/, "");
 }
 
 /** A socket address as options of node:net: `connect({ ...place })`. */
@@ -221,6 +255,25 @@ export interface DnsQuestion {
   readonly wanted: "addresses" | "services";
 }
 
+/** The ready Pods of a Kubernetes Service, as its EndpointSlices list them. */
+export interface SliceQuestion {
+  readonly wanted: "slices";
+  readonly service: string;
+  /** Undefined: Perch's own. */
+  readonly namespace: string | undefined;
+  /** A port's name in the Service, or the number that its Pods listen on. Undefined: the Service's only port. */
+  readonly port: string | number | undefined;
+}
+
+/** What endpoints are found by. */
+export type EndpointQuestion = DnsQuestion | SliceQuestion;
+
+/** Where one endpoint is. */
+export interface EndpointRecord extends DnsRecord {
+  /** The name that its certificate must contain. Default: that of the question. */
+  readonly host?: string;
+}
+
 export type AddressFamily = 4 | 6;
 
 export interface DnsRecord {
@@ -251,4 +304,8 @@ export interface DnsSpec {
   readonly maxTtlMs: number;
 }
 
-export const questionKey = ({ name, wanted }: DnsQuestion): string => `${wanted} ${name}`;
+export function questionKey(question: EndpointQuestion): string {
+  if (question.wanted !== "slices") return `${question.wanted} ${question.name}`;
+  const { namespace = "", service, port = "" } = question;
+  return `slices ${namespace}/${service} ${port}`;
+}

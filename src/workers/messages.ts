@@ -10,6 +10,7 @@ import type { RolloutReport } from "../observe/rollout/rollout-report.ts";
 import type { Directions } from "../observe/rollout/rollout-taps.ts";
 import type { StatsCounts } from "../observe/stats-transfer.ts";
 import type { HealthState } from "../upstream/endpoint-health.ts";
+import type { SliceRecords } from "../upstream/received-slices.ts";
 
 export interface StartInput {
   /** The worker's number, from 1, as in the log. */
@@ -19,6 +20,8 @@ export interface StartInput {
   readonly config: ConfigInput;
   /** What the rollouts want now. */
   readonly directions: Directions;
+  /** Where endpoints in Kubernetes are now. */
+  readonly slices: SliceRecords;
   /** As of `watchDecisions`. */
   readonly areDecisionsWatched: boolean;
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -74,6 +77,8 @@ export interface WorkerCalls {
   commit: [Directions, undefined];
   /** Replaces what is done for rollouts, from the next decision on. */
   direct: [Directions, undefined];
+  /** Where endpoints in Kubernetes are that have moved. */
+  slices: [SliceRecords, undefined];
   counts: [undefined, WorkerCounts];
   /** The requests of each release so far: little, since it is asked for every second. */
   traffic: [undefined, TrafficCounts];

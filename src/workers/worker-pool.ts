@@ -4,6 +4,7 @@ import type { Logger } from "../observe/log.ts";
 import { type Directions, noDirections } from "../observe/rollout/rollout-taps.ts";
 import { noCounts, pastCounts, type StatsCounts, sumCounts } from "../observe/stats-transfer.ts";
 import type { HealthState } from "../upstream/endpoint-health.ts";
+import type { SliceRecords } from "../upstream/received-slices.ts";
 import type {
   Answer,
   ConfigInput,
@@ -30,6 +31,8 @@ export interface WorkerPoolOptions {
   readonly spawn: (number: number) => Worker;
   readonly first: Pick<StartInput, "config" | "env" | "logLevel" | "ticketKeys" | "warmUp" | "workers">;
   readonly listener: WorkerListener;
+  /** Where endpoints in Kubernetes are now, for workers that start. Default: nowhere. */
+  readonly slices?: () => SliceRecords;
   readonly log: Logger;
   readonly monotonicMs: () => number;
 }
@@ -148,6 +151,11 @@ export class WorkerPool {
     await this.#all("direct", directions, commitTimeoutMs);
   }
 
+  /** Tells each worker where endpoints in Kubernetes are that have moved. */
+  tellSlices(moved: SliceRecords): void {
+    void this.#all("slices", moved);
+  }
+
   /** The sum of all workers, including those that have exited, and for each endpoint the worst health of any worker. */
   async counts(): Promise<WorkerCounts> {
     await Promise.all(this.#threads().map(refreshCounts));
@@ -238,6 +246,7 @@ export class WorkerPool {
       worker: slot.number,
       config: this.#config,
       directions: this.#directions,
+      slices: this.#options.slices?.() ?? new Map(),
       areDecisionsWatched: this.#areDecisionsWatched,
     });
     await turn;

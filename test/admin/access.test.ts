@@ -22,6 +22,7 @@ const view: AdminView = {
   }),
   releases: async () => [],
   endpoints: async () => [],
+  kubernetesServices: () => [],
   explain: async () => ({ kind: "explained", explanation: {} }),
 };
 

@@ -170,6 +170,7 @@ export function adminOf(rollouts: Rollouts | undefined, setup: AdminSetup = {}) 
     }),
     releases: async () => [],
     endpoints: async () => [],
+    kubernetesServices: () => [],
     explain: async () => ({ kind: "explained", explanation: {} }),
     live: new MemoryLive(),
     ...setup.view,

@@ -49,6 +49,7 @@ const view: AdminView = {
   config: () => config,
   releases: async () => [],
   endpoints: async () => [],
+  kubernetesServices: () => [],
   explain: async (query) => ({ kind: "explained", explanation: { version: "canary", query } }),
 };
 

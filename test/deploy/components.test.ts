@@ -225,6 +225,48 @@ components: [../../components/shared-state, ../../components/config-api, ../../c
   });
 });
 
+describe.skipIf(kustomizeNeeds !== "")(`deploy/components/kubernetes-endpoints${kustomizeNeeds}`, () => {
+  const buildWith = (...components: readonly string[]) =>
+    buildIn({
+      "kustomization.yaml": `apiVersion: kustomize.config.k8s.io/v1beta1
+kind: Kustomization
+namespace: shop
+resources: [../../base]
+components: [${components.map((name) => `../../components/${name}`)}]
+`,
+    });
+
+  test("lets an account that may do nothing else follow the EndpointSlices of the namespace", async () => {
+    const manifests = await buildWith("kubernetes-endpoints");
+    expect(manifests.flatMap(schemaProblems)).toEqual([]);
+    const { automountServiceAccountToken, serviceAccountName } = find(manifests, "Deployment", "perch").spec.template
+      .spec;
+    expect(automountServiceAccountToken).toBe(true);
+    expect(manifests.filter(({ kind }) => kind.includes("Role")).map(({ kind }) => kind)).toEqual([
+      "Role",
+      "RoleBinding",
+    ]);
+    expect(find(manifests, "Role", "perch-kubernetes-endpoints").rules).toEqual([
+      { apiGroups: ["discovery.k8s.io"], resources: ["endpointslices"], verbs: ["list", "watch"] },
+    ]);
+    const { metadata, roleRef, subjects } = find(manifests, "RoleBinding", "perch-kubernetes-endpoints");
+    expect(metadata.namespace).toBe("shop");
+    expect(roleRef).toMatchObject({ kind: "Role", name: "perch-kubernetes-endpoints" });
+    expect(subjects).toEqual([{ kind: "ServiceAccount", name: serviceAccountName, namespace: "shop" }]);
+  });
+
+  test("tells Perch its zone, and goes together with config-api", async () => {
+    const manifests = await buildWith("config-api", "kubernetes-endpoints");
+    expect(manifests.flatMap(schemaProblems)).toEqual([]);
+    const [{ env = [] }] = find(manifests, "Deployment", "perch").spec.template.spec.containers;
+    expect(env).toContainEqual({
+      name: "PERCH_ZONE",
+      valueFrom: { fieldRef: { fieldPath: "metadata.labels['topology.kubernetes.io/zone']" } },
+    });
+    expect(env.map(({ name }) => name)).toContain("POD_NAMESPACE");
+  });
+});
+
 describe.skipIf(kustomizeNeeds !== "").each(["native", "classic"] as const)(
   `deploy/overlays/sidecar/%s${kustomizeNeeds}`,
   (variant) => {

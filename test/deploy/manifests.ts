@@ -33,7 +33,7 @@ export interface Container {
   readonly name: string;
   readonly image: string;
   readonly args?: string[];
-  readonly env?: readonly { readonly name: string; readonly value: string }[];
+  readonly env?: readonly { readonly name: string; readonly value?: string }[];
   /** `Always` in an init container makes it a sidecar. */
   readonly restartPolicy?: string;
   readonly ports: readonly { readonly name?: string; readonly containerPort: number }[];
@@ -311,7 +311,7 @@ export function configIn(manifests: readonly Manifest[], name: string): LoadResu
 
 /** The flags that a container gives `perch serve`; throws where Perch would. */
 export function flagsOf({ args = [], env = [] }: Container): Readonly<Record<string, unknown>> {
-  const values = new Map(env.map(({ name, value }) => [name, value]));
+  const values = new Map(env.map(({ name, value = "" }) => [name, value]));
   // Kubernetes replaces $(NAME), and leaves it as it is where there is no such variable.
   const replaced = args.map((arg) => arg.replace(/\$\((\w+)\)/g, (written, name) => values.get(name) ?? written));
   const [command, ...flags] = replaced;

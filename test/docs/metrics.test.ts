@@ -67,7 +67,7 @@ services:
   shop:
     versions:
       stable: { endpoints: ["${shop.origin}"] }
-      canary: { endpoints: [{ dns: shop.example, port: ${shop.port} }] }
+      canary: { endpoints: [{ dns: shop.example, port: ${shop.port} }, { kubernetes: { service: shop, namespace: shop } }] }
   greeter: { protocol: http2, versions: { v1: { endpoints: ["${greeter}"] } } }
 releases:
   shop:

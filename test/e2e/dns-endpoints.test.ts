@@ -1,41 +1,12 @@
-import { once } from "node:events";
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { ServerResponse } from "node:http";
 import { describe, expect, it } from "vitest";
 import { TestDnsServer } from "../kit/dns-server.ts";
-import { freeAfterTest, perch } from "../kit/freed.ts";
+import { perch } from "../kit/freed.ts";
 import { lanes } from "../kit/one-service.ts";
+import { type PodServer, podServers } from "../kit/pod-servers.ts";
 import { changeablePerch, freePorts } from "../kit/served.ts";
 
 const soon = { timeout: 10_000, interval: 10 };
-
-interface Pod {
-  readonly address: string;
-  readonly server: Server;
-  readonly connections: () => number;
-}
-
-type Answer = (request: IncomingMessage, response: ServerResponse) => void;
-
-/** A server on each of these loopback addresses, all on one port, as the Pods of a Deployment. */
-async function pods(addresses: readonly string[], answer?: Answer) {
-  let port = 0;
-  const started: Pod[] = [];
-  for (const address of addresses) {
-    let connections = 0;
-    const server = createServer(answer ?? ((_request, response) => void response.end(address)));
-    server.on("connection", () => connections++);
-    server.listen(port, address);
-    await once(server, "listening");
-    port = (server.address() as AddressInfo).port;
-    freeAfterTest(async () => {
-      server.close();
-      server.closeAllConnections();
-    });
-    started.push({ address, server, connections: () => connections });
-  }
-  return { port, pods: started };
-}
 
 /** Answers are cached for 100 ms. */
 const quickDns = (server: TestDnsServer) => `dns: { servers: ["${server.address}"], minTtl: 100ms, maxTtl: 100ms }`;
@@ -68,7 +39,7 @@ describe.each(lanes)("endpoints by DNS, in the $lane lane", ({ fastLane }) => {
     const {
       port,
       pods: [one, two, three],
-    } = await pods(all, (request, response) => {
+    } = await podServers(all, (request, response) => {
       if (request.url === "/held") held.push(response);
       else response.end(request.socket.localAddress);
     });
@@ -88,7 +59,7 @@ describe.each(lanes)("endpoints by DNS, in the $lane lane", ({ fastLane }) => {
     for (const response of held) response.end("in the end");
     expect(await (await held1).text()).toBe("in the end");
     expect(await (await held2).text()).toBe("in the end");
-    const open = (pod: Pod | undefined) =>
+    const open = (pod: PodServer | undefined) =>
       new Promise((resolve) => pod?.server.getConnections((_error, count) => resolve(count)));
     await expect.poll(() => open(two), soon).toBe(0);
     expect(await open(one)).toBeGreaterThan(0);
@@ -98,8 +69,8 @@ describe.each(lanes)("endpoints by DNS, in the $lane lane", ({ fastLane }) => {
   });
 
   it("with SRV records have their own ports", async () => {
-    const first = await pods(["127.0.0.1"], (_request, response) => void response.end("first"));
-    const second = await pods(["127.0.0.1"], (_request, response) => void response.end("second"));
+    const first = await podServers(["127.0.0.1"], (_request, response) => void response.end("first"));
+    const second = await podServers(["127.0.0.1"], (_request, response) => void response.end("second"));
     const server = await TestDnsServer.start({
       "_http._tcp.shop.example": { SRV: [`0 1 ${first.port} pod.example`, `0 1 ${second.port} pod.example`] },
       "pod.example": { A: ["127.0.0.1"] },
@@ -109,7 +80,7 @@ describe.each(lanes)("endpoints by DNS, in the $lane lane", ({ fastLane }) => {
   });
 
   it("are none until the name resolves: 503, then 200", async () => {
-    const { port } = await pods(["127.0.0.1"]);
+    const { port } = await podServers(["127.0.0.1"]);
     const server = await TestDnsServer.start();
     const { origin, metric } = await perch(shopAt(server, `{ dns: shop.example, port: ${port} }`, fastLane));
     const refused = await fetch(origin);
@@ -126,7 +97,7 @@ describe("endpoints by DNS", () => {
     { silent: "A", zone: { AAAA: ["::1"] } },
   ] as const)("serve the first request after a start, although no name server answers $silent", async (family) => {
     const [address] = "A" in family.zone ? family.zone.A : family.zone.AAAA;
-    const { port } = await pods([address]);
+    const { port } = await podServers([address]);
     const server = await TestDnsServer.start({ "shop.example": family.zone });
     server.ttlSeconds = 0;
     server.moods.set(family.silent, "silent");
@@ -136,7 +107,7 @@ describe("endpoints by DNS", () => {
   });
 
   it("may be IPv6, beside others", async () => {
-    const { port } = await pods(["::1", "127.0.0.1"]);
+    const { port } = await podServers(["::1", "127.0.0.1"]);
     const server = await TestDnsServer.start({ "shop.example": { AAAA: ["::1"] } });
     const endpoints = `{ dns: shop.example, port: ${port} }, "http://127.0.0.1:${port}"`;
     const { origin } = await perch(shopAt(server, endpoints));
@@ -144,7 +115,7 @@ describe("endpoints by DNS", () => {
   });
 
   it("count once where two names, or a name and an address, are the same", async () => {
-    const { port } = await pods(["127.0.0.1"]);
+    const { port } = await podServers(["127.0.0.1"]);
     const zone = { "a.example": { A: ["127.0.0.1"] }, "b.example": { A: ["127.0.0.1"] } };
     const server = await TestDnsServer.start(zone);
     const endpoints = ["{ dns: a.example, port: 80 }", "{ dns: b.example, port: 80 }", '"http://127.0.0.1"']
@@ -157,7 +128,7 @@ describe("endpoints by DNS", () => {
   });
 
   it.each(["servfail", "silent"] as const)("stay while the name server is %s", { tags: ["slow"] }, async (mood) => {
-    const { port } = await pods(["127.0.0.1"]);
+    const { port } = await podServers(["127.0.0.1"]);
     const server = await TestDnsServer.start({ "shop.example": { A: ["127.0.0.1"] } });
     const { origin, metric } = await perch(shopAt(server, `{ dns: shop.example, port: ${port} }`));
     server.mood = mood;
@@ -167,7 +138,7 @@ describe("endpoints by DNS", () => {
   });
 
   it("of a canary that does not resolve: the default serves", async () => {
-    const { port } = await pods(["127.0.0.1"]);
+    const { port } = await podServers(["127.0.0.1"]);
     const server = await TestDnsServer.start({ "shop.example": { A: ["127.0.0.1"] } });
     const { origin, metric } = await perch(`
 ${quickDns(server)}
@@ -183,7 +154,7 @@ routes: [{ name: all, service: shop, release: shop }]`);
   });
 
   it("are not looked up after a reload removes them, and their series are gone", { tags: ["slow"] }, async () => {
-    const { port } = await pods(["127.0.0.1", "127.0.0.2"]);
+    const { port } = await podServers(["127.0.0.1", "127.0.0.2"]);
     const zone = { "one.example": { A: ["127.0.0.1"] }, "two.example": { A: ["127.0.0.2"] } };
     const server = await TestDnsServer.start(zone);
     const at = (name: string) => freePorts + shopAt(server, `{ dns: ${name}, port: ${port} }`);
@@ -198,7 +169,7 @@ routes: [{ name: all, service: shop, release: shop }]`);
   });
 
   it("are awaited by the reload that adds them, while the old ones serve", async () => {
-    const { port } = await pods(["127.0.0.1", "127.0.0.2"]);
+    const { port } = await podServers(["127.0.0.1", "127.0.0.2"]);
     const zone = { "one.example": { A: ["127.0.0.1"] }, "two.example": { A: ["127.0.0.2"] } };
     const server = await TestDnsServer.start(zone);
     const at = (name: string) => freePorts + shopAt(server, `{ dns: ${name}, port: ${port} }`);
@@ -213,7 +184,7 @@ routes: [{ name: all, service: shop, release: shop }]`);
   });
 
   it("get health checks as they appear", { tags: ["slow"] }, async () => {
-    const { port } = await pods(["127.0.0.1", "127.0.0.2"], (request, response) => {
+    const { port } = await podServers(["127.0.0.1", "127.0.0.2"], (request, response) => {
       const { localAddress } = request.socket;
       response.statusCode = localAddress === "127.0.0.2" && request.url === "/healthz" ? 503 : 200;
       response.end(localAddress);
@@ -234,7 +205,7 @@ routes: [{ name: all, service: shop, release: shop }]`);
   });
 
   it("are resolved in every worker, and shown by the main thread", { tags: ["slow"] }, async () => {
-    const { port } = await pods(["127.0.0.1", "127.0.0.2"]);
+    const { port } = await podServers(["127.0.0.1", "127.0.0.2"]);
     const server = await TestDnsServer.start({ "shop.example": { A: ["127.0.0.1"] } });
     const { origin, admin, metric } = await perch(
       `workers: 2\n${shopAt(server, `{ dns: shop.example, port: ${port} }`)}`,

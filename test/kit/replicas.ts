@@ -1,7 +1,7 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect } from "vitest";
-import type { ReplicaStatus } from "../../src/admin/replicas.ts";
+import type { ReplicaStatus } from "../../src/admin/replicas-view.ts";
 import type { RolloutBody } from "../../src/admin/rollout-body.ts";
 import type { RolloutEvent } from "../../src/rollout/rollout-state.ts";
 import { perch, upstream } from "./freed.ts";

@@ -68,18 +68,18 @@ export async function loggedPerch(yaml: string, options: TestPerchOptions = {}):
 }
 
 /** Perch in this process, from a file that it watches. */
-export function perchOn(path: string): Promise<TestPerch> {
-  return perch("", { source: { kind: "file", path } });
+export function perchOn(path: string, env: TestPerchOptions["env"] = {}): Promise<TestPerch> {
+  return perch("", { source: { kind: "file", path }, env });
 }
 
 /** Polls for a file's change, which is noticed within 100 ms, or at Perch's next poll without a file event. */
 export const soon = { timeout: 10_000, interval: 20 };
 
 /** Perch on a new file with this configuration; `change` resolves once the new one is active. */
-export async function changeablePerch(text: string) {
+export async function changeablePerch(text: string, env: TestPerchOptions["env"] = {}) {
   const file = join(await temporaryFolder(), "perch.yaml");
   await writeFile(file, text);
-  const started = await perchOn(file);
+  const started = await perchOn(file, env);
   const loads = () => started.metric('perch_config_reloads_total{result="success"}');
   /** Resolves once `act` has led to one more successful reload. */
   const reloadedBy = async (act: () => Promise<void>) => {
@@ -87,7 +87,14 @@ export async function changeablePerch(text: string) {
     await act();
     await expect.poll(loads, soon).toBe(before + 1);
   };
-  return { perch: started, file, reloadedBy, change: (next: string) => reloadedBy(() => renameOver(file, next)) };
+  /** The text of the error, once the next configuration is rejected. */
+  const rejectedBy = async (next: string) => {
+    await renameOver(file, next);
+    await expect.poll(() => started.metric("perch_config_last_reload_successful"), soon).toBe(0);
+    return (await started.admin("/api/config")).text();
+  };
+  const change = (next: string) => reloadedBy(() => renameOver(file, next));
+  return { perch: started, file, reloadedBy, change, rejectedBy };
 }
 
 /** A process that is killed after the test, unless it has ended. */

@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { expect, it } from "vitest";
+import { SliceSource } from "../../src/app/slice-source.ts";
 import { WorkerDataPlane } from "../../src/app/worker-data-plane.ts";
 import { loadConfigText } from "../../src/config/load.ts";
 import type { RolloutTraffic } from "../../src/decide/release-traffic.ts";
@@ -50,6 +51,7 @@ async function workers({ onRolloutReport = () => {}, onDecisions = () => {}, log
   const stats = new StatsRegistry();
   const accessLines = new LogDestination({ to: "/dev/null", dropped: stats.accessLog.dropped, onTrouble: () => {} });
   const plane = new WorkerDataPlane({
+    slices: new SliceSource({ env: {}, log: createLogger({ level: "silent", nowMs: () => 0 }) }),
     size: 2,
     first,
     stats,

@@ -3,8 +3,8 @@ import { addressOf, type EndpointAddress, type EndpointSpec, unixAddress } from 
 import { list } from "../schema-kit/collections.ts";
 import { defaulted, object, optional, required } from "../schema-kit/object.ts";
 import { duration, number, oneOf, ParseError, scalar, text } from "../schema-kit/scalars.ts";
-import { INVALID, type Schema } from "../schema-kit/schema.ts";
-import { quote } from "../schema-kit/tree.ts";
+import { INVALID, type Infer, type Invalid, type ParseContext, type Schema } from "../schema-kit/schema.ts";
+import { type ConfigNode, quote } from "../schema-kit/tree.ts";
 
 const defaultPorts: Readonly<Record<string, number>> = { "http:": 80, "https:": 443 };
 
@@ -71,47 +71,113 @@ const dnsName: Schema<string> = text({
   maxLength: 254,
 });
 
-const byDns = object(
+/** RFC 1123 labels, as Kubernetes has them for Services and namespaces. */
+const kubernetesName = (what: string): Schema<string> =>
+  text({
+    what,
+    pattern: /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/,
+    rule: "use a-z, 0-9 and dashes, at most 63 characters",
+  });
+
+/** Digits are a number: a name that consists of digits cannot be told from it. */
+const servicePort: Schema<string | number> = scalar({
+  what: "a port's name or number",
+  parse(written) {
+    if (/^\d{1,5}$/.test(written)) {
+      const number = Number(written);
+      return number >= 1 && number <= 65_535 ? number : new ParseError(`${written} is not a valid port`);
+    }
+    if (/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/.test(written)) return written;
+    return new ParseError(
+      `${quote(written)} is not a port's name or number`,
+      "write it as in port: http, or port: 8080",
+    );
+  },
+  json: {
+    anyOf: [
+      { type: "integer", minimum: 1, maximum: 65_535 },
+      { type: "string", pattern: "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$" },
+    ],
+  },
+});
+
+const kubernetesService = object(
   {
-    dns: required("A DNS name. Each A and AAAA record is an endpoint; without port, each SRV record.", dnsName),
+    service: required("The name of the Service.", kubernetesName("the name of a Service")),
+    namespace: optional(
+      "The namespace of the Service. Default: that of Perch's Pod, or of the kubeconfig's context.",
+      kubernetesName("the name of a namespace"),
+    ),
     port: optional(
-      "The port of all endpoints. Default: SRV records are resolved, which contain the ports.",
+      "The name of a port of the Service, or the number that its Pods listen on (the targetPort). Default: its only port.",
+      servicePort,
+    ),
+  },
+  { what: "a Kubernetes Service" },
+);
+
+const found = object(
+  {
+    dns: optional("A DNS name. Each A and AAAA record is an endpoint; without port, each SRV record.", dnsName),
+    port: optional(
+      "The port of all endpoints by DNS. Default: SRV records are resolved, which contain the ports.",
       number({ what: "a port", min: 1, max: 65_535, integer: true }),
+    ),
+    kubernetes: optional(
+      "A Kubernetes Service. Each of its ready Pods is an endpoint, as its EndpointSlices list them.",
+      kubernetesService,
     ),
     scheme: defaulted("The scheme of the endpoints.", oneOf(["http", "https"]), "http"),
   },
-  { what: "an endpoint by DNS" },
+  { what: "an endpoint by DNS or Kubernetes", exactlyOneOf: ["dns", "kubernetes"] },
 );
 
-/** An endpoint of a version, or a DNS name that resolves to several. */
+type Found = Infer<typeof found>;
+
+/** An endpoint of a version, or a DNS name or a Kubernetes Service that has several. */
 export const endpoint: Schema<EndpointSpec> = {
   read(node, parsing) {
     if (node.kind !== "map") {
       const address = endpointAddress.read(node, parsing);
       return address === INVALID ? INVALID : { kind: "address", address };
     }
-    const value = byDns.read(node, parsing);
+    const value = found.read(node, parsing);
     if (value === INVALID) return INVALID;
-    const { dns, port, scheme } = value;
-    if (parseAddress(dns) !== undefined) {
-      const message = `${quote(dns)} is an IP address, not a DNS name`;
-      return parsing.error(
-        parsing.spanOf(value, "dns"),
-        "bad-value",
-        message,
-        `write ${quote(`${scheme}://${dns}:${port ?? 80}`)}`,
-      );
-    }
-    // The names of SRV records start with an underscore (RFC 2782).
-    if (port === undefined && !dns.startsWith("_")) {
-      const message = "an endpoint by DNS needs a port, or the name of an SRV record such as _http._tcp.shop";
-      return parsing.error(node.span, "missing-key", message);
-    }
-    const question = { name: dns.toLowerCase(), wanted: port === undefined ? "services" : "addresses" } as const;
-    return { kind: "dns", question, scheme, port };
+    const { dns, kubernetes } = value;
+    if (kubernetes !== undefined) return bySlices(value, kubernetes, parsing);
+    return dns === undefined ? INVALID : byDns(value, dns, node, parsing);
   },
-  json: (definitions) => ({ anyOf: [endpointAddress.json(definitions), byDns.json(definitions)] }),
+  json: (definitions) => ({ anyOf: [endpointAddress.json(definitions), found.json(definitions)] }),
 };
+
+function bySlices(
+  value: Found,
+  { service, namespace, port }: NonNullable<Found["kubernetes"]>,
+  parsing: ParseContext,
+): EndpointSpec | Invalid {
+  if (value.port !== undefined) {
+    const message = "port is for endpoints by DNS";
+    const suggestion = `write { kubernetes: { service: ${service}, port: ${value.port} } }`;
+    return parsing.error(parsing.spanOf(value, "port"), "conflicting-keys", message, suggestion);
+  }
+  return { kind: "slices", question: { wanted: "slices", service, namespace, port }, scheme: value.scheme };
+}
+
+function byDns(value: Found, dns: string, node: ConfigNode, parsing: ParseContext): EndpointSpec | Invalid {
+  const { port, scheme } = value;
+  if (parseAddress(dns) !== undefined) {
+    const message = `${quote(dns)} is an IP address, not a DNS name`;
+    const suggestion = `write ${quote(`${scheme}://${dns}:${port ?? 80}`)}`;
+    return parsing.error(parsing.spanOf(value, "dns"), "bad-value", message, suggestion);
+  }
+  // The names of SRV records start with an underscore (RFC 2782).
+  if (port === undefined && !dns.startsWith("_")) {
+    const message = "an endpoint by DNS needs a port, or the name of an SRV record such as _http._tcp.shop";
+    return parsing.error(node.span, "missing-key", message);
+  }
+  const question = { name: dns.toLowerCase(), wanted: port === undefined ? "services" : "addresses" } as const;
+  return { kind: "dns", question, scheme, port };
+}
 
 /** `10.0.0.10`, `10.0.0.10:5353`, `fd00::10` or `[fd00::10]:5353`, as node:dns accepts them. */
 const nameServer: Schema<string> = scalar({

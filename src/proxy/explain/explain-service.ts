@@ -64,10 +64,10 @@ const unhealthyText: Readonly<Record<Condition["state"], string>> = {
   refused: "refuses connections",
 };
 
-/** The endpoints and their health. Outside of a running proxy, no DNS name is resolved. */
+/** The endpoints and their health. Outside of a running proxy, neither DNS nor Kubernetes is asked. */
 export function describeEndpoints({ spec }: Service, { name, endpoints }: ServiceVersion): string {
   const specs = spec.versions.find((version) => version.name === name)?.endpoints ?? [];
-  const names = specs.filter(({ kind }) => kind === "dns").map(describeSpec);
+  const names = specs.filter(({ kind }) => kind !== "address").map(describeSpec);
   const known = endpoints.current.map(({ origin, up, health }) =>
     up ? origin : `${origin} (${unhealthyText[health.condition.state]})`,
   );

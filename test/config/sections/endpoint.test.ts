@@ -55,6 +55,48 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
     ['16:60: error: expected http or https, found "h2c"'],
   ],
   [
+    "a Kubernetes Service beside a DNS name",
+    '["http://shop-stable:80"]',
+    "[{ dns: shop, port: 80, kubernetes: { service: shop } }]",
+    ['16:52: error: "dns" and "kubernetes" cannot be used together in an endpoint by DNS or Kubernetes'],
+  ],
+  [
+    "neither a DNS name nor a Kubernetes Service",
+    '["http://shop-stable:80"]',
+    "[{ port: 80 }]",
+    ["16:29: error: an endpoint by DNS or Kubernetes needs one of the keys dns, kubernetes"],
+  ],
+  [
+    "a port beside a Kubernetes Service",
+    '["http://shop-stable:80"]',
+    "[{ kubernetes: { service: shop }, port: 80 }]",
+    ["16:68: error: port is for endpoints by DNS; write { kubernetes: { service: shop, port: 80 } }"],
+  ],
+  [
+    "a Kubernetes Service by its DNS name",
+    '["http://shop-stable:80"]',
+    "[{ kubernetes: { service: shop.default.svc } }]",
+    ['16:54: error: "shop.default.svc" is not the name of a Service: use a-z, 0-9 and dashes, at most 63 characters'],
+  ],
+  [
+    "no Service",
+    '["http://shop-stable:80"]',
+    "[{ kubernetes: { namespace: shop } }]",
+    ['16:43: error: a Kubernetes Service needs the key "service"'],
+  ],
+  [
+    "a port that no Service has",
+    '["http://shop-stable:80"]',
+    "[{ kubernetes: { service: shop, port: 70000 } }]",
+    ["16:66: error: 70000 is not a valid port"],
+  ],
+  [
+    "a port's name that no Service has",
+    '["http://shop-stable:80"]',
+    "[{ kubernetes: { service: shop, port: HTTP } }]",
+    ['16:66: error: "HTTP" is not a port\'s name or number; write it as in port: http, or port: 8080'],
+  ],
+  [
     "a name server given by name",
     "services:",
     "dns: { servers: [dns.example] }\nservices:",
@@ -113,6 +155,13 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
 const good: readonly (readonly [string, string, unknown])[] = [
   ["a name with a port", "{ dns: Shop.Example., port: 8080 }", "http://shop.example.:8080 by DNS"],
   ["a name of SRV records", "{ dns: _http._tcp.shop, scheme: https }", "https://_http._tcp.shop by DNS"],
+  ["a Service", "{ kubernetes: { service: shop } }", "http://shop by EndpointSlices"],
+  [
+    "a Service's port by name",
+    "{ kubernetes: { service: shop, namespace: web, port: https }, scheme: https }",
+    "https://shop.web:https by EndpointSlices",
+  ],
+  ["a Service's port by number", "{ kubernetes: { service: shop, port: 8080 } }", "http://shop:8080 by EndpointSlices"],
   ["a unix socket", "unix:/run/shop.sock", "unix:/run/shop.sock"],
   ["a unix socket as a URL", "unix:///run/shop.sock", "unix:/run/shop.sock"],
 ];

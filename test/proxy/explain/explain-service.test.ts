@@ -138,6 +138,13 @@ describe("the endpoints in an explanation", () => {
     );
   });
 
+  it("show a Kubernetes Service, which is not asked for", () => {
+    const endpoint = "{ kubernetes: { service: shop, port: http } }";
+    expect(forwardSteps(shop(endpoint), { url: "/", headers: { host: "a.example" } })).toEqual([
+      "service shop, version stable: no resolved address (http://shop:http by EndpointSlices)",
+    ]);
+  });
+
   it("include the one that the proxy uses", async () => {
     const all = [await upstream("one"), await upstream("two"), await upstream("three")];
     const { origin, admin } = await perch(shop(all.map((one) => one.origin).join(", ")));
