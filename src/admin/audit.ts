@@ -7,6 +7,8 @@ declare module "fastify" {
     caller: string | undefined;
     /** Whether a change that was done changed anything. */
     changedAnything: boolean;
+    /** Of a change that another replica was asked for: what that one was asked, and by whom. */
+    audited: { readonly what: string; readonly release: string; readonly by: string; readonly why: string } | undefined;
   }
 }
 
@@ -39,6 +41,7 @@ export function addAudit(server: FastifyInstance, audit: Audit): void {
   server.decorateReply("problemCode", "");
   server.decorateRequest("caller", undefined);
   server.decorateRequest("changedAnything", false);
+  server.decorateRequest("audited", undefined);
   server.addHook("onSend", async (request, reply, payload) => {
     if (changesSomething(request) && reply.statusCode !== 429) {
       const { statusCode: status, problemCode } = reply;
@@ -68,6 +71,17 @@ function attempt(request: FastifyRequest): Pick<AuditEntry, "who" | "from" | "wh
   const path = request.url.replace(/[?#].*$/s, "");
   const last = request.is404 ? undefined : request.routeOptions.url?.split("/").at(-1);
   const verb = last !== undefined && request.method === "DELETE" ? `delete ${last}` : last;
+  const { audited } = request;
+  if (audited !== undefined) {
+    const { what, by, why } = audited;
+    return {
+      who: `${whoOf(request)}, for ${by}`,
+      from: request.socket.remoteAddress ?? "",
+      what,
+      release: audited.release,
+      why,
+    };
+  }
   return {
     who: whoOf(request),
     from: request.socket.remoteAddress ?? "",

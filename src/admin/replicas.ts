@@ -4,7 +4,8 @@ import { verbs } from "../rollout/rollouts-api.ts";
 import { replicaChangesPath, replicaReportsPath } from "./access.ts";
 import { sendProblem } from "./problem.ts";
 import type { Replicas } from "./replicas-view.ts";
-import { count, listOf, mapOf, number, oneOf, record, share, text } from "./schemas/json-schema.ts";
+import { ofChange } from "./rollouts.ts";
+import { count, listOf, mapOf, oneOf, record, share, text } from "./schemas/json-schema.ts";
 import { refTo } from "./schemas.ts";
 
 /** A replica sends at most 5,000 sightings at once, of about 150 bytes. */
@@ -32,15 +33,24 @@ const report = record({
 });
 const message = record({
   replica: { type: "string", minLength: 1, maxLength: 300 },
+  term: { type: "string", maxLength: 500 },
   revision: count,
+  withdrawn: listOf(record({ release: text, id: text, why: { ...ofChange.why, maxLength: 2_000 } })),
   reports: listOf(record({ number: count, report })),
 });
 
+/** The default reason names who asked. */
+const maxWhy = 800;
 const change = {
   type: "object",
   additionalProperties: false,
   required: ["why", "by"],
-  properties: { why: text, by: text, ifRevision: count },
+  properties: {
+    // As the replica that was asked has them: with the name of the token.
+    why: { ...ofChange.why, maxLength: maxWhy },
+    by: { type: "string", minLength: 1, maxLength: 200, pattern: ofChange.why.pattern },
+    ifRevision: count,
+  },
 };
 const ofKind = (kind: string, ...needed: readonly string[]) => {
   return { properties: { kind: { const: kind } }, required: needed };
@@ -53,8 +63,8 @@ const asked = {
     kind: text,
     release: text,
     verb: oneOf(...verbs),
-    split: mapOf(number),
-    forMs: number,
+    split: { ...mapOf({ type: "number", minimum: 0, maximum: 1e9 }), maxProperties: 100 },
+    forMs: { type: "number", exclusiveMinimum: 0 },
     change,
   },
   anyOf: [ofKind("change", "verb"), ofKind("set-split", "split"), ofKind("end-split")],
@@ -80,7 +90,11 @@ export function addReplicas(server: FastifyInstance, replicas: Replicas | undefi
   });
   const ofChanges = { schema: { isInternal: true, body: asked } } as const;
   server.post<{ Body: HandedOver }>(replicaChangesPath, ofChanges, async (request, reply) => {
+    const { release, change: asking, ...rest } = request.body;
+    request.audited = { what: "verb" in rest ? rest.verb : rest.kind, release, ...asking };
     const answer = await replicas.make(request.body);
+    request.changedAnything = answer?.kind === "done" && !("changed" in answer && !answer.changed);
+    if (answer?.kind === "refused") reply.problemCode = answer.cause;
     return answer === undefined ? sendProblem(reply, 409, "not-leading", notLeading) : reply.send(answer);
   });
 }

@@ -2,7 +2,14 @@ import type { Socket } from "node:net";
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 import { parseAddress, subscriberOf } from "../decide/ip-address.ts";
 import { TokenBuckets } from "../upstream/token-bucket.ts";
-import { type AccessPolicy, accessBody, decideAccess, isLoopbackAddress, isReading } from "./access.ts";
+import {
+  type AccessPolicy,
+  accessBody,
+  decideAccess,
+  isLoopbackAddress,
+  isReading,
+  replicaReportsPath,
+} from "./access.ts";
 import { allowedMethods } from "./allowed-methods.ts";
 import { type AdminView, configBody, type Readiness } from "./api.ts";
 import { type Audit, addAudit } from "./audit.ts";
@@ -121,7 +128,12 @@ function guard(server: FastifyInstance, { listenHost, access, monotonicMs, onFai
     const { method, headers } = request;
     const remoteAddress = request.socket.remoteAddress ?? "";
     const path = pathOf(request.url);
+    const question = { method, path: routePathOf(request), headers, remoteAddress };
+    const decision = decideAccess(question, access(), listenHost);
+    // Replicas on one node, or in one network, count as one caller.
+    const isReplica = question.path === replicaReportsPath && decision.kind === "granted";
     if (
+      !isReplica &&
       !probes.has(path) &&
       !isLoopbackAddress(remoteAddress) &&
       callers.take(callerOf(remoteAddress), monotonicMs()) > 0
@@ -129,8 +141,6 @@ function guard(server: FastifyInstance, { listenHost, access, monotonicMs, onFai
       reply.header("retry-after", "1");
       return sendProblem(reply, 429, "too-many-requests", "Too many requests from this address.");
     }
-    const question = { method, path: routePathOf(request), headers, remoteAddress };
-    const decision = decideAccess(question, access(), listenHost);
     if (decision.kind === "granted") request.caller = decision.caller;
     if (decision.kind === "refused") {
       if (decision.status === 401) reply.header("www-authenticate", 'Bearer realm="perch admin"');

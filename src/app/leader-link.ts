@@ -25,7 +25,9 @@ export function sendReports(place: LeaderPlace, message: ReplicaMessage, signal:
 }
 
 export function sendChange(place: LeaderPlace, asked: HandedOver): Promise<HandedAnswer> {
-  return post<HandedAnswer>(place, replicaChangesPath, asked, AbortSignal.timeout(changeWithinMs));
+  return post<HandedAnswer>(place, replicaChangesPath, asked, AbortSignal.timeout(changeWithinMs)).catch((error) => {
+    throw new Error(`it is not known whether the change was made, so look at the status: ${whyOf(error)}`);
+  });
 }
 
 async function post<T>(
@@ -56,7 +58,8 @@ async function post<T>(
 
 function whyOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  return error.name === "TimeoutError" ? "no answer in time" : error.message;
+  if (error.name === "TimeoutError") return "no answer in time";
+  return error.message;
 }
 
 /** Of a problem (RFC 9457). */

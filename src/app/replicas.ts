@@ -2,9 +2,10 @@ import { randomBytes } from "node:crypto";
 import type { AddressInfo } from "node:net";
 import { hostname } from "node:os";
 import { performance } from "node:perf_hooks";
+import { isLoopbackAddress } from "../admin/access.ts";
 import type { ReplicaStatus, Replicas } from "../admin/replicas-view.ts";
 import type { SharedStateSpec } from "../config/compiled-config.ts";
-import { type ApiAccess, NoApiAccess } from "../kubernetes/api-access.ts";
+import { type ApiAccess, isInPod, NoApiAccess } from "../kubernetes/api-access.ts";
 import { ApiClient } from "../kubernetes/api-client.ts";
 import { findAccess } from "../kubernetes/find-access.ts";
 import { LeaderLease, type LeaseHolder } from "../kubernetes/leader-lease.ts";
@@ -13,6 +14,7 @@ import type { ControllerParts } from "../rollout/controller-parts.ts";
 import type { HandedAnswer, HandedOver, LeaderAnswer, ReplicaMessage } from "../rollout/replicas/replica-messages.ts";
 import { ReportOutbox } from "../rollout/replicas/report-outbox.ts";
 import { SharedRollouts } from "../rollout/replicas/shared-rollouts.ts";
+import { SerialQueue } from "../rollout/state-keeper.ts";
 import { scheduleUnref, type Timers } from "../upstream/clock.ts";
 import { StartError } from "./data-plane.ts";
 import { type LeaderPlace, sendChange, sendReports } from "./leader-link.ts";
@@ -58,6 +60,9 @@ export class SharedReplicas implements Replicas {
   #lease: LeaderLease | undefined;
   /** Of the leader that is reported to: up to which number it has taken them. */
   #taken = 0;
+  /** One takeover at a time. */
+  readonly #leading = new SerialQueue();
+  #cancelTakeOver: () => void = () => {};
   #cancelReport: () => void = () => {};
   #reportAtMs = Number.POSITIVE_INFINITY;
   #isReporting = false;
@@ -76,13 +81,14 @@ export class SharedReplicas implements Replicas {
       client: new ApiClient(access),
       name: spec.configMap,
       onState: (state) => this.#found(state),
+      onLost: () => this.#leadAgain(),
       onTrouble: (why) => this.#apiSays("state", why),
     });
     this.rollouts = new SharedRollouts(
       parts,
       {
         identity: this.#identity,
-        isLeading: () => this.#lease?.isHeld ?? false,
+        isLeading: (term) => this.#holds(term),
         store: this.#store,
         outbox: this.#outbox,
         askLeader: (asked) => this.#askLeader(asked),
@@ -123,9 +129,9 @@ export class SharedReplicas implements Replicas {
       namespace: this.#namespace,
       name: spec.lease,
       identity: this.#identity,
-      onHeld: () => void this.#lead(),
+      onHeld: () => this.#lead(),
       onLost: (why) => {
-        log.warn({ lease: spec.lease }, `this replica does not lead the rollouts any more: ${why}`);
+        log.info({ lease: spec.lease }, `this replica does not lead the rollouts any more: ${why}`);
         this.#store.handOver();
         this.rollouts.follow();
         this.#reportIn(0);
@@ -166,6 +172,7 @@ export class SharedReplicas implements Replicas {
   async close(): Promise<void> {
     this.#closed.abort();
     this.#cancelReport();
+    this.#cancelTakeOver();
     await this.rollouts.close();
     await this.leave();
     await this.#lease?.close();
@@ -180,24 +187,39 @@ export class SharedReplicas implements Replicas {
       if (state.saved !== undefined) this.#copy?.keep(state.saved);
     }
     this.rollouts.troubled(state.kind === "read" ? undefined : state.problem);
+    // What could not be used was repaired.
+    if (state.kind === "read" && this.rollouts.isLeading && this.#store.problem !== undefined) this.#leadAgain();
     this.#first.resolve(true);
   }
 
-  async #lead(): Promise<void> {
-    const { log, spec } = this.#options;
-    const lease = this.#lease;
-    const term = lease?.holder?.term;
-    if (lease === undefined || term === undefined) return;
-    try {
-      await this.rollouts.lead(term);
-      if (this.rollouts.isLeading) log.info({ lease: spec.lease }, "this replica leads the rollouts");
-    } catch (error) {
-      const why = error instanceof Error ? error.message : String(error);
-      log.error({ configMap: spec.configMap, why }, "the state of the rollouts cannot be taken over: nothing moves");
-      this.#timers.schedule(takeOverAgainMs, () => {
-        if (lease.isHeld && lease.holder?.term === term) void this.#lead();
-      });
-    }
+  /** Of a term: whether this process leads in it. */
+  #holds(term?: string): boolean {
+    const { isHeld = false, holder } = this.#lease ?? {};
+    return isHeld && (term === undefined || holder?.term === term);
+  }
+
+  /** The state has to be taken over once more, in the same term. */
+  #leadAgain(): void {
+    this.rollouts.follow();
+    this.#store.handOver();
+    this.#cancelTakeOver();
+    this.#cancelTakeOver = this.#timers.schedule(takeOverAgainMs, () => this.#lead());
+  }
+
+  #lead(): void {
+    void this.#leading.run(async () => {
+      const term = this.#lease?.holder?.term;
+      if (term === undefined || !this.#holds(term) || this.#closed.signal.aborted) return;
+      const { log, spec } = this.#options;
+      try {
+        await this.rollouts.lead(term);
+        if (this.rollouts.isLeading) log.info({ lease: spec.lease }, "this replica leads the rollouts");
+      } catch (error) {
+        const why = error instanceof Error ? error.message : String(error);
+        log.error({ configMap: spec.configMap, why }, "the state of the rollouts cannot be taken over: nothing moves");
+        this.#leadAgain();
+      }
+    });
   }
 
   #heldBy(holder: LeaseHolder | undefined): void {
@@ -221,7 +243,8 @@ export class SharedReplicas implements Replicas {
 
   async #askLeader(asked: HandedOver): Promise<HandedAnswer> {
     const leader = this.#leader;
-    if (leader === undefined) throw new Error("no replica leads the rollouts at the moment: ask again in some seconds");
+    if (leader === undefined)
+      throw new Error("nothing changed: no replica leads the rollouts at the moment; ask again in some seconds");
     return sendChange(leader, asked);
   }
 
@@ -241,26 +264,31 @@ export class SharedReplicas implements Replicas {
     if (this.#isReporting) return;
     this.#isReporting = true;
     try {
-      for (let hasMore = true; hasMore; ) {
-        const leader = this.#leader;
-        const term = this.#lease?.holder?.term;
-        if (leader === undefined) break;
-        const reports = this.#outbox.after(this.#taken);
-        const message = { replica: this.#identity, revision: this.rollouts.revision, reports };
-        const answer = await sendReports(leader, message, this.#closed.signal);
-        // Another leads by now: it says itself what it has.
-        if (answer.term !== term || term !== this.#lease?.holder?.term) break;
-        this.#taken = answer.taken;
-        this.rollouts.leaderSays(answer);
-        hasMore = this.#outbox.after(this.#taken).length > 0 && reports.length > 0;
-      }
-      this.#leaderTrouble(undefined);
+      while (await this.#reportOnce());
     } catch (error) {
       this.#leaderTrouble(error instanceof Error ? error.message : String(error));
     } finally {
       this.#isReporting = false;
       this.#reportIn(reportEachMs);
     }
+  }
+
+  /** Whether there was more than fits into one message. */
+  async #reportOnce(): Promise<boolean> {
+    const leader = this.#leader;
+    const term = this.#lease?.holder?.term;
+    if (leader === undefined) return false;
+    const reports = this.#outbox.after(this.#taken);
+    const last = reports.at(-1)?.number ?? this.#taken;
+    const hasMore = this.#outbox.hasMoreThan(last);
+    const message = { ...this.rollouts.followed, replica: this.#identity, reports };
+    const answer = await sendReports(leader, message, this.#closed.signal);
+    // Another leads by now: it says itself what it has.
+    if (answer.term !== term || term !== this.#lease?.holder?.term) return false;
+    this.#taken = answer.taken;
+    this.rollouts.leaderSays(answer);
+    this.#leaderTrouble(undefined);
+    return hasMore;
   }
 
   /** One line when the leader stops answering, and one when it answers again. */
@@ -296,7 +324,13 @@ function accessOf(env: SharedReplicasOptions["env"]): ApiAccess {
 /** Where other replicas reach this one's admin server. */
 function addressFor({ address, port }: AddressInfo, env: SharedReplicasOptions["env"]): string {
   const isWildcard = address === "::" || address === "0.0.0.0";
-  const host = env["POD_IP"] || (isWildcard ? undefined : address);
+  const isLocal = isLoopbackAddress(address);
+  if (isLocal && isInPod(env)) {
+    throw new StartError([
+      `perch: state.kubernetes: other replicas cannot reach the admin server at ${address}: set admin.address to "*:${port}"`,
+    ]);
+  }
+  const host = isLocal ? address : env["POD_IP"] || (isWildcard ? undefined : address);
   if (host === undefined) {
     throw new StartError([
       "perch: state.kubernetes: the replicas cannot reach one another without an address: set the variable POD_IP " +

@@ -1,7 +1,7 @@
 import { FencedConfigMap, type FencedConfigMapOptions, maxContentBytes } from "../kubernetes/fenced-config-map.ts";
 import type { Logger } from "../observe/log.ts";
 import type { SharedStore } from "../rollout/replicas/shared-rollouts.ts";
-import { readSharedContent, sharedContentOf } from "../rollout/replicas/shared-state.ts";
+import { readSharedContent, type SharedReading, sharedContentOf } from "../rollout/replicas/shared-state.ts";
 import type { SavedState } from "../rollout/rollout-state.ts";
 import type { Saving } from "../rollout/state/state-store.ts";
 import { SerialQueue } from "../rollout/state-keeper.ts";
@@ -10,6 +10,8 @@ export interface SharedStateStoreOptions extends Omit<FencedConfigMapOptions, "o
   readonly log: Logger;
   /** Called with each state that anyone saves, or with why it cannot be used. */
   readonly onState: (state: FoundState) => void;
+  /** Called when a save finds that this process may not save any more. */
+  readonly onLost: () => void;
 }
 
 export type FoundState =
@@ -20,6 +22,7 @@ export type FoundState =
 export class SharedStateStore implements SharedStore {
   readonly #title: string;
   readonly #log: Logger;
+  readonly #onLost: () => void;
   readonly #object: FencedConfigMap;
   /** In the order of the versions, since reading takes its time. */
   readonly #reading = new SerialQueue();
@@ -27,29 +30,32 @@ export class SharedStateStore implements SharedStore {
   #problem: string | undefined;
   #lacksEvidence = false;
 
-  constructor({ log, onState, ...options }: SharedStateStoreOptions) {
+  constructor({ log, onState, onLost, ...options }: SharedStateStoreOptions) {
     this.#title = `the ConfigMap ${options.namespace}/${options.name}`;
     this.#log = log;
+    this.#onLost = onLost;
     this.#object = new FencedConfigMap({
       ...options,
       onContent: (content, term) => {
-        void this.#reading.run(async () => {
-          const reading = await readSharedContent(content);
-          if (reading.kind === "unusable") onState({ kind: "unusable", problem: this.#unusable(reading) });
-          else onState({ kind: "read", saved: reading.kind === "read" ? reading.saved : undefined, term });
-        });
+        const reading = this.#reading.run(async () => onState(this.#stateIn(await readSharedContent(content), term)));
+        reading.catch((error: unknown) => log.error({ err: error }, "the shared state of the rollouts cannot be used"));
       },
     });
   }
 
   async takeOver(term: string): Promise<{ saved: SavedState | undefined; problem: string | undefined }> {
     const reading = await readSharedContent(await this.#object.takeOver(term));
-    this.#problem = reading.kind === "unusable" ? this.#unusable(reading) : undefined;
+    this.#problem = reading.kind === "unusable" ? this.#unusable(reading.why) : undefined;
     return { saved: reading.kind === "read" ? reading.saved : undefined, problem: this.#problem };
   }
 
   save(state: SavedState): Promise<Saving> {
     return this.#saving.run(() => this.#save(state));
+  }
+
+  /** Why this process, which took it over, does not save. */
+  get problem(): string | undefined {
+    return this.#problem;
   }
 
   /** This process does not save any more. */
@@ -68,15 +74,21 @@ export class SharedStateStore implements SharedStore {
       if (lacksEvidence && !this.#lacksEvidence) this.#log.warn(tooLarge);
       this.#lacksEvidence = lacksEvidence;
       if (await this.#object.save(content)) return { kind: "saved" };
-      return { kind: "failed", why: "another replica leads by now: ask again" };
+      this.#onLost();
+      return { kind: "failed", why: `${this.#title} is another's by now, or gone: ask again` };
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
       return { kind: "failed", why: `${this.#title} cannot be written (${why})` };
     }
   }
 
-  #unusable({ why, remedy }: { readonly why: string; readonly remedy: string }): string {
-    return `${this.#title} cannot be used and is left as it is: ${why}. ${remedy}`;
+  #stateIn(reading: SharedReading, term: string | undefined): FoundState {
+    if (reading.kind === "unusable") return { kind: "unusable", problem: this.#unusable(reading.why) };
+    return { kind: "read", saved: reading.kind === "read" ? reading.saved : undefined, term };
+  }
+
+  #unusable(why: string): string {
+    return `${this.#title} cannot be used and is left as it is: ${why}. Put a copy of it back, or empty it to start over.`;
   }
 }
 

@@ -1,4 +1,5 @@
-import { readFile } from "node:fs/promises";
+import { mkdir, readFile } from "node:fs/promises";
+import { dirname } from "node:path";
 import type { Logger } from "../observe/log.ts";
 import type { SavedState } from "../rollout/rollout-state.ts";
 import { replaceFile } from "../rollout/state/replace-file.ts";
@@ -29,6 +30,7 @@ export class StateCopy {
     this.#revision = state.revision;
     void this.#writing.run(async () => {
       try {
+        await mkdir(dirname(this.#file), { recursive: true });
         await replaceFile(this.#file, `${JSON.stringify({ ...state, judge: {}, replicas: {} })}\n`);
       } catch (error) {
         this.#revision = undefined;

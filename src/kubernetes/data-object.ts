@@ -74,6 +74,8 @@ export function titleOf({ kind, namespace, name }: DataObjectId): string {
   return `${kinds[kind]} ${namespace}/${name}`;
 }
 
+const maxNamedKeys = 20;
+
 export function valueIn(object: DataObject | undefined, id: DataObjectId, key: string): KeyValue {
   const title = titleOf(id);
   if (object === undefined) return { kind: "missing", why: `the ${title} does not exist` };
@@ -82,7 +84,8 @@ export function valueIn(object: DataObject | undefined, id: DataObjectId, key: s
   const value = text ?? entryOf(binaryData, key);
   if (value === undefined) {
     const keys = Object.keys({ ...data, ...binaryData });
-    const others = keys.length === 0 ? "it is empty" : `it has ${keys.join(", ")}`;
+    const more = keys.length > maxNamedKeys ? `, and ${keys.length - maxNamedKeys} more` : "";
+    const others = keys.length === 0 ? "it is empty" : `it has ${keys.slice(0, maxNamedKeys).join(", ")}${more}`;
     return { kind: "missing", why: `the ${title} has no key ${key}: ${others}` };
   }
   const isText = id.kind === "configmap" && text !== undefined;

@@ -116,10 +116,13 @@ class Problems {
   }
 }
 
-const familyOfType: Readonly<Record<string, 4 | 6>> = { IPv4: 4, IPv6: 6 };
+const familyOfType: ReadonlyMap<string, 4 | 6> = new Map([
+  ["IPv4", 4],
+  ["IPv6", 6],
+]);
 
 function isOfKnownType({ addressType = "", metadata }: EndpointSlice, problems: Problems): boolean {
-  if (familyOfType[addressType] !== undefined) return true;
+  if (familyOfType.has(addressType)) return true;
   problems.add(`the EndpointSlice ${metadata.name} is ignored: its addressType is ${quote(addressType)}`);
   return false;
 }
@@ -146,7 +149,7 @@ function addCandidates(
   candidates: Map<string, Candidate>,
   problems: Problems,
 ): void {
-  const family = familyOfType[addressType] ?? 4;
+  const family = familyOfType.get(addressType) ?? 4;
   const isOfFamily = family === 4 ? isIPv4 : isIPv6;
   for (const endpoint of Array.isArray(endpoints) ? (endpoints as readonly SliceEndpoint[]) : []) {
     // All addresses of an endpoint lead to the same place, so the first will do (EndpointSlice v1, "addresses").
@@ -167,7 +170,7 @@ function addCandidates(
       family,
       pod: kind === "Pod" ? uid : undefined,
       state: stateOf(endpoint),
-      zones: (endpoint.hints?.forZones ?? []).flatMap(({ name }) => name ?? []),
+      zones: (endpoint.hints?.forZones ?? []).flatMap((zone) => zone?.name ?? []),
     } as const;
     candidates.set(key, later(candidates.get(key), candidate));
   }

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import type { RandomFraction, Timers } from "../upstream/clock.ts";
 import { type ApiClient, ApiError, type ApiObject } from "./api-client.ts";
 import { ListWatch } from "./list-watch.ts";
@@ -37,6 +38,7 @@ export class FencedConfigMap {
   /** As this process wrote it last; undefined: it may not write. */
   #own: { readonly term: string; readonly object: ConfigMap } | undefined;
   #seenVersion: string | undefined;
+  #last: Promise<unknown> = Promise.resolve();
 
   constructor(options: FencedConfigMapOptions) {
     this.#options = options;
@@ -53,7 +55,21 @@ export class FencedConfigMap {
    * Keeps all others from writing, and returns what they wrote last. Rejects with an `ApiError`, after which this process
    * may not write either.
    */
-  async takeOver(term: string): Promise<ConfigMapContent> {
+  takeOver(term: string): Promise<ConfigMapContent> {
+    return this.#inTurn(() => this.#takeOver(term));
+  }
+
+  /** Whether it was written; false: another has taken it over, or it is gone. Rejects if it cannot be told. */
+  save(content: ConfigMapContent): Promise<boolean> {
+    return this.#inTurn(() => this.#save(content));
+  }
+
+  /** This process does not write any more. */
+  handOver(): void {
+    this.#own = undefined;
+  }
+
+  async #takeOver(term: string): Promise<ConfigMapContent> {
     this.#own = undefined;
     for (let attempt = 1; ; attempt++) {
       try {
@@ -66,35 +82,38 @@ export class FencedConfigMap {
     }
   }
 
-  /** Whether it was written; false: another has taken it over. Rejects with an `ApiError` if it cannot be told. */
-  async save(content: ConfigMapContent): Promise<boolean> {
-    if (this.#own === undefined) return false;
-    const { term, object } = this.#own;
-    try {
-      this.#own = { term, object: await this.#write(object, content, term) };
-      return true;
-    } catch (error) {
-      if (!isConflict(error)) throw error;
-    }
-    // Either the answer to an earlier write was lost, and that was this process, or another has taken over.
-    const now = await this.#read();
-    if (now === undefined || termIn(now) !== term) {
+  async #save(content: ConfigMapContent): Promise<boolean> {
+    for (let attempt = 1; this.#own !== undefined; attempt++) {
+      const { term, object } = this.#own;
+      const refusal = await this.#replaced(object, content, term);
+      if (refusal === undefined) return true;
+      // Of a write without an answer nobody knows whether it was done; a conflict may be with such a one.
+      const now = await this.#read();
+      if (now !== undefined && termIn(now) === term) {
+        this.#own = { term, object: now };
+        if (isSame(now, content)) return true;
+        if (isConflict(refusal) && attempt < maxAttempts) continue;
+        throw refusal;
+      }
       this.#own = undefined;
-      return false;
     }
+    return false;
+  }
+
+  /** Undefined: done. */
+  async #replaced(before: ConfigMap, content: ConfigMapContent, term: string): Promise<unknown> {
     try {
-      this.#own = { term, object: await this.#write(now, content, term) };
-      return true;
+      this.#own = { term, object: await this.#write(before, content, term) };
+      return undefined;
     } catch (error) {
-      if (!isConflict(error)) throw error;
-      this.#own = undefined;
-      return false;
+      return error;
     }
   }
 
-  /** This process does not write any more. */
-  handOver(): void {
-    this.#own = undefined;
+  #inTurn<T>(task: () => Promise<T>): Promise<T> {
+    const result = this.#last.then(task);
+    this.#last = result.catch(() => {});
+    return result;
   }
 
   async close(): Promise<void> {
@@ -124,10 +143,7 @@ export class FencedConfigMap {
     const { client, namespace, name } = this.#options;
     const path = collectionOf(namespace);
     const annotations = { ...before?.metadata.annotations, [termAnnotation]: term };
-    const binaryData = Object.fromEntries(
-      Object.entries(content.binaryData).map(([key, bytes]) => [key, Buffer.from(bytes).toString("base64")]),
-    );
-    const filled = { data: content.data, binaryData };
+    const filled = { data: content.data, binaryData: encoded(content.binaryData) };
     if (before === undefined) {
       const created = { ...named, metadata: { namespace, name, annotations }, ...filled };
       return (await client.create(path, created, this.#signal())) as ConfigMap;
@@ -160,4 +176,19 @@ function contentOf(object: ConfigMap | undefined): ConfigMapContent {
 }
 
 const termIn = ({ metadata }: ConfigMap): string | undefined => metadata.annotations?.[termAnnotation];
+
+/** Whether it has what was to be written. */
+function isSame(object: ConfigMap, content: ConfigMapContent): boolean {
+  return isDeepStrictEqual(
+    { data: object.data ?? {}, binaryData: object.binaryData ?? {} },
+    { data: content.data, binaryData: encoded(content.binaryData) },
+  );
+}
+
+function encoded(binaryData: ConfigMapContent["binaryData"]): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    Object.entries(binaryData).map(([key, bytes]) => [key, Buffer.from(bytes).toString("base64")]),
+  );
+}
+
 const isConflict = (error: unknown): boolean => error instanceof ApiError && error.status === 409;

@@ -32,6 +32,9 @@ export function kubeconfigAccess(files: readonly string[], monotonicMs: () => nu
   return accessOf(cluster, user ?? { file: cluster.file, value: {} }, namespace, monotonicMs);
 }
 
+/** What is wrong in a file must not be told with the tokens around it. */
+const withoutExcerpts = { prettyErrors: false } as const;
+
 /** An entry, and the file that has it. */
 interface Entry<T> {
   readonly file: string;
@@ -133,7 +136,7 @@ function isEmpty({ currentContext, contexts, clusters, users }: Kubeconfig): boo
 function readKubeconfig(file: string): Kubeconfig | undefined {
   const config = reading(file, () => {
     const text = readIfThere(file);
-    return text === undefined ? undefined : ((parse(text) ?? {}) as Readonly<Record<string, unknown>>);
+    return text === undefined ? undefined : ((parse(text, withoutExcerpts) ?? {}) as Readonly<Record<string, unknown>>);
   });
   if (config === undefined) return undefined;
   const current = config["current-context"];

@@ -4,7 +4,13 @@ import type { BadAnswerQuestions } from "../../observe/rollout/rollout-report.ts
 import type { Directions } from "../../observe/rollout/rollout-taps.ts";
 import type { Planner } from "../controller-parts.ts";
 import { RolloutJudge } from "../judge.ts";
-import type { RolloutEvent, SavedState, SplitOverride } from "../rollout-state.ts";
+import {
+  isWithdrawn,
+  type RolloutEvent,
+  type RolloutState,
+  type SavedState,
+  type SplitOverride,
+} from "../rollout-state.ts";
 import type { RolloutStatus } from "../rollouts-api.ts";
 import { type NextRollout, splitsUnder, type Takeover, takeoverOf, unsaved } from "../takeover.ts";
 import { judgeKey, statusOf, trafficOf, type World, worldOf } from "../world.ts";
@@ -31,6 +37,10 @@ export class FollowedRollouts {
   #releases: readonly ReleaseSpec[] = [];
   #running: ReadonlyMap<string, NextRollout> = new Map();
   #said: { readonly answer: LeaderAnswer; readonly atMs: number } | undefined;
+  /** The revision that the leader of `#term` has told itself, perhaps before it was saved. */
+  #toldRevision = 0;
+  /** How many answers in a row had an older revision than is known. */
+  #olderAnswers = 0;
   /** By release, with what each was restored from. */
   readonly #judges = new Map<
     string,
@@ -76,25 +86,31 @@ export class FollowedRollouts {
     this.#run();
   }
 
+  /** Of whose state it is. */
+  get term(): string | undefined {
+    return this.#term;
+  }
+
+  /** Rollouts that were rolled back, as far as this replica knows. */
+  get withdrawn(): readonly RolloutState[] {
+    return Array.from(this.#running.values(), ({ state }) => state).filter(isWithdrawn);
+  }
+
   /**
-   * The state that a leader saved. Returns whether it is used: of the same term an older one than is known, which the
-   * leader has told before it could save it, is not.
+   * The state that a leader saved. Returns whether it is used: of the same term an older one than the leader has told, who
+   * may act before it can save, is not.
    */
   adopt(saved: SavedState | undefined, term: string | undefined): boolean {
-    if (term !== undefined && term === this.#term && (saved?.revision ?? 0) < this.#world.revision) return false;
-    this.#term = term;
-    this.#world = worldOf(saved);
+    if (term !== undefined && term === this.#term && (saved?.revision ?? 0) < this.#toldRevision) return false;
+    this.#use(worldOf(saved), term);
     this.#events = saved?.events ?? [];
-    this.problem = undefined;
-    this.#run();
     return true;
   }
 
   /** What a replica that led until now knows, also what it could not save. */
-  resume(state: LeaderState, events: readonly RolloutEvent[]): void {
-    this.#world = { ...this.#world, ...state };
+  resume(state: LeaderState, term: string, events: readonly RolloutEvent[]): void {
+    this.#use({ ...this.#world, ...state }, term);
     this.#events = events;
-    this.#run();
   }
 
   /** Returns whether anything changes for the data planes. */
@@ -102,12 +118,11 @@ export class FollowedRollouts {
     const before = this.#said?.answer;
     this.#said = { answer, atMs: this.#parts.monotonicMs() };
     const { state, term } = answer;
-    const isNews = state !== undefined && (term !== this.#term || state.revision > this.#world.revision);
+    const isNews = state !== undefined && this.#isNews(state, term);
     if (isNews) {
-      this.#term = term;
-      this.#world = { ...this.#world, ...state };
-      this.problem = undefined;
-      this.#run();
+      this.#use({ ...this.#world, ...state }, term);
+      this.#toldRevision = state.revision;
+      this.#olderAnswers = 0;
     }
     return isNews || JSON.stringify(before?.questions) !== JSON.stringify(answer.questions);
   }
@@ -120,6 +135,30 @@ export class FollowedRollouts {
   of(release: string): RolloutStatus | undefined {
     const running = this.#running.get(release);
     return running && this.#statusOf(running);
+  }
+
+  /** An answer may be on its way while the watch tells of a newer state, but not twice. */
+  #isNews({ revision }: LeaderState, term: string): boolean {
+    if (term !== this.#term || revision > this.#world.revision) return true;
+    return ++this.#olderAnswers > 1;
+  }
+
+  /** A rollout that was rolled back stays so, whatever a leader that does not know it says: it tells the leader. */
+  #use(next: World, term: string | undefined): void {
+    const { withdrawn } = this;
+    const known = (state: RolloutState) =>
+      withdrawn.find(({ release, id }) => release === state.release && id === state.id);
+    const before = { world: this.#world, term: this.#term };
+    this.#world = { ...next, rollouts: next.rollouts.map((state) => known(state) ?? state) };
+    try {
+      this.#run();
+    } catch (error) {
+      this.#world = before.world;
+      throw error;
+    }
+    if (term !== this.#term) this.#toldRevision = 0;
+    this.#term = term;
+    this.problem = undefined;
   }
 
   #statusOf(running: NextRollout): RolloutStatus {
@@ -160,6 +199,7 @@ export class FollowedRollouts {
     const why = "waits for the leading replica to begin it";
     const running = next.map((each) => unsaved(each, this.#running.get(each.state.release), why));
     this.#running = new Map(running.map((each) => [each.state.release, each]));
+    for (const release of this.#judges.keys()) if (!this.#running.has(release)) this.#judges.delete(release);
   }
 }
 

@@ -6,9 +6,18 @@ import type { NumberedReport } from "./report-outbox.ts";
 export interface ReplicaMessage {
   /** Its identity, as in the Lease. */
   readonly replica: string;
-  /** The revision that it follows. */
+  /** The term and revision that it follows. */
+  readonly term: string;
   readonly revision: number;
+  /** Rollouts that it knows were rolled back, which the leader may not know. */
+  readonly withdrawn: readonly WithdrawnRollout[];
   readonly reports: readonly NumberedReport[];
+}
+
+export interface WithdrawnRollout {
+  readonly release: string;
+  readonly id: string;
+  readonly why: string;
 }
 
 /** What the leader answers: plain JSON. */

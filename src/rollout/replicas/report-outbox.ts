@@ -7,10 +7,14 @@ export interface NumberedReport {
 }
 
 /** About 10 MB. A replica that sees 500 new users a second fills it in less than two minutes. */
-const maxSightings = 50_000;
-const maxReports = 10_000;
-/** Bounds one message. */
-const maxSightingsAtOnce = 5_000;
+const maxSize = 50_000;
+/** Bounds one message, to about 1 MB of JSON. */
+const maxSizeAtOnce = 5_000;
+
+/** In sightings, by the length of their JSON. */
+function sizeOf({ sightings, baselineDurations }: RolloutReport): number {
+  return 4 + sightings.length + baselineDurations.length / 20;
+}
 
 /**
  * What this replica saw and the shared state does not have yet, in order. A report stays until the leader has saved it, so
@@ -21,14 +25,14 @@ export class ReportOutbox {
   /** Dropped since the start. */
   dropped = 0;
   #reports: NumberedReport[] = [];
-  #sightings = 0;
+  #size = 0;
   #last = 0;
 
   add(report: RolloutReport): NumberedReport {
     const numbered = { number: ++this.#last, report };
     this.#reports.push(numbered);
-    this.#sightings += report.sightings.length;
-    while (this.#reports.length > maxReports || this.#sightings > maxSightings) {
+    this.#size += sizeOf(report);
+    while (this.#size > maxSize && this.#reports.length > 1) {
       this.#shift();
       this.dropped++;
     }
@@ -38,14 +42,19 @@ export class ReportOutbox {
   /** What comes after this number, as much as fits into one message. */
   after(number: number): readonly NumberedReport[] {
     const found: NumberedReport[] = [];
-    let sightings = 0;
+    let size = 0;
     for (const each of this.#reports) {
       if (each.number <= number) continue;
-      sightings += each.report.sightings.length;
-      if (found.length > 0 && sightings > maxSightingsAtOnce) break;
+      size += sizeOf(each.report);
+      if (found.length > 0 && size > maxSizeAtOnce) break;
       found.push(each);
     }
     return found;
+  }
+
+  /** Whether there is more than up to this number. */
+  hasMoreThan(number: number): boolean {
+    return this.#last > number;
   }
 
   /** The shared state has all up to this number. */
@@ -54,6 +63,7 @@ export class ReportOutbox {
   }
 
   #shift(): void {
-    this.#sightings -= this.#reports.shift()?.report.sightings.length ?? 0;
+    const first = this.#reports.shift();
+    if (first !== undefined) this.#size -= sizeOf(first.report);
   }
 }

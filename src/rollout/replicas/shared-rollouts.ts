@@ -8,9 +8,9 @@ import type { RolloutEvent, SavedState, SplitOverride } from "../rollout-state.t
 import {
   type Change,
   type ChangeAnswer,
-  notSaved,
   type RolloutStatus,
   type Rollouts,
+  refused,
   type SplitAnswer,
   type Verb,
 } from "../rollouts-api.ts";
@@ -24,8 +24,8 @@ import type { ReportOutbox } from "./report-outbox.ts";
 export interface ReplicaParts {
   /** Of this process. */
   readonly identity: string;
-  /** Whether it may lead at this very moment. */
-  readonly isLeading: () => boolean;
+  /** Whether it may lead at this very moment; of a term, whether it may still lead in that. */
+  readonly isLeading: (term?: string) => boolean;
   readonly store: SharedStore;
   readonly outbox: ReportOutbox;
   /** Asks the leader to make a change. Rejects, with what to do, if there is none or it does not answer. */
@@ -42,6 +42,9 @@ export interface SharedStore {
   save(state: SavedState): Promise<Saving>;
 }
 
+/** Who rolls back again what a replica knows was rolled back. */
+const byReplica = "perch";
+
 /** A replica that handed a change over answers once it follows the result itself, or after this time. */
 const followsWithinMs = 2_000;
 
@@ -49,6 +52,8 @@ interface Leading {
   readonly term: string;
   readonly controller: RolloutController;
   readonly inbox: ReportInbox;
+  /** Keeps the controller from acting once it is not this replica's any more. */
+  readonly stop: () => void;
 }
 
 /**
@@ -97,57 +102,72 @@ export class SharedRollouts implements RolloutRunner {
   }
 
   prepare(releases: readonly ReleaseSpec[]): RolloutPreparation {
-    const controller = this.#controller;
-    const { problems, commit } = controller?.prepare(releases) ?? {
-      problems: this.#followed.takeoverOf(releases).problems,
-      commit: async () => {},
-    };
+    const { problems } = this.#controller?.prepare(releases) ?? this.#followed.takeoverOf(releases);
     return {
       problems,
       commit: async () => {
         // Also while it leads, so that nothing changes if it does so no longer.
         this.#followed.take(releases);
-        await commit();
+        // It may lead only since, or no longer.
+        await this.#controller?.prepare(releases).commit();
       },
     };
   }
 
-  /** This replica leads from now on, if it still may once it has the state. Rejects if the state cannot be taken over. */
+  /**
+   * This replica leads from now on, if it still may once it has the state. One call at a time. Rejects if the state cannot
+   * be taken over.
+   */
   async lead(term: string): Promise<void> {
-    const { store, outbox, identity } = this.#replica;
+    const { store, outbox, identity, isLeading } = this.#replica;
+    this.follow();
     const { saved, problem } = await store.takeOver(term);
-    if (!this.#replica.isLeading() || this.#isClosed) return;
+    if (!isLeading(term) || this.#isClosed) return;
     if (saved !== undefined) this.#followed.adopt(saved, term);
+    let isStopped = false;
+    const { schedule, act, notify } = this.#parts;
     const inbox = new ReportInbox(saved?.replicas ?? {}, (report) => controller.report(report));
-    const parts = {
+    const parts: ControllerParts = {
       ...this.#parts,
-      store: { save: (state: SavedState) => this.#save(state, inbox) },
-      schedule: (ms: number, callback: () => void) => this.#parts.schedule(ms, () => this.#whileLeading(callback)),
+      store: { save: (state) => this.#save(state, inbox, term) },
+      schedule: (ms, callback) => schedule(ms, () => this.#whileLeading(term, callback)),
+      act: async (directions) => (isStopped ? undefined : act(directions)),
+      notify: (spec, event) => (isStopped ? undefined : notify(spec, event)),
     };
     const controller = new RolloutController(parts, { saved: saved && fromNow(saved, parts.nowMs()), problem });
-    controller.subscribe((event) => this.#publish([event]));
+    const stop = () => {
+      isStopped = true;
+      controller.abandon();
+    };
     let releases: readonly ReleaseSpec[];
     do {
       releases = this.#followed.releases;
       await controller.prepare(releases).commit();
     } while (releases !== this.#followed.releases);
-    if (this.#isClosed) {
-      controller.abandon();
+    if (!isLeading(term) || this.#isClosed) {
+      stop();
       return;
     }
-    this.#leading = { term, controller, inbox };
+    for (let number = inbox.takenOf(identity); outbox.hasMoreThan(number); number = inbox.takenOf(identity)) {
+      inbox.take(identity, outbox.after(number));
+    }
+    this.#leading = { term, controller, inbox, stop };
+    controller.subscribe((event) => this.#publish([event]));
+    this.#publish(controller.eventsAfter(0));
+    this.#rollBackAgain(this.#followed.withdrawn);
     await this.#parts.act(this.directions);
-    this.#current?.inbox.take(identity, outbox.after(inbox.takenOf(identity)));
   }
 
   /** Another leads from now on, or nobody. What this replica saw and has not saved stays to be handed over. */
   follow(): void {
-    this.#stepDown()?.abandon();
+    this.#stepDown()?.stop();
   }
 
   /** Leads no longer, before it has to: saves what is not saved yet. */
   async handOver(): Promise<void> {
-    await this.#stepDown()?.close();
+    const leading = this.#stepDown();
+    await leading?.controller.close();
+    leading?.stop();
   }
 
   /** The state that is saved now, by this replica or another. */
@@ -175,13 +195,15 @@ export class SharedRollouts implements RolloutRunner {
   }
 
   /** What a replica reports to this one. Undefined if this one does not lead. */
-  heard({ replica, revision, reports }: ReplicaMessage): LeaderAnswer | undefined {
+  heard(message: ReplicaMessage): LeaderAnswer | undefined {
     const leading = this.#current;
     if (leading === undefined) return undefined;
     const { term, controller, inbox } = leading;
-    inbox.take(replica, reports);
-    const { states } = controller;
-    const isKnown = revision === controller.revision;
+    const { replica } = message;
+    inbox.take(replica, message.reports);
+    this.#rollBackAgain(message.withdrawn);
+    const { states, revision } = controller;
+    const isKnown = message.term === term && message.revision === revision;
     return {
       term,
       taken: inbox.takenOf(replica),
@@ -193,8 +215,14 @@ export class SharedRollouts implements RolloutRunner {
         slowLimitsMs: asked.slowLimitsMs.map((limit) => (Number.isFinite(limit) ? limit : null)),
         wantsBaselineDurations: asked.wantsBaselineDurations,
       })),
-      state: isKnown ? undefined : { revision: controller.revision, rollouts: states, splits: controller.splits() },
+      state: isKnown ? undefined : { revision, rollouts: states, splits: controller.splits() },
     };
+  }
+
+  /** Which state this replica follows, and what it knows of it that the leader may not. */
+  get followed(): Pick<ReplicaMessage, "term" | "revision" | "withdrawn"> {
+    const { term = "", revision, withdrawn } = this.#followed;
+    return { term, revision, withdrawn: withdrawn.map(({ release, id, why }) => ({ release, id, why })) };
   }
 
   /** A change that was asked of another replica. Undefined if this one does not lead. */
@@ -262,26 +290,39 @@ export class SharedRollouts implements RolloutRunner {
     await this.handOver();
   }
 
-  #stepDown(): RolloutController | undefined {
-    const { controller } = this.#leading ?? {};
+  #stepDown(): Leading | undefined {
+    const leading = this.#leading;
     this.#leading = undefined;
-    if (controller === undefined) return undefined;
+    if (leading === undefined) return undefined;
+    const { controller, term } = leading;
     for (const { release, reason, count } of controller.rollbacks()) this.#rollbacks.add(release, reason, count);
     const { revision, states } = controller;
-    this.#followed.resume({ revision, rollouts: states, splits: controller.splits() }, controller.eventsAfter(0));
-    void this.#parts.act(this.directions);
+    const events = controller.eventsAfter(0);
+    this.#followed.resume({ revision, rollouts: states, splits: controller.splits() }, term, events);
+    this.#changed();
     if (this.#missed !== undefined) this.adopt(this.#missed.saved, this.#missed.term);
-    return controller;
+    return leading;
   }
 
-  #whileLeading(callback: () => void): void {
-    if (this.#replica.isLeading()) callback();
+  /** A leader that could not save it is gone, or this replica's own file says so. */
+  #rollBackAgain(withdrawn: ReplicaMessage["withdrawn"]): void {
+    const controller = this.#leading?.controller;
+    if (controller === undefined) return;
+    for (const { release, id, why } of withdrawn) {
+      const status = controller.of(release);
+      if (status === undefined || status.id !== id || status.phase === "rolled-back") continue;
+      void controller.change(release, "rollback", { why, by: byReplica, ifRevision: undefined });
+    }
+  }
+
+  #whileLeading(term: string, callback: () => void): void {
+    if (this.#replica.isLeading(term)) callback();
     else this.follow();
   }
 
   /** Undefined once the time is up for which it may lead: a process that was stopped notices here first. */
   get #current(): Leading | undefined {
-    if (this.#leading !== undefined && !this.#replica.isLeading()) this.follow();
+    if (this.#leading !== undefined && !this.#replica.isLeading(this.#leading.term)) this.follow();
     return this.#leading;
   }
 
@@ -289,8 +330,9 @@ export class SharedRollouts implements RolloutRunner {
     return this.#current?.controller;
   }
 
-  async #save(state: SavedState, inbox: ReportInbox): Promise<Saving> {
-    if (!this.#replica.isLeading()) return { kind: "failed", why: "this replica does not lead any more: ask again" };
+  async #save(state: SavedState, inbox: ReportInbox, term: string): Promise<Saving> {
+    if (!this.#replica.isLeading(term))
+      return { kind: "failed", why: "this replica does not lead any more: ask again" };
     const { taken } = inbox;
     const saving = await this.#replica.store.save({ ...state, replicas: taken });
     if (saving.kind === "saved") {
@@ -307,7 +349,7 @@ export class SharedRollouts implements RolloutRunner {
     try {
       answer = await this.#replica.askLeader(asked);
     } catch (error) {
-      return notSaved(error instanceof Error ? error.message : String(error)) as A;
+      return refused("not-saved", error instanceof Error ? error.message : String(error)) as A;
     }
     if (answer.kind === "done") await this.#follows("status" in answer ? answer.status.revision : answer.revision);
     return answer as A;
@@ -326,8 +368,11 @@ export class SharedRollouts implements RolloutRunner {
   }
 
   #changed(): void {
-    void this.#parts.act(this.directions).then(() => {
+    const told = () => {
       for (const look of this.#waiting) look();
+    };
+    this.#parts.act(this.directions).then(told, (error: unknown) => {
+      this.#parts.log.error({ err: error }, "the data planes could not be told what the rollouts say");
     });
   }
 

@@ -17,12 +17,21 @@ const maxEvidenceBytes = 64 * 1024 * 1024;
 const compress = promisify(gzip);
 const decompress = promisify(gunzip);
 
+export type SharedReading = StateReading | { readonly kind: "none" };
+
+/** Where the events with all that was known at each do not fit. */
+const fewEvents = 50;
+
 /** `lacksEvidence`: it would have been larger than `maxBytes`, so what judges saved is left out. */
 export async function sharedContentOf(
   { judge, ...state }: SavedState,
   maxBytes: number,
 ): Promise<{ readonly content: SharedContent; readonly lacksEvidence: boolean }> {
-  const text = JSON.stringify({ ...state, judge: {} });
+  let text = JSON.stringify({ ...state, judge: {} });
+  if (Buffer.byteLength(text) > maxBytes / 2) {
+    const events = state.events.slice(-fewEvents).map((event) => ({ ...event, evidence: [] }));
+    text = JSON.stringify({ ...state, events, judge: {} });
+  }
   const evidence = await compress(JSON.stringify(judge));
   const lacksEvidence = Buffer.byteLength(text) + evidence.length > maxBytes;
   const binaryData = lacksEvidence ? {} : { [evidenceKey]: evidence };
@@ -30,24 +39,24 @@ export async function sharedContentOf(
 }
 
 /** `none`: nothing was saved yet. */
-export async function readSharedContent(
-  content: SharedContent | undefined,
-): Promise<StateReading | { readonly kind: "none" }> {
+export async function readSharedContent(content: SharedContent | undefined): Promise<SharedReading> {
   const text = content?.data[stateKey];
   if (content === undefined || text === undefined) return { kind: "none" };
-  const evidence = content.binaryData[evidenceKey];
-  if (evidence === undefined) return readSavedState(text);
-  const judge = await evidenceIn(evidence);
-  if (judge === undefined) return readSavedState("");
   const reading = readSavedState(text);
-  // Whether `judge` is an object is all that a reading asks of it.
-  if (reading.kind === "unusable" || typeof judge !== "object" || judge === null) return reading;
-  return { kind: "read", saved: { ...reading.saved, judge: judge as SavedState["judge"] } };
+  const evidence = content.binaryData[evidenceKey];
+  if (reading.kind === "unusable" || evidence === undefined) return reading;
+  const judge = await evidenceIn(evidence);
+  if (judge === undefined) {
+    return { kind: "unusable", why: `its ${evidenceKey} is damaged`, remedy: "" };
+  }
+  return { kind: "read", saved: { ...reading.saved, judge } };
 }
 
-async function evidenceIn(bytes: Uint8Array): Promise<unknown> {
+/** Undefined: it is not what was saved. */
+async function evidenceIn(bytes: Uint8Array): Promise<SavedState["judge"] | undefined> {
   try {
-    return JSON.parse((await decompress(bytes, { maxOutputLength: maxEvidenceBytes })).toString());
+    const judge: unknown = JSON.parse((await decompress(bytes, { maxOutputLength: maxEvidenceBytes })).toString());
+    return typeof judge === "object" && judge !== null ? (judge as SavedState["judge"]) : undefined;
   } catch {
     return undefined;
   }
