@@ -26,6 +26,12 @@ const answerWithinMs = 5_000;
 /** Of attempts of a takeover, while the one before still writes. */
 const maxAttempts = 5;
 
+interface Own {
+  readonly term: string;
+  /** As this process wrote it last; undefined: not yet. */
+  object: ConfigMap | undefined;
+}
+
 /**
  * A ConfigMap that one process writes at a time and all read. Who takes it over first writes its term into it; from then on
  * the API refuses whatever the one before still sends, since that names an older version of the object (409).
@@ -34,9 +40,11 @@ export class FencedConfigMap {
   readonly #options: FencedConfigMapOptions;
   readonly #watch: ListWatch<ConfigMap>;
   readonly #closed = new AbortController();
-  /** As this process wrote it last; undefined: it may not write. */
-  #own: { readonly term: string; readonly object: ConfigMap } | undefined;
+  /** Undefined: this process may not write. */
+  #own: Own | undefined;
   #seenVersion: string | undefined;
+  /** Of what this process wrote. */
+  #writtenVersion: string | undefined;
 
   constructor(options: FencedConfigMapOptions) {
     this.#options = options;
@@ -54,36 +62,43 @@ export class FencedConfigMap {
    * may not write either.
    */
   async takeOver(term: string): Promise<ConfigMapContent> {
-    this.#own = undefined;
+    const own: Own = { term, object: undefined };
+    this.#own = own;
     for (let attempt = 1; ; attempt++) {
       try {
         const object = await this.#read();
-        this.#own = { term, object: await this.#write(object, contentOf(object), term) };
+        // Else it would take it from who has taken over since.
+        if (this.#own !== own) throw new ApiError("this process may not write it any more");
+        own.object = await this.#write(object, contentOf(object), term);
         return contentOf(object);
       } catch (error) {
-        if (!isConflict(error) || attempt === maxAttempts) throw error;
+        if (isConflict(error) && attempt < maxAttempts) continue;
+        if (this.#own === own) this.#own = undefined;
+        throw error;
       }
     }
   }
 
   /** Whether it was written; false: another has taken it over. Rejects with an `ApiError` if it cannot be told. */
   async save(content: ConfigMapContent): Promise<boolean> {
-    if (this.#own === undefined) return false;
-    const { term, object } = this.#own;
+    const own = this.#own;
+    if (own?.object === undefined) return false;
     try {
-      this.#own = { term, object: await this.#write(object, content, term) };
+      own.object = await this.#write(own.object, content, own.term);
       return true;
     } catch (error) {
-      if (!isConflict(error)) throw error;
+      if (!isConflict(error) && !isMissing(error)) throw error;
     }
-    // Either the answer to an earlier write was lost, and that was this process, or another has taken over.
+    // The answer to an earlier write was lost, somebody has changed or deleted it, or another has taken over.
     const now = await this.#read();
-    if (now === undefined || termIn(now) !== term) {
+    if (this.#own !== own) return false;
+    const term = now && termIn(now);
+    if (term !== undefined && term !== own.term) {
       this.#own = undefined;
       return false;
     }
     try {
-      this.#own = { term, object: await this.#write(now, content, term) };
+      own.object = await this.#write(now, content, own.term);
       return true;
     } catch (error) {
       if (!isConflict(error)) throw error;
@@ -106,6 +121,8 @@ export class FencedConfigMap {
   #see(object: ConfigMap | undefined): void {
     const version = object?.metadata.resourceVersion;
     if (version !== undefined && version === this.#seenVersion) return;
+    // A watch may be behind what was written since.
+    if (Number(version) < Number(this.#writtenVersion)) return;
     this.#seenVersion = version;
     this.#options.onContent(object && contentOf(object), object && termIn(object));
   }
@@ -115,12 +132,18 @@ export class FencedConfigMap {
     try {
       return (await client.get(`${collectionOf(namespace)}/${name}`, {}, this.#signal())) as ConfigMap;
     } catch (error) {
-      if (error instanceof ApiError && error.status === 404) return undefined;
+      if (isMissing(error)) return undefined;
       throw error;
     }
   }
 
   async #write(before: ConfigMap | undefined, content: ConfigMapContent, term: string): Promise<ConfigMap> {
+    const written = await this.#send(before, content, term);
+    this.#writtenVersion = written.metadata.resourceVersion;
+    return written;
+  }
+
+  async #send(before: ConfigMap | undefined, content: ConfigMapContent, term: string): Promise<ConfigMap> {
     const { client, namespace, name } = this.#options;
     const path = collectionOf(namespace);
     const annotations = { ...before?.metadata.annotations, [termAnnotation]: term };
@@ -161,3 +184,4 @@ function contentOf(object: ConfigMap | undefined): ConfigMapContent {
 
 const termIn = ({ metadata }: ConfigMap): string | undefined => metadata.annotations?.[termAnnotation];
 const isConflict = (error: unknown): boolean => error instanceof ApiError && error.status === 409;
+const isMissing = (error: unknown): boolean => error instanceof ApiError && error.status === 404;
