@@ -32,6 +32,7 @@ const report = record({
 });
 const message = record({
   replica: { type: "string", minLength: 1, maxLength: 300 },
+  term: { type: "string", maxLength: 400 },
   revision: count,
   reports: listOf(record({ number: count, report })),
 });

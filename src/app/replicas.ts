@@ -87,6 +87,11 @@ export class SharedReplicas implements Replicas {
         outbox: this.#outbox,
         askLeader: (asked) => this.#askLeader(asked),
         onBadAnswer: () => this.#reportIn(reportBadAfterMs),
+        onFenced: () => {
+          log.warn({ lease: spec.lease }, "another replica has written the state, but this one leads: it begins anew");
+          this.rollouts.follow();
+          this.#leadAgain();
+        },
       },
       this.#timers.monotonicMs,
     );
@@ -192,12 +197,18 @@ export class SharedReplicas implements Replicas {
       await this.rollouts.lead(term);
       if (this.rollouts.isLeading) log.info({ lease: spec.lease }, "this replica leads the rollouts");
     } catch (error) {
+      if (!lease.isHeld || lease.holder?.term !== term) return;
       const why = error instanceof Error ? error.message : String(error);
       log.error({ configMap: spec.configMap, why }, "the state of the rollouts cannot be taken over: nothing moves");
-      this.#timers.schedule(takeOverAgainMs, () => {
-        if (lease.isHeld && lease.holder?.term === term) void this.#lead();
-      });
+      this.#leadAgain();
     }
+  }
+
+  #leadAgain(): void {
+    const term = this.#lease?.holder?.term;
+    this.#timers.schedule(takeOverAgainMs, () => {
+      if (this.#lease?.isHeld === true && this.#lease.holder?.term === term) void this.#lead();
+    });
   }
 
   #heldBy(holder: LeaseHolder | undefined): void {
@@ -246,7 +257,7 @@ export class SharedReplicas implements Replicas {
         const term = this.#lease?.holder?.term;
         if (leader === undefined) break;
         const reports = this.#outbox.after(this.#taken);
-        const message = { replica: this.#identity, revision: this.rollouts.revision, reports };
+        const message = { replica: this.#identity, ...this.rollouts.followed, reports };
         const answer = await sendReports(leader, message, this.#closed.signal);
         // Another leads by now: it says itself what it has.
         if (answer.term !== term || term !== this.#lease?.holder?.term) break;

@@ -3,7 +3,6 @@ import type { Logger } from "../observe/log.ts";
 import type { SharedStore } from "../rollout/replicas/shared-rollouts.ts";
 import { readSharedContent, sharedContentOf } from "../rollout/replicas/shared-state.ts";
 import type { SavedState } from "../rollout/rollout-state.ts";
-import type { Saving } from "../rollout/state/state-store.ts";
 import { SerialQueue } from "../rollout/state-keeper.ts";
 
 export interface SharedStateStoreOptions extends Omit<FencedConfigMapOptions, "onContent"> {
@@ -48,7 +47,7 @@ export class SharedStateStore implements SharedStore {
     return { saved: reading.kind === "read" ? reading.saved : undefined, problem: this.#problem };
   }
 
-  save(state: SavedState): Promise<Saving> {
+  save(state: SavedState): ReturnType<SharedStore["save"]> {
     return this.#saving.run(() => this.#save(state));
   }
 
@@ -61,14 +60,14 @@ export class SharedStateStore implements SharedStore {
     return this.#object.close();
   }
 
-  async #save(state: SavedState): Promise<Saving> {
+  async #save(state: SavedState): ReturnType<SharedStore["save"]> {
     if (this.#problem !== undefined) return { kind: "failed", why: this.#problem };
     try {
       const { content, lacksEvidence } = await sharedContentOf(state, maxContentBytes);
       if (lacksEvidence && !this.#lacksEvidence) this.#log.warn(tooLarge);
       this.#lacksEvidence = lacksEvidence;
       if (await this.#object.save(content)) return { kind: "saved" };
-      return { kind: "failed", why: "another replica leads by now: ask again" };
+      return { kind: "fenced" };
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
       return { kind: "failed", why: `${this.#title} cannot be written (${why})` };

@@ -157,7 +157,7 @@ describe("three replicas with one state", () => {
     const sides = { baseline: none, candidate: none };
     const sighting = { hi: 1, lo: 2, side: "candidate", odds: 0.5, seen: "first", bad: 1, goodBefore: 0 };
     const messageWith = (changed: object) => ({
-      ...{ replica: "other", revision: 0 },
+      ...{ replica: "other", term: "", revision: 0 },
       reports: [
         {
           number: 1,

@@ -16,6 +16,9 @@ export interface FollowedParts {
   readonly monotonicMs: () => number;
 }
 
+/** Terms that are over: the oldest are forgotten. */
+const maxPastTerms = 100;
+
 /** What the leader said counts as its present for this long; it is asked each second. */
 const freshMs = 4_000;
 
@@ -28,6 +31,8 @@ export class FollowedRollouts {
   #world: World = worldOf(undefined);
   #events: readonly RolloutEvent[] = [];
   #term: string | undefined;
+  /** Terms that were followed before: what a watch tells of them comes late. */
+  readonly #past = new Set<string>();
   #releases: readonly ReleaseSpec[] = [];
   #running: ReadonlyMap<string, NextRollout> = new Map();
   #said: { readonly answer: LeaderAnswer; readonly atMs: number } | undefined;
@@ -45,6 +50,10 @@ export class FollowedRollouts {
 
   get revision(): number {
     return this.#world.revision;
+  }
+
+  get term(): string | undefined {
+    return this.#term;
   }
 
   get releases(): readonly ReleaseSpec[] {
@@ -77,17 +86,23 @@ export class FollowedRollouts {
   }
 
   /**
-   * The state that a leader saved. Returns whether it is used: of the same term an older one than is known, which the
-   * leader has told before it could save it, is not.
+   * The state that a leader saved. Returns whether it is used: one of a term that is over is not, nor of the same term an
+   * older one than is known, which the leader has told before it could save it.
    */
   adopt(saved: SavedState | undefined, term: string | undefined): boolean {
+    if (term !== undefined && this.#past.has(term)) return false;
     if (term !== undefined && term === this.#term && (saved?.revision ?? 0) < this.#world.revision) return false;
-    this.#term = term;
+    this.begin(saved, term);
+    return true;
+  }
+
+  /** The state with which a term begins. Undefined: of whoever wrote it. */
+  begin(saved: SavedState | undefined, term: string | undefined): void {
+    this.#follow(term);
     this.#world = worldOf(saved);
     this.#events = saved?.events ?? [];
     this.problem = undefined;
     this.#run();
-    return true;
   }
 
   /** What a replica that led until now knows, also what it could not save. */
@@ -104,7 +119,7 @@ export class FollowedRollouts {
     const { state, term } = answer;
     const isNews = state !== undefined && (term !== this.#term || state.revision > this.#world.revision);
     if (isNews) {
-      this.#term = term;
+      this.#follow(term);
       this.#world = { ...this.#world, ...state };
       this.problem = undefined;
       this.#run();
@@ -120,6 +135,16 @@ export class FollowedRollouts {
   of(release: string): RolloutStatus | undefined {
     const running = this.#running.get(release);
     return running && this.#statusOf(running);
+  }
+
+  #follow(term: string | undefined): void {
+    if (term === undefined || term === this.#term) return;
+    if (this.#term !== undefined) this.#past.add(this.#term);
+    // The same again, where the Lease was deleted and its terms are counted anew.
+    this.#past.delete(term);
+    const [oldest] = this.#past;
+    if (this.#past.size > maxPastTerms && oldest !== undefined) this.#past.delete(oldest);
+    this.#term = term;
   }
 
   #statusOf(running: NextRollout): RolloutStatus {

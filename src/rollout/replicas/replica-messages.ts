@@ -6,7 +6,8 @@ import type { NumberedReport } from "./report-outbox.ts";
 export interface ReplicaMessage {
   /** Its identity, as in the Lease. */
   readonly replica: string;
-  /** The revision that it follows. */
+  /** What it follows: the leader's term, empty if it knows none, and the revision. */
+  readonly term: string;
   readonly revision: number;
   readonly reports: readonly NumberedReport[];
 }

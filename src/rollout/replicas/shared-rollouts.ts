@@ -32,14 +32,16 @@ export interface ReplicaParts {
   readonly askLeader: (asked: HandedOver) => Promise<HandedAnswer>;
   /** Called when an answer that is bad was reported: the leader should know soon. */
   readonly onBadAnswer: () => void;
+  /** Called when another has the state although this replica may lead. */
+  readonly onFenced: () => void;
 }
 
 /** Where the state of all replicas is kept. */
 export interface SharedStore {
   /** Keeps all others from saving, and returns what was saved last, or why it cannot be used. May reject. */
   takeOver(term: string): Promise<{ readonly saved: SavedState | undefined; readonly problem: string | undefined }>;
-  /** One after the other. */
-  save(state: SavedState): Promise<Saving>;
+  /** One after the other. `fenced`: another has taken it over. */
+  save(state: SavedState): Promise<Saving | { readonly kind: "fenced" }>;
 }
 
 /** A replica that handed a change over answers once it follows the result itself, or after this time. */
@@ -64,6 +66,8 @@ export class SharedRollouts implements RolloutRunner {
   /** Called at the next change of the state. */
   readonly #waiting = new Set<() => void>();
   #leading: Leading | undefined;
+  /** Rises with each beginning and end: what is of an earlier one may not save any more. */
+  #tenure = 0;
   /** What another saved while this replica still led. */
   #missed: { readonly saved: SavedState | undefined; readonly term: string | undefined } | undefined;
   #lastEvent: number | undefined;
@@ -81,6 +85,11 @@ export class SharedRollouts implements RolloutRunner {
 
   get revision(): number {
     return this.#controller?.revision ?? this.#followed.revision;
+  }
+
+  /** What it does as: for the leader. */
+  get followed(): Pick<ReplicaMessage, "term" | "revision"> {
+    return { term: this.#leading?.term ?? this.#followed.term ?? "", revision: this.revision };
   }
 
   get directions(): Directions {
@@ -114,40 +123,52 @@ export class SharedRollouts implements RolloutRunner {
 
   /** This replica leads from now on, if it still may once it has the state. Rejects if the state cannot be taken over. */
   async lead(term: string): Promise<void> {
-    const { store, outbox, identity } = this.#replica;
+    const { store, isLeading } = this.#replica;
+    const tenure = ++this.#tenure;
+    const isOver = () => tenure !== this.#tenure || !isLeading() || this.#isClosed;
     const { saved, problem } = await store.takeOver(term);
-    if (!this.#replica.isLeading() || this.#isClosed) return;
-    if (saved !== undefined) this.#followed.adopt(saved, term);
+    if (isOver()) return;
+    if (problem === undefined) this.#followed.begin(saved, term);
+    // What the watch has not told of yet.
+    this.#publish(saved?.events ?? []);
     const inbox = new ReportInbox(saved?.replicas ?? {}, (report) => controller.report(report));
     const parts = {
       ...this.#parts,
-      store: { save: (state: SavedState) => this.#save(state, inbox) },
+      store: { save: (state: SavedState) => this.#save(state, inbox, tenure) },
+      // What was being saved when this replica stopped leading is answered later.
+      act: async (directions: Directions) => {
+        if (this.#leading?.controller === controller) await this.#parts.act(directions);
+      },
       schedule: (ms: number, callback: () => void) => this.#parts.schedule(ms, () => this.#whileLeading(callback)),
     };
     const controller = new RolloutController(parts, { saved: saved && fromNow(saved, parts.nowMs()), problem });
-    controller.subscribe((event) => this.#publish([event]));
+    controller.subscribe((event) => {
+      if (tenure === this.#tenure) this.#publish([event]);
+    });
     let releases: readonly ReleaseSpec[];
     do {
       releases = this.#followed.releases;
       await controller.prepare(releases).commit();
     } while (releases !== this.#followed.releases);
-    if (this.#isClosed) {
+    if (isOver()) {
       controller.abandon();
       return;
     }
     this.#leading = { term, controller, inbox };
+    this.#takeOwn(inbox);
     await this.#parts.act(this.directions);
-    this.#current?.inbox.take(identity, outbox.after(inbox.takenOf(identity)));
   }
 
   /** Another leads from now on, or nobody. What this replica saw and has not saved stays to be handed over. */
   follow(): void {
+    this.#tenure++;
     this.#stepDown()?.abandon();
   }
 
   /** Leads no longer, before it has to: saves what is not saved yet. */
   async handOver(): Promise<void> {
     await this.#stepDown()?.close();
+    this.#tenure++;
   }
 
   /** The state that is saved now, by this replica or another. */
@@ -175,13 +196,13 @@ export class SharedRollouts implements RolloutRunner {
   }
 
   /** What a replica reports to this one. Undefined if this one does not lead. */
-  heard({ replica, revision, reports }: ReplicaMessage): LeaderAnswer | undefined {
+  heard({ replica, reports, ...followed }: ReplicaMessage): LeaderAnswer | undefined {
     const leading = this.#current;
     if (leading === undefined) return undefined;
     const { term, controller, inbox } = leading;
     inbox.take(replica, reports);
     const { states } = controller;
-    const isKnown = revision === controller.revision;
+    const isKnown = followed.term === term && followed.revision === controller.revision;
     return {
       term,
       taken: inbox.takenOf(replica),
@@ -289,10 +310,25 @@ export class SharedRollouts implements RolloutRunner {
     return this.#current?.controller;
   }
 
-  async #save(state: SavedState, inbox: ReportInbox): Promise<Saving> {
-    if (!this.#replica.isLeading()) return { kind: "failed", why: "this replica does not lead any more: ask again" };
+  /** What its planes reported before it led. */
+  #takeOwn(inbox: ReportInbox): void {
+    const { outbox, identity } = this.#replica;
+    for (;;) {
+      const reports = outbox.after(inbox.takenOf(identity));
+      if (reports.length === 0) return;
+      inbox.take(identity, reports);
+    }
+  }
+
+  async #save(state: SavedState, inbox: ReportInbox, tenure: number): Promise<Saving> {
+    const { isLeading, store, onFenced } = this.#replica;
+    if (tenure !== this.#tenure || !isLeading()) return noLonger;
     const { taken } = inbox;
-    const saving = await this.#replica.store.save({ ...state, replicas: taken });
+    const saving = await store.save({ ...state, replicas: taken });
+    if (saving.kind === "fenced") {
+      if (tenure === this.#tenure && isLeading()) onFenced();
+      return noLonger;
+    }
     if (saving.kind === "saved") {
       inbox.saved(taken);
       this.#replica.outbox.saved(inbox.savedOf(this.#replica.identity));
@@ -346,6 +382,8 @@ export class SharedRollouts implements RolloutRunner {
     }
   }
 }
+
+const noLonger: Saving = { kind: "failed", why: "this replica does not lead any more: ask again" };
 
 /** Whose clock counts changes with the leader: the time between two of them does not count as held. */
 function fromNow(saved: SavedState, nowMs: number): SavedState {
