@@ -6,11 +6,15 @@ export interface NumberedReport {
   readonly report: RolloutReport;
 }
 
-/** About 10 MB. A replica that sees 500 new users a second fills it in less than two minutes. */
-const maxSightings = 50_000;
-const maxReports = 10_000;
-/** Bounds one message. */
-const maxSightingsAtOnce = 5_000;
+/**
+ * A report counts as many units as it has sightings, of about 150 bytes each, and as many for the rest. A replica that sees
+ * 500 new users a second fills the 9 MB in two minutes.
+ */
+const maxUnits = 60_000;
+/** Bounds one message, far below what the leader's admin server takes. */
+const maxUnitsAtOnce = 5_000;
+const unitsOfEach = 3;
+const durationsOfUnit = 20;
 
 /**
  * What this replica saw and the shared state does not have yet, in order. A report stays until the leader has saved it, so
@@ -21,14 +25,14 @@ export class ReportOutbox {
   /** Dropped since the start. */
   dropped = 0;
   #reports: NumberedReport[] = [];
-  #sightings = 0;
+  #units = 0;
   #last = 0;
 
   add(report: RolloutReport): NumberedReport {
     const numbered = { number: ++this.#last, report };
     this.#reports.push(numbered);
-    this.#sightings += report.sightings.length;
-    while (this.#reports.length > maxReports || this.#sightings > maxSightings) {
+    this.#units += unitsOf(report);
+    while (this.#units > maxUnits) {
       this.#shift();
       this.dropped++;
     }
@@ -38,11 +42,11 @@ export class ReportOutbox {
   /** What comes after this number, as much as fits into one message. */
   after(number: number): readonly NumberedReport[] {
     const found: NumberedReport[] = [];
-    let sightings = 0;
+    let units = 0;
     for (const each of this.#reports) {
       if (each.number <= number) continue;
-      sightings += each.report.sightings.length;
-      if (found.length > 0 && sightings > maxSightingsAtOnce) break;
+      units += unitsOf(each.report);
+      if (found.length > 0 && units > maxUnitsAtOnce) break;
       found.push(each);
     }
     return found;
@@ -54,6 +58,11 @@ export class ReportOutbox {
   }
 
   #shift(): void {
-    this.#sightings -= this.#reports.shift()?.report.sightings.length ?? 0;
+    const first = this.#reports.shift();
+    if (first !== undefined) this.#units -= unitsOf(first.report);
   }
+}
+
+function unitsOf({ sightings, baselineDurations }: RolloutReport): number {
+  return unitsOfEach + sightings.length + Math.ceil(baselineDurations.length / durationsOfUnit);
 }
