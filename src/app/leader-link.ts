@@ -26,8 +26,17 @@ export function sendReports(place: LeaderPlace, message: ReplicaMessage, signal:
 
 export function sendChange(place: LeaderPlace, asked: HandedOver): Promise<HandedAnswer> {
   return post<HandedAnswer>(place, replicaChangesPath, asked, AbortSignal.timeout(changeWithinMs)).catch((error) => {
-    throw new Error(`it is not known whether the change was made, so look at the status: ${whyOf(error)}`);
+    const outcome =
+      error instanceof NoAnswer
+        ? "it is not known whether the change was made, so look at the status before you ask again"
+        : "nothing changed";
+    throw new Error(`${outcome}: ${whyOf(error)}`);
   });
+}
+
+/** The request may have been carried out. */
+class NoAnswer extends Error {
+  override readonly name = "NoAnswer";
 }
 
 async function post<T>(
@@ -50,7 +59,7 @@ async function post<T>(
       if (text.length > maxAnswerBytes) throw new Error(`its answer is larger than ${maxAnswerBytes} bytes`);
     }
   } catch (error) {
-    throw new Error(`the leading replica at ${address} does not answer: ${whyOf(error)}`);
+    throw new NoAnswer(`the leading replica at ${address} does not answer: ${whyOf(error)}`);
   }
   if (answer.statusCode === 200) return JSON.parse(text) as T;
   throw new Error(`the leading replica at ${address} refused: ${answer.statusCode} ${detailIn(text)}`);

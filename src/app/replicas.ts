@@ -81,7 +81,6 @@ export class SharedReplicas implements Replicas {
       client: new ApiClient(access),
       name: spec.configMap,
       onState: (state) => this.#found(state),
-      onLost: () => this.#leadAgain(),
       onTrouble: (why) => this.#apiSays("state", why),
     });
     this.rollouts = new SharedRollouts(
@@ -93,6 +92,10 @@ export class SharedReplicas implements Replicas {
         outbox: this.#outbox,
         askLeader: (asked) => this.#askLeader(asked),
         onBadAnswer: () => this.#reportIn(reportBadAfterMs),
+        onFenced: () => {
+          log.warn({ lease: spec.lease }, "another replica has written the state, but this one leads: it begins anew");
+          this.#leadAgain();
+        },
       },
       this.#timers.monotonicMs,
     );

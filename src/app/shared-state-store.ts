@@ -3,15 +3,12 @@ import type { Logger } from "../observe/log.ts";
 import type { SharedStore } from "../rollout/replicas/shared-rollouts.ts";
 import { readSharedContent, type SharedReading, sharedContentOf } from "../rollout/replicas/shared-state.ts";
 import type { SavedState } from "../rollout/rollout-state.ts";
-import type { Saving } from "../rollout/state/state-store.ts";
 import { SerialQueue } from "../rollout/state-keeper.ts";
 
 export interface SharedStateStoreOptions extends Omit<FencedConfigMapOptions, "onContent"> {
   readonly log: Logger;
   /** Called with each state that anyone saves, or with why it cannot be used. */
   readonly onState: (state: FoundState) => void;
-  /** Called when a save finds that this process may not save any more. */
-  readonly onLost: () => void;
 }
 
 export type FoundState =
@@ -22,7 +19,6 @@ export type FoundState =
 export class SharedStateStore implements SharedStore {
   readonly #title: string;
   readonly #log: Logger;
-  readonly #onLost: () => void;
   readonly #object: FencedConfigMap;
   /** In the order of the versions, since reading takes its time. */
   readonly #reading = new SerialQueue();
@@ -30,10 +26,9 @@ export class SharedStateStore implements SharedStore {
   #problem: string | undefined;
   #lacksEvidence = false;
 
-  constructor({ log, onState, onLost, ...options }: SharedStateStoreOptions) {
+  constructor({ log, onState, ...options }: SharedStateStoreOptions) {
     this.#title = `the ConfigMap ${options.namespace}/${options.name}`;
     this.#log = log;
-    this.#onLost = onLost;
     this.#object = new FencedConfigMap({
       ...options,
       onContent: (content, term) => {
@@ -49,7 +44,7 @@ export class SharedStateStore implements SharedStore {
     return { saved: reading.kind === "read" ? reading.saved : undefined, problem: this.#problem };
   }
 
-  save(state: SavedState): Promise<Saving> {
+  save(state: SavedState): ReturnType<SharedStore["save"]> {
     return this.#saving.run(() => this.#save(state));
   }
 
@@ -67,15 +62,14 @@ export class SharedStateStore implements SharedStore {
     return this.#object.close();
   }
 
-  async #save(state: SavedState): Promise<Saving> {
+  async #save(state: SavedState): ReturnType<SharedStore["save"]> {
     if (this.#problem !== undefined) return { kind: "failed", why: this.#problem };
     try {
       const { content, lacksEvidence } = await sharedContentOf(state, maxContentBytes);
       if (lacksEvidence && !this.#lacksEvidence) this.#log.warn(tooLarge);
       this.#lacksEvidence = lacksEvidence;
       if (await this.#object.save(content)) return { kind: "saved" };
-      this.#onLost();
-      return { kind: "failed", why: `${this.#title} is another's by now, or gone: ask again` };
+      return { kind: "fenced" };
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
       return { kind: "failed", why: `${this.#title} cannot be written (${why})` };

@@ -27,6 +27,12 @@ const answerWithinMs = 5_000;
 /** Of attempts of a takeover, while the one before still writes. */
 const maxAttempts = 5;
 
+interface Own {
+  readonly term: string;
+  /** As this process wrote it last; undefined: not yet. */
+  object: ConfigMap | undefined;
+}
+
 /**
  * A ConfigMap that one process writes at a time and all read. Who takes it over first writes its term into it; from then on
  * the API refuses whatever the one before still sends, since that names an older version of the object (409).
@@ -35,10 +41,11 @@ export class FencedConfigMap {
   readonly #options: FencedConfigMapOptions;
   readonly #watch: ListWatch<ConfigMap>;
   readonly #closed = new AbortController();
-  /** As this process wrote it last; undefined: it may not write. */
-  #own: { readonly term: string; readonly object: ConfigMap } | undefined;
+  /** Undefined: this process may not write. */
+  #own: Own | undefined;
   #seenVersion: string | undefined;
-  #last: Promise<unknown> = Promise.resolve();
+  /** Of what this process wrote. */
+  #writtenVersion: string | undefined;
 
   constructor(options: FencedConfigMapOptions) {
     this.#options = options;
@@ -55,65 +62,61 @@ export class FencedConfigMap {
    * Keeps all others from writing, and returns what they wrote last. Rejects with an `ApiError`, after which this process
    * may not write either.
    */
-  takeOver(term: string): Promise<ConfigMapContent> {
-    return this.#inTurn(() => this.#takeOver(term));
-  }
-
-  /** Whether it was written; false: another has taken it over, or it is gone. Rejects if it cannot be told. */
-  save(content: ConfigMapContent): Promise<boolean> {
-    return this.#inTurn(() => this.#save(content));
-  }
-
-  /** This process does not write any more. */
-  handOver(): void {
-    this.#own = undefined;
-  }
-
-  async #takeOver(term: string): Promise<ConfigMapContent> {
-    this.#own = undefined;
+  async takeOver(term: string): Promise<ConfigMapContent> {
+    const own: Own = { term, object: undefined };
+    this.#own = own;
     for (let attempt = 1; ; attempt++) {
       try {
         const object = await this.#read();
-        this.#own = { term, object: await this.#write(object, contentOf(object), term) };
+        // Else it would take it from who has taken over since.
+        if (this.#own !== own) throw new ApiError("this process may not write it any more");
+        own.object = await this.#write(object, contentOf(object), term);
         return contentOf(object);
       } catch (error) {
-        if (!isConflict(error) || attempt === maxAttempts) throw error;
+        if (isConflict(error) && attempt < maxAttempts) continue;
+        if (this.#own === own) this.#own = undefined;
+        throw error;
       }
     }
   }
 
-  async #save(content: ConfigMapContent): Promise<boolean> {
-    for (let attempt = 1; this.#own !== undefined; attempt++) {
-      const { term, object } = this.#own;
-      const refusal = await this.#replaced(object, content, term);
-      if (refusal === undefined) return true;
-      // Of a write without an answer nobody knows whether it was done; a conflict may be with such a one.
-      const now = await this.#read();
-      if (now !== undefined && termIn(now) === term) {
-        this.#own = { term, object: now };
-        if (isSame(now, content)) return true;
-        if (isConflict(refusal) && attempt < maxAttempts) continue;
-        throw refusal;
-      }
+  /** Whether it was written; false: another has taken it over. Rejects with an `ApiError` if it was not, or cannot be told. */
+  async save(content: ConfigMapContent): Promise<boolean> {
+    const own = this.#own;
+    if (own?.object === undefined) return false;
+    const refusal = await this.#replace(own, own.object, content);
+    if (refusal === undefined) return true;
+    // An answer was lost, somebody has changed or deleted it, or another has taken over.
+    const now = await this.#read();
+    if (this.#own !== own) return false;
+    const term = now && termIn(now);
+    if (term !== undefined && term !== own.term) {
       this.#own = undefined;
+      return false;
     }
+    if (now !== undefined) own.object = now;
+    if (now !== undefined && term === own.term && isSame(now, content)) return true;
+    if (!isConflict(refusal) && !isMissing(refusal)) throw refusal;
+    const second = await this.#replace(own, now, content);
+    if (second === undefined) return true;
+    if (!isConflict(second)) throw second;
+    this.#own = undefined;
     return false;
   }
 
-  /** Undefined: done. */
-  async #replaced(before: ConfigMap, content: ConfigMapContent, term: string): Promise<unknown> {
+  /** Why not; undefined: done. */
+  async #replace(own: Own, before: ConfigMap | undefined, content: ConfigMapContent): Promise<unknown> {
     try {
-      this.#own = { term, object: await this.#write(before, content, term) };
+      own.object = await this.#write(before, content, own.term);
       return undefined;
     } catch (error) {
       return error;
     }
   }
 
-  #inTurn<T>(task: () => Promise<T>): Promise<T> {
-    const result = this.#last.then(task);
-    this.#last = result.catch(() => {});
-    return result;
+  /** This process does not write any more. */
+  handOver(): void {
+    this.#own = undefined;
   }
 
   async close(): Promise<void> {
@@ -125,6 +128,8 @@ export class FencedConfigMap {
   #see(object: ConfigMap | undefined): void {
     const version = object?.metadata.resourceVersion;
     if (version !== undefined && version === this.#seenVersion) return;
+    // A watch may be behind what was written since.
+    if (Number(version) < Number(this.#writtenVersion)) return;
     this.#seenVersion = version;
     this.#options.onContent(object && contentOf(object), object && termIn(object));
   }
@@ -134,12 +139,18 @@ export class FencedConfigMap {
     try {
       return (await client.get(`${collectionOf(namespace)}/${name}`, {}, this.#signal())) as ConfigMap;
     } catch (error) {
-      if (error instanceof ApiError && error.status === 404) return undefined;
+      if (isMissing(error)) return undefined;
       throw error;
     }
   }
 
   async #write(before: ConfigMap | undefined, content: ConfigMapContent, term: string): Promise<ConfigMap> {
+    const written = await this.#send(before, content, term);
+    this.#writtenVersion = written.metadata.resourceVersion;
+    return written;
+  }
+
+  async #send(before: ConfigMap | undefined, content: ConfigMapContent, term: string): Promise<ConfigMap> {
     const { client, namespace, name } = this.#options;
     const path = collectionOf(namespace);
     const annotations = { ...before?.metadata.annotations, [termAnnotation]: term };
@@ -175,14 +186,10 @@ function contentOf(object: ConfigMap | undefined): ConfigMapContent {
   return { data: object?.data ?? {}, binaryData: Object.fromEntries(bytes) };
 }
 
-const termIn = ({ metadata }: ConfigMap): string | undefined => metadata.annotations?.[termAnnotation];
-
 /** Whether it has what was to be written. */
 function isSame(object: ConfigMap, content: ConfigMapContent): boolean {
-  return isDeepStrictEqual(
-    { data: object.data ?? {}, binaryData: object.binaryData ?? {} },
-    { data: content.data, binaryData: encoded(content.binaryData) },
-  );
+  const { data = {}, binaryData = {} } = object;
+  return isDeepStrictEqual({ data, binaryData }, { data: content.data, binaryData: encoded(content.binaryData) });
 }
 
 function encoded(binaryData: ConfigMapContent["binaryData"]): Readonly<Record<string, string>> {
@@ -191,4 +198,6 @@ function encoded(binaryData: ConfigMapContent["binaryData"]): Readonly<Record<st
   );
 }
 
+const termIn = ({ metadata }: ConfigMap): string | undefined => metadata.annotations?.[termAnnotation];
 const isConflict = (error: unknown): boolean => error instanceof ApiError && error.status === 409;
+const isMissing = (error: unknown): boolean => error instanceof ApiError && error.status === 404;

@@ -24,7 +24,7 @@ export interface LeaderLeaseOptions {
 
 export interface LeaseHolder {
   readonly identity: string;
-  /** Undefined if another program took the lease. */
+  /** Undefined if another program took the lease, or wrote there what is no address. */
   readonly address: string | undefined;
   /** Of this holder's time as the holder: no other has the same. */
   readonly term: string;
@@ -39,6 +39,8 @@ const retryMs = 500;
 /** Those that wait for the same lease try at different times, within this span. */
 const spreadMs = 500;
 const answerWithinMs = 3_000;
+/** Another program's lease may last for years, which no timer can wait for. */
+const longestWaitMs = 60_000;
 const addressAnnotation = "perch.dev/admin-address";
 
 /**
@@ -115,15 +117,16 @@ export class LeaderLease {
     if (lease?.metadata.resourceVersion !== this.#lease?.metadata.resourceVersion) this.#seenMs = timers.monotonicMs();
     this.#lease = lease;
     this.#tellHolder();
+    if (this.#holder?.identity !== identity) this.#lose(`${this.#holder?.identity ?? "nobody"} has it now`);
     if (!this.#isHolder) this.#askIn(this.#freeInMs);
-    else if (lease?.spec.holderIdentity !== identity) this.#lose(`${this.#holder?.identity ?? "nobody"} has it now`);
   }
 
   /** How long its holder still has it, as far as this process can tell. */
   get #freeInMs(): number {
-    const { holderIdentity, leaseDurationSeconds = leaseMs / 1_000 } = this.#lease?.spec ?? {};
+    const { holderIdentity, leaseDurationSeconds: seconds } = this.#lease?.spec ?? {};
     if (!holderIdentity) return 0;
-    return Math.max(0, this.#seenMs + leaseDurationSeconds * 1_000 - this.#options.timers.monotonicMs());
+    const lastsMs = typeof seconds === "number" && seconds > 0 ? seconds * 1_000 : leaseMs;
+    return Math.max(0, this.#seenMs + lastsMs - this.#options.timers.monotonicMs());
   }
 
   /** Not at the same time as the others that wait. */
@@ -131,7 +134,8 @@ export class LeaderLease {
     this.#cancelTimer();
     if (!this.#isWanted) return;
     const { timers, randomFraction } = this.#options;
-    this.#cancelTimer = timers.schedule(ms + randomFraction() * spreadMs, () => this.#ask(() => this.#acquire()));
+    const waitMs = Math.min(ms, longestWaitMs) + randomFraction() * spreadMs;
+    this.#cancelTimer = timers.schedule(waitMs, () => this.#ask(() => this.#acquire()));
   }
 
   #ask(what: () => Promise<void>): void {
@@ -160,7 +164,7 @@ export class LeaderLease {
     const spec = {
       ...{ holderIdentity: identity, leaseDurationSeconds: leaseMs / 1_000 },
       ...{ acquireTime: this.#now(), renewTime: this.#now() },
-      leaseTransitions: (now?.spec.leaseTransitions ?? 0) + 1,
+      leaseTransitions: (now?.spec?.leaseTransitions ?? 0) + 1,
     };
     const lease = await this.#taken(now, spec);
     if (lease === undefined) {
@@ -199,22 +203,29 @@ export class LeaderLease {
     const lease = this.#lease;
     if (!this.#isHolder || lease === undefined) return;
     const sentMs = this.#options.timers.monotonicMs();
+    let renewed: Lease;
     try {
-      this.#lease = await this.#write({ ...lease, spec: { ...lease.spec, renewTime: this.#now() } });
+      renewed = await this.#write({ ...lease, spec: { ...lease.spec, renewTime: this.#now() } });
     } catch (error) {
       if (!(error instanceof ApiError) || (error.status !== 409 && error.status !== 404)) throw error;
       // An answer was lost, or somebody wrote: only the Lease says which.
       const now = await this.#read();
       const isOwn = now !== undefined && termOf(now) === termOf(lease);
       if (!isOwn) {
-        this.#lose(`${now?.spec.holderIdentity || "nobody"} has it now`);
+        this.#lose(`${now?.spec?.holderIdentity || "nobody"} has it now`);
         this.#see(now);
         return;
       }
-      this.#lease = now;
-      this.#renewIn(0);
+      this.#see(now);
+      if (this.#isHolder) this.#renewIn(0);
       return;
     }
+    // The answer may come after the time is up for which this process had it.
+    if (!this.#isHolder) {
+      this.#see(renewed);
+      return;
+    }
+    this.#lease = renewed;
     this.#heldUntilMs = sentMs + heldMs;
     this.#options.onTrouble(undefined);
     this.#renewIn(renewMs);
@@ -285,7 +296,8 @@ const collectionOf = (namespace: string): string => `/apis/${apiVersion}/namespa
 
 interface Lease extends ApiObject {
   readonly metadata: ApiObject["metadata"] & { readonly annotations?: Readonly<Record<string, string>> };
-  readonly spec: LeaseSpec;
+  /** Missing: nobody has held it. */
+  readonly spec?: LeaseSpec | null;
 }
 
 interface LeaseSpec {
@@ -298,12 +310,19 @@ interface LeaseSpec {
 }
 
 function holderOf(lease: Lease | undefined): LeaseHolder | undefined {
-  const identity = lease?.spec.holderIdentity;
+  const identity = lease?.spec?.holderIdentity;
   if (lease === undefined || !identity) return undefined;
-  return { identity, address: lease.metadata.annotations?.[addressAnnotation], term: termOf(lease) };
+  const address = lease.metadata.annotations?.[addressAnnotation];
+  return {
+    identity,
+    address: address !== undefined && hostPort.test(address) ? address : undefined,
+    term: termOf(lease),
+  };
 }
 
-const termOf = ({ spec }: Lease): string => `${spec.holderIdentity ?? ""} ${spec.leaseTransitions ?? 0}`;
+const hostPort = /^(?:\[[\da-f:.]{2,45}\]|[a-z\d.-]{1,253}):\d{1,5}$/i;
+
+const termOf = ({ spec }: Lease): string => `${spec?.holderIdentity ?? ""} ${spec?.leaseTransitions ?? 0}`;
 
 /** Of a Lease, versions of the API's own store are numbers that rise (since Kubernetes 1.35 for all objects). */
 function isOlder(lease: Lease, than: Lease | undefined): boolean {

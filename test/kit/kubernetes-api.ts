@@ -67,6 +67,7 @@ export class KubernetesApi {
   readonly #cutOff = new Set<string>();
   #forgottenUpTo = 0;
   #delayMs = 0;
+  #answerDelayMs = 0;
   #failures: Failure[] = [];
   #pageSize = Number.POSITIVE_INFINITY;
   #isStuck = false;
@@ -206,6 +207,11 @@ export class KubernetesApi {
     this.#delayMs = ms;
   }
 
+  /** Every write is done at once, and its answer comes this much later. */
+  delayAnswers(ms: number): void {
+    this.#answerDelayMs = ms;
+  }
+
   /** The requests and watches of an account are cut, as by a network that has lost it. */
   cutOff(account: string): void {
     this.#cutOff.add(account);
@@ -334,7 +340,8 @@ export class KubernetesApi {
       const object = write();
       const status = about.method === "POST" ? 201 : 200;
       this.writes.push({ ...about, body, status });
-      send(response, status, object);
+      if (this.#answerDelayMs > 0) globalThis.setTimeout(() => send(response, status, object), this.#answerDelayMs);
+      else send(response, status, object);
     } catch (error) {
       if (error instanceof Refused) this.writes.push({ ...about, body, status: error.status });
       throw error;

@@ -22,6 +22,9 @@ export interface FollowedParts {
   readonly monotonicMs: () => number;
 }
 
+/** Terms that are over: the oldest are forgotten. */
+const maxPastTerms = 100;
+
 /** What the leader said counts as its present for this long; it is asked each second. */
 const freshMs = 4_000;
 
@@ -34,6 +37,8 @@ export class FollowedRollouts {
   #world: World = worldOf(undefined);
   #events: readonly RolloutEvent[] = [];
   #term: string | undefined;
+  /** Terms that were followed before: what a watch tells of them comes late. */
+  readonly #past = new Set<string>();
   #releases: readonly ReleaseSpec[] = [];
   #running: ReadonlyMap<string, NextRollout> = new Map();
   #said: { readonly answer: LeaderAnswer; readonly atMs: number } | undefined;
@@ -97,14 +102,20 @@ export class FollowedRollouts {
   }
 
   /**
-   * The state that a leader saved. Returns whether it is used: of the same term an older one than the leader has told, who
-   * may act before it can save, is not.
+   * The state that a leader saved. Returns whether it is used: one of a term that is over is not, nor of the same term an
+   * older one than the leader has told, who may act before it can save.
    */
   adopt(saved: SavedState | undefined, term: string | undefined): boolean {
+    if (term !== undefined && this.#past.has(term)) return false;
     if (term !== undefined && term === this.#term && (saved?.revision ?? 0) < this.#toldRevision) return false;
+    this.begin(saved, term);
+    return true;
+  }
+
+  /** The state with which a term begins. Undefined: of whoever wrote it. */
+  begin(saved: SavedState | undefined, term: string | undefined): void {
     this.#use(worldOf(saved), term);
     this.#events = saved?.events ?? [];
-    return true;
   }
 
   /** What a replica that led until now knows, also what it could not save. */
@@ -148,17 +159,27 @@ export class FollowedRollouts {
     const { withdrawn } = this;
     const known = (state: RolloutState) =>
       withdrawn.find(({ release, id }) => release === state.release && id === state.id);
-    const before = { world: this.#world, term: this.#term };
+    const before = this.#world;
     this.#world = { ...next, rollouts: next.rollouts.map((state) => known(state) ?? state) };
     try {
       this.#run();
     } catch (error) {
-      this.#world = before.world;
+      this.#world = before;
       throw error;
     }
-    if (term !== this.#term) this.#toldRevision = 0;
-    this.#term = term;
+    this.#follow(term);
     this.problem = undefined;
+  }
+
+  #follow(term: string | undefined): void {
+    if (term === undefined || term === this.#term) return;
+    if (this.#term !== undefined) this.#past.add(this.#term);
+    // The same again, where the Lease was deleted and its terms are counted anew.
+    this.#past.delete(term);
+    const [oldest] = this.#past;
+    if (this.#past.size > maxPastTerms && oldest !== undefined) this.#past.delete(oldest);
+    this.#term = term;
+    this.#toldRevision = 0;
   }
 
   #statusOf(running: NextRollout): RolloutStatus {

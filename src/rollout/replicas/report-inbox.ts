@@ -12,13 +12,13 @@ export class ReportInbox {
   readonly #take: (report: RolloutReport) => void;
   /** The replica that was heard last is the last. */
   readonly #taken: Map<string, number>;
-  #saved: TakenReports;
+  #saved: ReadonlyMap<string, number>;
 
   /** `saved`: what the state's judges have taken. */
   constructor(saved: TakenReports, take: (report: RolloutReport) => void) {
     this.#take = take;
-    this.#saved = saved;
-    this.#taken = new Map(Object.entries(saved));
+    this.#saved = new Map(Object.entries(saved));
+    this.#taken = new Map(this.#saved);
   }
 
   take(replica: string, reports: readonly NumberedReport[]): void {
@@ -39,7 +39,7 @@ export class ReportInbox {
   }
 
   savedOf(replica: string): number {
-    return this.#saved[replica] ?? 0;
+    return this.#saved.get(replica) ?? 0;
   }
 
   /** As it is now: to be saved with what the judges have. */
@@ -48,6 +48,6 @@ export class ReportInbox {
   }
 
   saved(taken: TakenReports): void {
-    this.#saved = taken;
+    this.#saved = new Map(Object.entries(taken));
   }
 }

@@ -32,14 +32,16 @@ export interface ReplicaParts {
   readonly askLeader: (asked: HandedOver) => Promise<HandedAnswer>;
   /** Called when an answer that is bad was reported: the leader should know soon. */
   readonly onBadAnswer: () => void;
+  /** Called when another has the state although this replica may lead. */
+  readonly onFenced: () => void;
 }
 
 /** Where the state of all replicas is kept. */
 export interface SharedStore {
   /** Keeps all others from saving, and returns what was saved last, or why it cannot be used. May reject. */
   takeOver(term: string): Promise<{ readonly saved: SavedState | undefined; readonly problem: string | undefined }>;
-  /** One after the other. */
-  save(state: SavedState): Promise<Saving>;
+  /** One after the other. `fenced`: another has taken it over. */
+  save(state: SavedState): Promise<Saving | { readonly kind: "fenced" }>;
 }
 
 /** Who rolls back again what a replica knows was rolled back. */
@@ -69,6 +71,8 @@ export class SharedRollouts implements RolloutRunner {
   /** Called at the next change of the state. */
   readonly #waiting = new Set<() => void>();
   #leading: Leading | undefined;
+  /** Rises with each beginning and end: what is of an earlier one may not save any more. */
+  #tenure = 0;
   /** What another saved while this replica still led. */
   #missed: { readonly saved: SavedState | undefined; readonly term: string | undefined } | undefined;
   #lastEvent: number | undefined;
@@ -121,15 +125,19 @@ export class SharedRollouts implements RolloutRunner {
   async lead(term: string): Promise<void> {
     const { store, outbox, identity, isLeading } = this.#replica;
     this.follow();
+    const tenure = ++this.#tenure;
+    const isOver = () => tenure !== this.#tenure || !isLeading(term) || this.#isClosed;
     const { saved, problem } = await store.takeOver(term);
-    if (!isLeading(term) || this.#isClosed) return;
-    if (saved !== undefined) this.#followed.adopt(saved, term);
+    if (isOver()) return;
+    if (problem === undefined) this.#followed.begin(saved, term);
+    // What the watch has not told of yet.
+    this.#publish(saved?.events ?? []);
     let isStopped = false;
     const { schedule, act, notify } = this.#parts;
     const inbox = new ReportInbox(saved?.replicas ?? {}, (report) => controller.report(report));
     const parts: ControllerParts = {
       ...this.#parts,
-      store: { save: (state) => this.#save(state, inbox, term) },
+      store: { save: (state) => this.#save(state, inbox, tenure) },
       schedule: (ms, callback) => schedule(ms, () => this.#whileLeading(term, callback)),
       act: async (directions) => (isStopped ? undefined : act(directions)),
       notify: (spec, event) => (isStopped ? undefined : notify(spec, event)),
@@ -144,7 +152,7 @@ export class SharedRollouts implements RolloutRunner {
       releases = this.#followed.releases;
       await controller.prepare(releases).commit();
     } while (releases !== this.#followed.releases);
-    if (!isLeading(term) || this.#isClosed) {
+    if (isOver()) {
       stop();
       return;
     }
@@ -160,6 +168,7 @@ export class SharedRollouts implements RolloutRunner {
 
   /** Another leads from now on, or nobody. What this replica saw and has not saved stays to be handed over. */
   follow(): void {
+    this.#tenure++;
     this.#stepDown()?.stop();
   }
 
@@ -167,6 +176,7 @@ export class SharedRollouts implements RolloutRunner {
   async handOver(): Promise<void> {
     const leading = this.#stepDown();
     await leading?.controller.close();
+    this.#tenure++;
     leading?.stop();
   }
 
@@ -330,11 +340,15 @@ export class SharedRollouts implements RolloutRunner {
     return this.#current?.controller;
   }
 
-  async #save(state: SavedState, inbox: ReportInbox, term: string): Promise<Saving> {
-    if (!this.#replica.isLeading(term))
-      return { kind: "failed", why: "this replica does not lead any more: ask again" };
+  async #save(state: SavedState, inbox: ReportInbox, tenure: number): Promise<Saving> {
+    const { isLeading, store, onFenced } = this.#replica;
+    if (tenure !== this.#tenure || !isLeading()) return noLonger;
     const { taken } = inbox;
-    const saving = await this.#replica.store.save({ ...state, replicas: taken });
+    const saving = await store.save({ ...state, replicas: taken });
+    if (saving.kind === "fenced") {
+      if (tenure === this.#tenure && isLeading()) onFenced();
+      return noLonger;
+    }
     if (saving.kind === "saved") {
       inbox.saved(taken);
       this.#replica.outbox.saved(inbox.savedOf(this.#replica.identity));
@@ -391,6 +405,8 @@ export class SharedRollouts implements RolloutRunner {
     }
   }
 }
+
+const noLonger: Saving = { kind: "failed", why: "this replica does not lead any more: ask again" };
 
 /** Whose clock counts changes with the leader: the time between two of them does not count as held. */
 function fromNow(saved: SavedState, nowMs: number): SavedState {

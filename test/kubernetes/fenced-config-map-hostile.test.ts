@@ -1,0 +1,122 @@
+import { performance } from "node:perf_hooks";
+import { describe, expect, test } from "vitest";
+import { podAccess } from "../../src/kubernetes/api-access.ts";
+import { ApiClient } from "../../src/kubernetes/api-client.ts";
+import { FencedConfigMap } from "../../src/kubernetes/fenced-config-map.ts";
+import { scheduleUnref } from "../../src/upstream/clock.ts";
+import { freeAfterTest } from "../kit/freed.ts";
+import { KubernetesApi } from "../kit/kubernetes-api.ts";
+
+const object = { apiVersion: "v1", kind: "ConfigMap", metadata: { namespace: "shop", name: "state" } };
+const termAnnotation = "perch.dev/term";
+const content = (text: string) => ({ data: { text }, binaryData: {} });
+
+async function shared() {
+  const api = await KubernetesApi.start();
+  const writer = async (account: string) => {
+    const { folder, env } = await api.pod(account);
+    const access = podAccess(env, () => performance.now(), folder);
+    const seen: (string | undefined)[] = [];
+    const map = new FencedConfigMap({
+      client: new ApiClient(access),
+      ...{ namespace: "shop", name: "state", randomFraction: Math.random },
+      timers: { nowMs: Date.now, monotonicMs: () => performance.now(), schedule: scheduleUnref },
+      onContent: (found, term) => void seen.push(found && `${found.data["text"]} of ${term}`),
+      onTrouble() {},
+    });
+    freeAfterTest(async () => {
+      await map.close();
+      await access.close();
+    });
+    return { map, seen };
+  };
+  const term = () => api.object(object)?.metadata.annotations?.[termAnnotation];
+  const arrived = async (what: RegExp, before: number) =>
+    expect.poll(() => api.requests.slice(before).some((request) => what.test(request))).toBe(true);
+  return { api, writer, term, arrived };
+}
+
+describe("a fenced ConfigMap", () => {
+  test("is not taken over by who was told in the meantime that it may not write", async () => {
+    const { api, writer, term, arrived } = await shared();
+    const [one, other] = [await writer("one"), await writer("other")];
+    api.setConfigMap("shop", "state", { text: "first" });
+    await expect.poll(() => one.seen).toHaveLength(1);
+    api.delay(200);
+    const before = api.requests.length;
+    const late = one.map.takeOver("term 1");
+    await arrived(/configmaps\/state/, before);
+    // The lease goes to the other one.
+    one.map.handOver();
+    api.delay(0);
+    await other.map.takeOver("term 2");
+    await expect(late).rejects.toThrow("may not write");
+    expect(term()).toBe("term 2");
+    expect(await one.map.save(content("late"))).toBe(false);
+    expect(await other.map.save(content("second"))).toBe(true);
+  });
+
+  test("that one process takes over twice is of the later term", async () => {
+    const { api, writer, term } = await shared();
+    const { map } = await writer("one");
+    api.setConfigMap("shop", "state", { text: "first" });
+    const [first, second] = await Promise.allSettled([map.takeOver("term 1"), map.takeOver("term 2")]);
+    expect([first.status, second.status]).toEqual(["rejected", "fulfilled"]);
+    expect(term()).toBe("term 2");
+    expect(await map.save(content("second"))).toBe(true);
+    expect(term()).toBe("term 2");
+  });
+
+  test("is not written again after a save during which it was handed over", async () => {
+    const { api, writer, arrived } = await shared();
+    const { map } = await writer("one");
+    await map.takeOver("term 1");
+    api.delayAnswers(200);
+    const before = api.requests.length;
+    const saving = map.save(content("first"));
+    await arrived(/PUT/, before);
+    map.handOver();
+    expect(await saving).toBe(true);
+    expect(await map.save(content("second"))).toBe(false);
+    expect(api.object(object)?.data).toEqual({ text: "first" });
+  });
+
+  test("that somebody deletes is made again by who may write it", async () => {
+    const { api, writer, term } = await shared();
+    const { map } = await writer("one");
+    await map.takeOver("term 1");
+    expect(await map.save(content("first"))).toBe(true);
+    api.remove(object);
+    expect(await map.save(content("second"))).toBe(true);
+    expect(api.object(object)?.data).toEqual({ text: "second" });
+    expect(term()).toBe("term 1");
+  });
+
+  test("that somebody put back without its term is written on", async () => {
+    const { api, writer, term } = await shared();
+    const { map } = await writer("one");
+    await map.takeOver("term 1");
+    expect(await map.save(content("first"))).toBe(true);
+    api.put(object);
+    expect(await map.save(content("second"))).toBe(true);
+    expect(api.object(object)?.data).toEqual({ text: "second" });
+    expect(term()).toBe("term 1");
+  });
+
+  test("tells its writer nothing of what was there before it took over", async () => {
+    const { api, writer } = await shared();
+    const [one, other] = [await writer("one"), await writer("other")];
+    await other.map.takeOver("term 1");
+    await expect.poll(() => one.seen.length).toBeGreaterThan(0);
+    await expect.poll(() => api.watches).toBe(2);
+    api.stick();
+    expect(await other.map.save(content("first"))).toBe(true);
+    await one.map.takeOver("term 2");
+    expect(await one.map.save(content("second"))).toBe(true);
+    const before = one.seen.length;
+    api.unstick();
+    api.endWatches();
+    await expect.poll(() => one.seen.at(-1)).toBe("second of term 2");
+    expect(one.seen.slice(before)).toEqual(["second of term 2"]);
+  });
+});

@@ -1,0 +1,171 @@
+import { describe, expect, test } from "vitest";
+import { ReportInbox } from "../../../src/rollout/replicas/report-inbox.ts";
+import { asked, Room, reportOf, settled } from "./replica-room.ts";
+
+describe("a replica that begins to lead", () => {
+  test("has all that it saw before, however much that is", async () => {
+    const room = new Room();
+    const first = await room.replica("a");
+    for (let at = 0; at < 12; at++) first.rollouts.report(reportOf(1_000, at * 1_000));
+    await first.lead("a 1");
+    first.rollouts.report(reportOf(10, 12_000));
+    expect(first.rollouts.of("shop")?.drawn.candidate.good).toBe(12_010);
+  });
+
+  test("has what it saw before also if its planes report in the meantime", async () => {
+    const room = new Room();
+    const first = await room.replica("a");
+    first.rollouts.report(reportOf(7));
+    const planes = Promise.withResolvers<void>();
+    first.planesAnswer = planes.promise;
+    const leading = first.lead("a 1");
+    await settled();
+    first.rollouts.report(reportOf(5, 100));
+    planes.resolve();
+    await leading;
+    expect(first.rollouts.of("shop")?.drawn.candidate.good).toBe(12);
+  });
+
+  test("tells at once of events that its watch has not told of", async () => {
+    const room = new Room();
+    const [first, second] = [await room.replica("a"), await room.replica("b")];
+    await first.lead("a 1");
+    second.adopt();
+    await first.rollouts.change("shop", "pause", asked);
+    first.follow();
+    await second.lead("b 2");
+    expect(second.events.map(({ type }) => type)).toEqual(["paused"]);
+    await second.rollouts.change("shop", "resume", asked);
+    expect(second.events.map(({ id }) => id)).toEqual([2, 3]);
+  });
+
+  test("twice, since it lost the lease while it took over, leads once", async () => {
+    const room = new Room();
+    const first = await room.replica("a");
+    const api = Promise.withResolvers<void>();
+    first.takeOverAnswers = api.promise;
+    const late = first.lead("a 1");
+    first.follow();
+    first.takeOverAnswers = Promise.resolve();
+    await first.lead("a 2");
+    api.resolve();
+    await late;
+    await first.rollouts.change("shop", "pause", asked);
+    await first.rollouts.change("shop", "resume", asked);
+    for (let second = 0; second < 70; second++) {
+      room.clock.advance(1_000);
+      await settled();
+    }
+    const events = room.saved?.events.map(({ id, type }) => `${id} ${type}`);
+    expect(events).toEqual(["1 started", "2 paused", "3 resumed", "4 step"]);
+    // One looks each second.
+    expect(room.clock.waitsMs.filter((ms) => ms <= 1_000)).toHaveLength(1);
+  });
+});
+
+describe("a replica that leads no longer", () => {
+  test("does not bring back a candidate that was rolled back when its last save is answered late", async () => {
+    const room = new Room();
+    const [first, second] = [await room.replica("a"), await room.replica("b")];
+    await first.lead("a 1");
+    const api = Promise.withResolvers<void>();
+    first.storeAnswers = api.promise;
+    const change = first.rollouts.change("shop", "step", asked);
+    await settled();
+    first.follow();
+    await second.lead("b 2");
+    await second.rollouts.change("shop", "rollback", asked);
+    first.adopt();
+    expect(first.candidateIs).toBe("withdrawn");
+    api.resolve();
+    await change;
+    expect(first.candidateIs).toBe("withdrawn");
+    expect(first.events.map(({ id }) => id)).toEqual([1, 2, 3]);
+  });
+
+  test("saves nothing more, also if it leads again by then", async () => {
+    const room = new Room();
+    const first = await room.replica("a");
+    await first.lead("a 1");
+    const api = Promise.withResolvers<void>();
+    first.storeAnswers = api.promise;
+    const changes = [first.rollouts.change("shop", "step", asked), first.rollouts.change("shop", "step", asked)];
+    await settled();
+    first.follow();
+    first.storeAnswers = Promise.resolve();
+    await first.lead("a 2");
+    await first.rollouts.change("shop", "rollback", asked);
+    api.resolve();
+    const [, second] = await Promise.all(changes);
+    expect(second).toMatchObject({ kind: "refused", cause: "not-saved" });
+    expect(room.saved?.rollouts[0]?.phase).toBe("rolled-back");
+    expect(first.candidateIs).toBe("withdrawn");
+  });
+
+  test("begins anew if it still holds the lease, and another has the state", async () => {
+    const room = new Room();
+    const first = await room.replica("a");
+    await first.lead("a 1");
+    room.term = "somebody 7";
+    const answer = await first.rollouts.change("shop", "step", asked);
+    expect(answer).toMatchObject({ kind: "refused", cause: "not-saved" });
+    expect(first.fenced).toBe(1);
+  });
+});
+
+describe("a replica that follows", () => {
+  test("keeps to a rollback that the leader told it, whatever its watch brings late", async () => {
+    const room = new Room();
+    const [first, second, third] = [await room.replica("a"), await room.replica("b"), await room.replica("c")];
+    await first.lead("a 1");
+    third.adopt();
+    expect(third.candidateIs).toBe("drawn");
+    await first.rollouts.change("shop", "step", asked);
+    const late = { saved: room.saved, term: room.term };
+    first.follow();
+    await second.lead("b 2");
+    await second.rollouts.change("shop", "rollback", asked);
+    const answer = second.rollouts.heard({ replica: "c", ...third.rollouts.followed, reports: [] });
+    if (answer === undefined) throw new Error("b does not lead");
+    third.rollouts.leaderSays(answer);
+    expect(third.candidateIs).toBe("withdrawn");
+    third.rollouts.adopt(late.saved, late.term);
+    expect(third.candidateIs).toBe("withdrawn");
+    third.adopt();
+    expect(third.rollouts.of("shop")?.phase).toBe("rolled-back");
+    expect(third.events.map(({ id }) => id)).toEqual([2, 3]);
+  });
+
+  test("has its leader roll back what a leader before could not save, and is told the state until both are the same", async () => {
+    const room = new Room();
+    const [first, second] = [await room.replica("a"), await room.replica("b")];
+    await first.lead("a 1");
+    first.refusal = "the API is away";
+    await first.rollouts.change("shop", "rollback", asked);
+    first.follow();
+    await second.lead("b 2");
+    await second.rollouts.change("shop", "pause", asked);
+    expect(first.rollouts.revision).toBe(second.rollouts.revision);
+    const answer = second.rollouts.heard({ replica: "a", ...first.rollouts.followed, reports: [] });
+    if (answer === undefined) throw new Error("b does not lead");
+    first.rollouts.leaderSays(answer);
+    expect(first.rollouts.of("shop")?.phase).toBe("rolled-back");
+    expect(second.rollouts.of("shop")?.phase).toBe("rolled-back");
+    expect(second.candidateIs).toBe("withdrawn");
+    await settled();
+    expect(room.saved?.rollouts[0]?.phase).toBe("rolled-back");
+    first.adopt();
+    const next = second.rollouts.heard({ replica: "a", ...first.rollouts.followed, reports: [] });
+    expect(next?.state).toBeUndefined();
+  });
+});
+
+test("a replica named like something that every object has is one like any other", () => {
+  for (const name of ["constructor", "__proto__", "toString"]) {
+    const inbox = new ReportInbox({}, () => {});
+    expect([inbox.savedOf(name), inbox.takenOf(name)]).toEqual([0, 0]);
+    inbox.take(name, [{ number: 3, report: reportOf(1) }]);
+    inbox.saved(JSON.parse(JSON.stringify(inbox.taken)));
+    expect([inbox.savedOf(name), inbox.takenOf(name)]).toEqual([3, 3]);
+  }
+});
