@@ -68,6 +68,7 @@ export class KubernetesApi {
   #forgottenUpTo = 0;
   #delayMs = 0;
   #answerDelayMs = 0;
+  #losing = 0;
   #failures: Failure[] = [];
   #pageSize = Number.POSITIVE_INFINITY;
   #isStuck = false;
@@ -207,6 +208,11 @@ export class KubernetesApi {
     this.#delayMs = ms;
   }
 
+  /** So many writes are done, and their answers are lost. */
+  loseAnswers(writes: number): void {
+    this.#losing = writes;
+  }
+
   /** Every write is done at once, and its answer comes this much later. */
   delayAnswers(ms: number): void {
     this.#answerDelayMs = ms;
@@ -340,7 +346,11 @@ export class KubernetesApi {
       const object = write();
       const status = about.method === "POST" ? 201 : 200;
       this.writes.push({ ...about, body, status });
-      if (this.#answerDelayMs > 0) globalThis.setTimeout(() => send(response, status, object), this.#answerDelayMs);
+      if (this.#losing > 0) {
+        this.#losing--;
+        response.destroy();
+      } else if (this.#answerDelayMs > 0)
+        globalThis.setTimeout(() => send(response, status, object), this.#answerDelayMs);
       else send(response, status, object);
     } catch (error) {
       if (error instanceof Refused) this.writes.push({ ...about, body, status: error.status });

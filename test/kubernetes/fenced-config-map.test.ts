@@ -76,6 +76,17 @@ describe("a fenced ConfigMap", () => {
     expect(api.object(object)).toMatchObject({ data: { text: "first" }, metadata: { labels: { noted: "yes" } } });
   });
 
+  test("is written if the write was done and only its answer was lost", async () => {
+    const { api, writer } = await shared();
+    const { map } = await writer("one");
+    await map.takeOver("term 1");
+    api.loseAnswers(1);
+    expect(await map.save(content("first"))).toBe(true);
+    expect(api.object(object)).toMatchObject({ data: { text: "first" } });
+    expect(await map.save(content("second"))).toBe(true);
+    expect(api.writes.map(({ status }) => status)).toEqual([201, 200, 200]);
+  });
+
   test("whose API refuses is not written, and its writer may try again", async () => {
     const { api, writer } = await shared();
     const { map } = await writer("one");

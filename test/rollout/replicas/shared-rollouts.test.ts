@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { ReportInbox } from "../../../src/rollout/replicas/report-inbox.ts";
-import { asked, Room, reportOf, settled } from "./replica-room.ts";
+import { asked, Room, releaseOf, reportOf, settled } from "./replica-room.ts";
 
 describe("a replica that begins to lead", () => {
   test("has all that it saw before, however much that is", async () => {
@@ -37,6 +37,35 @@ describe("a replica that begins to lead", () => {
     expect(second.events.map(({ type }) => type)).toEqual(["paused"]);
     await second.rollouts.change("shop", "resume", asked);
     expect(second.events.map(({ id }) => id)).toEqual([2, 3]);
+  });
+
+  test("runs the configuration that was committed, also if it began to lead after that was prepared", async () => {
+    const room = new Room();
+    const first = await room.replica("a");
+    const preparation = first.rollouts.prepare([releaseOf({ command: "rollback" })]);
+    await first.lead("a 1");
+    expect(first.rollouts.of("shop")?.phase).toBe("progressing");
+    await preparation.commit();
+    expect(first.rollouts.of("shop")?.phase).toBe("rolled-back");
+  });
+
+  test("rolls back again what a leader before it could not save", async () => {
+    const room = new Room();
+    const [first, second] = [await room.replica("a"), await room.replica("b")];
+    await first.lead("a 1");
+    second.adopt();
+    first.refusal = "the API is away";
+    await first.rollouts.change("shop", "rollback", asked);
+    const answer = first.rollouts.heard({ replica: "b", ...second.rollouts.followed, reports: [] });
+    if (answer === undefined) throw new Error("a does not lead");
+    second.rollouts.leaderSays(answer);
+    first.follow();
+    await second.lead("b 2");
+    expect(second.rollouts.of("shop")?.phase).toBe("rolled-back");
+    expect(second.candidateIs).toBe("withdrawn");
+    await settled();
+    expect(room.saved?.rollouts[0]?.phase).toBe("rolled-back");
+    expect(second.events.map(({ id, type }) => `${id} ${type}`)).toEqual(["2 rolled-back"]);
   });
 
   test("twice, since it lost the lease while it took over, leads once", async () => {
