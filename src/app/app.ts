@@ -5,7 +5,7 @@ import { join } from "node:path";
 import type { FastifyInstance } from "fastify";
 import type { LiveView } from "../admin/live/live-view.ts";
 import { createAdminServer } from "../admin/server.ts";
-import type { LoadedConfig } from "../config/load.ts";
+import type { LoadedConfig, LoadResult } from "../config/load.ts";
 import { errorsOf, formatDiagnostic } from "../config/schema-kit/diagnostics.ts";
 import { formatDuration } from "../config/schema-kit/scalars.ts";
 import { ticketKeyBytes } from "../listener/tls.ts";
@@ -35,8 +35,9 @@ import {
   type Watcher,
   watch,
 } from "./config-source.ts";
-import { ConfigThread, type ReloadedConfig } from "./config-thread.ts";
+import { ConfigThread } from "./config-thread.ts";
 import { type DataPlane, formatAddress, StartError } from "./data-plane.ts";
+import type { GatewaySource } from "./gateway/gateway-source.ts";
 import { InProcessDataPlane } from "./in-process-data-plane.ts";
 import type { KubernetesSource } from "./kubernetes-source.ts";
 import { Live } from "./live.ts";
@@ -104,20 +105,40 @@ export class App {
     // Watch before the first load, so that a change in between is not missed.
     const watcher = watch(options.source, object, log);
     // In this thread, since nothing is served yet.
-    const loader = createLoader(loaderOptions(options, object), nowMs, noMemory);
-    const first = await loader.load();
+    const alone = createLoader(loaderOptions(options, object, undefined), nowMs, noMemory);
+    const written = await alone.load();
+    const gateway = await followedGateway(options, written, object, log).catch(async (error) => {
+      await watcher?.close();
+      throw error;
+    });
+    const loader =
+      gateway === undefined ? alone : createLoader(loaderOptions(options, object, gateway), nowMs, alone.memory());
+    const first = gateway === undefined ? written : await loader.load();
     if (!first.ok) {
+      await gateway?.close();
       await watcher?.close();
       throw new StartError(errorsOf(first.problems).map(formatDiagnostic));
     }
     const size = await workerCount(first.compiled, log);
     const rollouts = await RunningRollouts.open({ stateFile: stateFileOf(options, first), log, nowMs }).catch(
       async (error) => {
+        await gateway?.close();
         await watcher?.close();
         throw error;
       },
     );
-    const parts = build({ options, object, worker, log, watcher, memory: loader.memory(), first, size, rollouts });
+    const parts = build({
+      options,
+      object,
+      gateway,
+      worker,
+      log,
+      watcher,
+      memory: loader.memory(),
+      first,
+      size,
+      rollouts,
+    });
     try {
       await rollouts.begin(first, parts.dataPlane);
       const adminAddress = await bindAdmin(parts.admin, first.compiled.admin);
@@ -145,7 +166,7 @@ export class App {
 
   /** Reloads the configuration, as on SIGHUP. */
   reload(): void {
-    void this.#parts.reloader.reload();
+    this.#parts.reload();
   }
 
   /**
@@ -201,9 +222,10 @@ export class App {
 interface Parts {
   readonly log: Logger;
   readonly stats: StatsRegistry;
-  readonly reloader: Reloader<ReloadedConfig>;
+  readonly reload: () => void;
   readonly configThread: ConfigThread;
   readonly watcher: Watcher | undefined;
+  readonly gateway: GatewaySource | undefined;
   readonly admin: FastifyInstance;
   readonly planner: PlanThread;
   readonly dataPlane: DataPlane;
@@ -221,6 +243,8 @@ interface Foundation {
   readonly options: AppOptions;
   /** Where the configuration is an object of Kubernetes. */
   readonly object: KubernetesSource | undefined;
+  /** Where Gateways of the Kubernetes API are served. */
+  readonly gateway: GatewaySource | undefined;
   readonly worker: WorkerSpec;
   readonly log: Logger;
   readonly watcher: Watcher | undefined;
@@ -238,16 +262,20 @@ const dayMs = 86_400_000;
 const refusedAtTheDoor: ReadonlySet<number> = new Set([401, 403, 405]);
 
 function build(foundation: Foundation): Parts {
-  const { options, object, log, watcher, first, memory, rollouts } = foundation;
+  const { options, object, gateway, log, watcher, first, memory, rollouts } = foundation;
   const stats = new StatsRegistry();
   const accessLines = new LogDestination({
     to: options.accessLogTo ?? 1,
     dropped: stats.accessLog.dropped,
     onTrouble: (error) => log.error({ error: error.message }, "cannot write the access log"),
   });
+  let lastLoaded: LoaderOptions | undefined;
   const configThread = new ConfigThread({
     name: sourceName(options.source),
-    options: () => loaderOptions(options, object),
+    options() {
+      lastLoaded = loaderOptions(options, object, gateway);
+      return lastLoaded;
+    },
     memory,
     active: () => dataPlane.active.current,
   });
@@ -286,7 +314,15 @@ function build(foundation: Foundation): Parts {
     first,
   );
   watcher?.alsoWatch(first.compiled.files, first.sources.files);
-  watcher?.onChange(() => void reloader.reload());
+  const tellGateway = () => {
+    const { lastError } = reloader.status;
+    const problem = lastError && errorsOf(lastError.problems)[0]?.message;
+    gateway?.loaded(problem, lastLoaded?.source, reloader.active.sources.text);
+  };
+  const reload = () => void reloader.reload().then(tellGateway);
+  watcher?.onChange(reload);
+  gateway?.onChange(reload);
+  tellGateway();
   object?.keep(first.sources.text);
   const fromFile = options.source.kind !== "text";
   const planner = new PlanThread({
@@ -317,7 +353,7 @@ function build(foundation: Foundation): Parts {
   const warn = () => warnOfExpiry(dataPlane.active.current.config.listeners, nowMs(), log);
   const certificates = setInterval(warn, dayMs).unref();
   return {
-    ...{ log, stats, reloader, configThread, watcher, admin, planner, dataPlane },
+    ...{ log, stats, reload, configThread, watcher, gateway, admin, planner, dataPlane },
     ...{ rollouts, live, accessLines, lifecycle, certificates },
   };
 }
@@ -347,10 +383,29 @@ async function followedObject({ source, env }: AppOptions, log: Logger): Promise
   return KubernetesSource.open({ ...source, env, log });
 }
 
-function loaderOptions({ source, env, stateDir }: AppOptions, object: KubernetesSource | undefined): LoaderOptions {
+/** Loaded only where the configuration asks for it. */
+async function followedGateway(
+  options: AppOptions,
+  written: LoadResult,
+  object: KubernetesSource | undefined,
+  log: Logger,
+): Promise<GatewaySource | undefined> {
+  if (!written.ok || written.compiled.gateway === undefined) return undefined;
+  const { GatewaySource } = await import("./gateway/gateway-source.ts");
+  const { gateway: spec } = written.compiled;
+  return GatewaySource.open({ spec, loader: loaderOptions(options, object, undefined), isLeader: () => true, log });
+}
+
+function loaderOptions(
+  options: AppOptions,
+  object: KubernetesSource | undefined,
+  gateway: GatewaySource | undefined,
+): LoaderOptions {
+  const { source, env, stateDir } = options;
   const loadable = source.kind === "kubernetes" ? object?.take() : source;
   if (loadable === undefined) throw new TypeError("A source in Kubernetes is followed from the start.");
-  return { source: loadable, env: { ...env }, hasStateDir: stateDir !== undefined };
+  const apiFiles = gateway?.take();
+  return { source: loadable, env: { ...env }, hasStateDir: stateDir !== undefined, apiFiles };
 }
 
 /** A file that the configuration names wins. */
@@ -362,6 +417,7 @@ const accessLogCloseMs = 1_000;
 
 async function release({
   watcher,
+  gateway,
   configThread,
   dataPlane,
   rollouts,
@@ -374,6 +430,7 @@ async function release({
 }: Parts): Promise<void> {
   // The admin server answers until the end, and must not report ready without listeners.
   lifecycle.draining = true;
+  await gateway?.close();
   await watcher?.close();
   clearInterval(certificates);
   live.close();

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { DatabaseFile, type KnownDatabase } from "../config/database-file.ts";
 import { type LoadOptions, type LoadResult, loadConfigFile, loadConfigText } from "../config/load.ts";
+import { type ApiFiles, isApiFile } from "../config/named-files.ts";
 import { diagnoseFile } from "../config/schema-kit/diagnostics.ts";
 import { FileWatcher } from "../config/watch.ts";
 import { type ConfigReference, formatConfigReference } from "../kubernetes/config-reference.ts";
@@ -44,6 +45,8 @@ export interface LoaderOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Whether the command line says where state is kept. */
   readonly hasStateDir: boolean;
+  /** What the Gateway API adds. Default: nothing. */
+  readonly apiFiles?: ApiFiles | undefined;
 }
 
 /** What outlives a load, and is sent to the thread that makes the next one. */
@@ -55,13 +58,15 @@ export interface LoaderMemory {
 
 export interface Loader {
   readonly load: () => Promise<LoadResult>;
+  /** The same with other files of the API, and at once: for databases that have been read. */
+  readonly loadWith: (apiFiles: ApiFiles) => LoadResult;
   readonly memory: () => LoaderMemory;
 }
 
 export const noMemory: LoaderMemory = { secrets: new Map(), database: undefined };
 
 export function createLoader(
-  { source, env, hasStateDir }: LoaderOptions,
+  { source, env, hasStateDir, apiFiles }: LoaderOptions,
   nowMs: () => number,
   memory: LoaderMemory,
 ): Loader {
@@ -72,8 +77,9 @@ export function createLoader(
     return secret;
   };
   const database = new DatabaseFile(memory.database);
-  const options = { env, randomSecret, nowMs, openDatabase: database.open, hasStateDir };
+  const options = { env, randomSecret, nowMs, openDatabase: database.open, hasStateDir, apiFiles };
   return {
+    loadWith: (files) => loadSource(source, { ...options, apiFiles: files }),
     load: () => loadWithDatabase(() => loadSource(source, options), database),
     memory: () => ({ secrets, database: database.known }),
   };
@@ -126,7 +132,9 @@ export function watch(
     onWarning: (message) => log.warn(message),
   });
   return {
-    alsoWatch: (others, contentsRead) => files.setFiles([...own, ...others], contentsRead),
+    alsoWatch(others, contentsRead) {
+      files.setFiles([...own, ...others.filter((path) => !isApiFile(path))], contentsRead);
+    },
     onChange(next) {
       listener = next;
       object?.onChange(next);

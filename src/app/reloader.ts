@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import type { StaticConfig } from "../config/compiled-config.ts";
 import type { RejectedConfig, RunnableConfig } from "../config/load.ts";
 import { type Diagnostic, diagnoseFile, formatDiagnostic } from "../config/schema-kit/diagnostics.ts";
@@ -182,5 +183,6 @@ function restartNeeded(running: StaticConfig, loaded: StaticConfig): string[] {
   if (addressText(running.admin) !== addressText(loaded.admin)) changed.push("admin.address");
   if (running.workers !== loaded.workers) changed.push("workers");
   if (running.stateFile !== loaded.stateFile) changed.push("state.file");
+  if (!isDeepStrictEqual(running.gateway, loaded.gateway)) changed.push("kubernetes.gateway");
   return changed;
 }

@@ -60,6 +60,19 @@ export interface StaticConfig {
   readonly workers: number | "auto";
   /** The absolute path of the file in which rollouts and pauses outlive the process; undefined: nowhere. */
   readonly stateFile: string | undefined;
+  /** Undefined: nothing of the Gateway API is served. */
+  readonly gateway: GatewaySpec | undefined;
+}
+
+/** What of the Gateway API is served. Needs a restart to change. */
+export interface GatewaySpec {
+  readonly controllerName: string;
+  /** Empty: all. */
+  readonly namespaces: readonly string[];
+  /** Names of listeners, by the port of Gateways. */
+  readonly ports: readonly { readonly port: number; readonly listener: string }[];
+  readonly addresses: readonly string[];
+  readonly secretFile: string | undefined;
 }
 
 export interface BindAddress {

@@ -4,7 +4,8 @@ import { compileConfig } from "./compile.ts";
 import { CompileContext, type CompileOptions } from "./compile-context.ts";
 import { type CompiledConfig, deepFreeze } from "./compiled-config.ts";
 import { readDatabase } from "./database-file.ts";
-import { NamedFiles, type ReadFile, readRegularFile, whyUnreadable } from "./named-files.ts";
+import { withGatewayParts } from "./gateway-parts.ts";
+import { type ApiFiles, NamedFiles, type ReadFile, readRegularFile, whyUnreadable } from "./named-files.ts";
 import { type Config, configSchema } from "./schema.ts";
 import { type Diagnostic, diagnoseFile, Problems } from "./schema-kit/diagnostics.ts";
 import { INVALID, ParseContext } from "./schema-kit/schema.ts";
@@ -51,6 +52,8 @@ export interface LoadOptions extends Omit<CompileOptions, "openDatabase"> {
   readonly env: Environment;
   /** Reads a file that the configuration names, by its absolute path. Default: a regular file, by `fs`. */
   readonly readFile?: ReadFile;
+  /** Files that come from the Kubernetes API. Default: none. */
+  readonly apiFiles?: ApiFiles | undefined;
   /** Opens a database by its absolute path. Default: reads it synchronously. */
   readonly openDatabase?: CompileOptions["openDatabase"];
 }
@@ -85,7 +88,7 @@ export function loadConfigText(text: string, options: LoadOptions & { readonly f
   }
   // Editors hide the byte order mark, so columns must not count it.
   const problems = new Problems(new SourceText(file, text.replace(/^\ufeff/, "")));
-  const files = new NamedFiles(file, options.readFile);
+  const files = new NamedFiles(file, options.readFile, options.apiFiles);
   const loaded = readAndCompile(problems, files, options);
   const found = problems.diagnostics();
   if (loaded === undefined || problems.failed) {
@@ -100,8 +103,9 @@ function readAndCompile(
   files: NamedFiles,
   options: LoadOptions,
 ): { config: Config; compiled: CompiledConfig } | undefined {
-  const tree = parseYamlTree(problems, options.env);
-  if (tree === undefined) return undefined;
+  const written = parseYamlTree(problems, options.env);
+  if (written === undefined) return undefined;
+  const tree = withGatewayParts(written, files);
   const parsing = new ParseContext(problems);
   const openDatabase = (path: string) => readDatabase(path, options.readFile);
   const config = configSchema.read(tree, parsing);

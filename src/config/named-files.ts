@@ -14,17 +14,31 @@ export type FileContents =
   | { readonly kind: "read"; readonly path: string; readonly bytes: Uint8Array }
   | { readonly kind: "unreadable"; readonly path: string; readonly why: string };
 
+/**
+ * Where files are that no disk has: what comes from the Kubernetes API. They are part of what a configuration was loaded
+ * from, like the others.
+ */
+const apiFolder = "/kubernetes.api/";
+
+export const apiFile = (name: string): string => `${apiFolder}${name}`;
+export const isApiFile = (path: string): boolean => path.startsWith(apiFolder);
+
+/** The contents of files that no disk has, by absolute path. */
+export type ApiFiles = ReadonlyMap<string, Uint8Array>;
+
 /** The files that a configuration names, such as secrets and lists. Each is read once. */
 export class NamedFiles {
   readonly #folder: string;
   readonly #readFile: ReadFile | undefined;
+  readonly #apiFiles: ApiFiles;
   readonly #read = new Map<string, FileContents>();
   readonly #noted = new Set<string>();
 
   /** Relative paths start from the folder of the configuration file. */
-  constructor(configFile: string, readFile: ReadFile | undefined) {
+  constructor(configFile: string, readFile: ReadFile | undefined, apiFiles: ApiFiles = new Map()) {
     this.#folder = dirname(resolve(configFile));
     this.#readFile = readFile;
+    this.#apiFiles = apiFiles;
   }
 
   /** The absolute path of a file that is no part of the configuration. */
@@ -65,12 +79,20 @@ export class NamedFiles {
 
   #open(path: string, limitBytes: number): FileContents {
     try {
-      const bytes = this.#readFile === undefined ? readRegularFile(path, limitBytes) : this.#readFile(path);
+      const bytes = this.#bytesOf(path, limitBytes);
       if (bytes.length > limitBytes) return { kind: "unreadable", path, why: "it is too large" };
       return { kind: "read", path, bytes };
     } catch (error) {
       return { kind: "unreadable", path, why: whyUnreadable(error) };
     }
+  }
+
+  #bytesOf(path: string, limitBytes: number): Uint8Array {
+    const given = this.#apiFiles.get(path);
+    if (given !== undefined) return given;
+    if (this.#readFile !== undefined) return this.#readFile(path);
+    if (isApiFile(path)) throw new UnfitFileError("not-in-api");
+    return readRegularFile(path, limitBytes);
   }
 }
 
@@ -108,7 +130,7 @@ function readAtMost(descriptor: number, sizeBytes: number, limitBytes: number): 
 /** The file must not be used. Has a `code`, like the errors of `fs`. `not-given`: only what is in memory may be read. */
 export class UnfitFileError extends Error {
   override readonly name = "UnfitFileError";
-  readonly code: "not-regular" | "too-large" | "not-given";
+  readonly code: "not-regular" | "too-large" | "not-given" | "not-in-api";
 
   constructor(code: UnfitFileError["code"]) {
     super(code);
@@ -125,6 +147,7 @@ const reasonByCode: Readonly<Record<string, string>> = {
   ELOOP: "too many levels of symbolic links",
   "not-regular": "it is not a regular file",
   "too-large": "it is too large",
+  "not-in-api": "the Kubernetes API has not provided it",
   "not-given": "the running configuration does not read this file; run perch plan where the file is",
 };
 

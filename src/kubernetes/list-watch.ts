@@ -7,12 +7,17 @@ export interface ListWatchOptions<T extends ApiObject> {
   readonly path: string;
   /** Which of its objects, such as `metadata.name=perch`. Default: all. */
   readonly fieldSelector?: string;
+  /** The same by labels, such as `app=perch`. */
+  readonly labelSelector?: string;
   readonly timers: Timers;
   readonly randomFraction: RandomFraction;
   /** Called with all objects, by `namespace/name`, after each list and each change. The map changes afterwards. */
   readonly onObjects: (objects: ReadonlyMap<string, T>) => void;
-  /** Called with the cause of each failure in a row, and with undefined when the API answers again. */
-  readonly onTrouble: (why: string | undefined) => void;
+  /**
+   * Called with the cause of each failure in a row, and with undefined when the API answers again. `status`: of its
+   * answer; 404: it has no such collection.
+   */
+  readonly onTrouble: (why: string | undefined, status?: number) => void;
 }
 
 /** How many objects one answer may have. */
@@ -70,7 +75,7 @@ export class ListWatch<T extends ApiObject> {
         const cause = error instanceof ApiError ? error : new ApiError(String(error));
         // Too old, after which only a list helps: nothing is wrong with the API.
         if (cause.status === 410) this.#version = undefined;
-        else this.#troubled(cause.message);
+        else this.#troubled(cause);
         this.#failures++;
         await this.#pause(cause.retryAfterMs ?? 0);
       }
@@ -78,12 +83,12 @@ export class ListWatch<T extends ApiObject> {
   }
 
   async #list(): Promise<string> {
-    const { client, path, fieldSelector = "" } = this.#options;
+    const { client, path, fieldSelector = "", labelSelector = "" } = this.#options;
     const found = new Map<string, T>();
     let version: string;
     let token = "";
     do {
-      const query = { fieldSelector, limit: String(pageSize), continue: token };
+      const query = { fieldSelector, labelSelector, limit: String(pageSize), continue: token };
       const page = (await client.get(path, query, this.#closed.signal)) as ListPage<T>;
       for (const object of page.items ?? []) found.set(keyOf(object), object);
       version = page.metadata.resourceVersion;
@@ -97,11 +102,12 @@ export class ListWatch<T extends ApiObject> {
 
   /** Until the API ends it: after how many milliseconds. Rejects when it fails. */
   async #watch(from: string): Promise<number> {
-    const { client, path, fieldSelector = "", timers } = this.#options;
+    const { client, path, fieldSelector = "", labelSelector = "", timers } = this.#options;
     const { signal } = this.#closed;
     const beganMs = timers.monotonicMs();
     const query = {
       fieldSelector,
+      labelSelector,
       resourceVersion: from,
       allowWatchBookmarks: "true",
       timeoutSeconds: String(watchSeconds),
@@ -121,9 +127,9 @@ export class ListWatch<T extends ApiObject> {
     return timers.monotonicMs() - beganMs;
   }
 
-  #troubled(why: string): void {
+  #troubled({ message, status }: ApiError): void {
     this.#isTroubled = true;
-    this.#options.onTrouble(why);
+    this.#options.onTrouble(message, status);
   }
 
   #answered(): void {

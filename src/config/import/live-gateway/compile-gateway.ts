@@ -1,0 +1,241 @@
+import type { GatewaySpec } from "../../compiled-config.ts";
+import type { GatewayListenerParts, GatewayParts } from "../../gateway-parts.ts";
+import { hostPattern } from "../../scalars.ts";
+import { accepts } from "../accepts.ts";
+import { Draft, type DraftParts, type DraftService, type Note } from "../draft.ts";
+import { type Attached, addInOrder, matchedRule, rankedRoutes } from "../gateway-api/gateway-api.ts";
+import { hasEntries } from "../gateway-api/http-route-match.ts";
+import type { Hostname } from "../hostnames.ts";
+import { loadableParts } from "../loadable-parts.ts";
+import { type Manifest, titleOf } from "../manifests.ts";
+import type { Loose, SourceObject } from "../source-object.ts";
+import { usableParts } from "../usable-parts.ts";
+import type { Cluster, ClusterObject } from "./cluster.ts";
+import type { Problem } from "./conditions.ts";
+import { LiveBackends, objectsOfPolicies } from "./live-backends.ts";
+import { LiveListeners, type NamedObject, objectsOfListeners, routeKinds } from "./live-listeners.ts";
+import { type LiveParent, parentsOf } from "./live-parents.ts";
+import { addLiveRoute, type LiveRule, rulesOf } from "./live-rules.ts";
+import { StableNames, type TakenNames } from "./stable-names.ts";
+
+export interface GatewayInput {
+  readonly spec: GatewaySpec;
+  readonly cluster: Cluster;
+  /** Of the file, beside which the routes of the API stand. */
+  readonly names: TakenNames;
+  /** The first problem of a configuration with these parts, if they may be the cause. */
+  readonly problemIn: (parts: GatewayParts, files: ReadonlyMap<string, Uint8Array>) => string | undefined;
+}
+
+/** A Gateway of ours. */
+export interface CompiledGateway extends ClusterObject {
+  readonly notAccepted: Problem | undefined;
+}
+
+/** A route with a parent of ours. */
+export interface CompiledRoute extends ClusterObject {
+  readonly parents: readonly LiveParent[];
+  readonly unresolved: Problem | undefined;
+  /** What of it has no equivalent; empty if it is served as it is written. */
+  readonly unsupported: readonly string[];
+  /** False if nothing of it can be served. */
+  readonly isServed: boolean;
+}
+
+/** What the objects of the Gateway API mean: what Perch is to serve, and what their statuses are to say. */
+export interface CompiledGatewayApi {
+  readonly parts: GatewayParts;
+  /** Files that the parts name. */
+  readonly files: ReadonlyMap<string, Uint8Array>;
+  readonly notes: readonly Note[];
+  readonly classes: readonly ClusterObject[];
+  readonly gateways: readonly CompiledGateway[];
+  readonly listeners: LiveListeners;
+  readonly routes: readonly CompiledRoute[];
+}
+
+/** GatewayClasses that name our controller. */
+function ownClasses(cluster: Cluster, { controllerName }: Pick<GatewaySpec, "controllerName">) {
+  return cluster.all("GatewayClass").filter(({ manifest }) => manifest.spec.text("controllerName") === controllerName);
+}
+
+function ownGateways(cluster: Cluster, classes: readonly ClusterObject[]): readonly ClusterObject[] {
+  const names = new Set(classes.map(({ manifest }) => manifest.name));
+  return cluster.all("Gateway").filter(({ manifest }) => names.has(manifest.spec.text("gatewayClassName")));
+}
+
+/** The Secrets and ConfigMaps that are to be read for these Gateways and policies, and no others. */
+export function neededObjects(cluster: Cluster, spec: Pick<GatewaySpec, "controllerName">): readonly NamedObject[] {
+  const gateways = ownGateways(cluster, ownClasses(cluster, spec)).map(({ manifest }) => manifest);
+  const needed = [
+    ...objectsOfListeners(gateways, cluster),
+    ...(gateways.length === 0 ? [] : objectsOfPolicies(cluster)),
+  ];
+  return [...new Map(needed.map((one) => [`${one.kind} ${one.namespace}/${one.name}`, one])).values()];
+}
+
+/** Compiles the objects of the API. What is not valid in one of them takes no other down. Never throws. */
+export function compileGatewayApi({ spec, cluster, names, problemIn }: GatewayInput): CompiledGatewayApi {
+  const draft = new Draft();
+  const classes = ownClasses(cluster, spec);
+  const gateways = ownGateways(cluster, classes).map((one) => ({ ...one, notAccepted: refusalOf(one.manifest) }));
+  const accepted = gateways.flatMap(({ manifest, notAccepted }) => (notAccepted === undefined ? [manifest] : []));
+  const listeners = new LiveListeners(accepted, cluster, spec);
+  const backends = new LiveBackends(cluster, draft);
+  const stable = new StableNames(names);
+  const read = routeKinds
+    .flatMap((kind) => cluster.all(kind))
+    .toSorted(byPosition(cluster))
+    .flatMap((one) => {
+      const route = readRoute(one, accepted, listeners, {
+        backends,
+        names: stable,
+        draft,
+        secretFile: spec.secretFile,
+      });
+      return route === undefined ? [] : [route];
+    });
+  for (const { port, listener: name } of spec.ports) {
+    draft.listeners.push({ name, source: "", where: "", port, certificates: undefined });
+  }
+  addRoutes(read, listeners, stable, draft);
+  const files = new Map([...listeners.files, ...backends.files]);
+  const listenerParts = withH2c(listeners.parts(), draft);
+  const served = loaded(usableParts(draft), draft, (parts) => problemIn(writtenParts(parts, listenerParts), files));
+  const [made, kept] = [draft.routes, served.routes].map((routes) => new Set(routes.flatMap(({ sources }) => sources)));
+  return {
+    parts: writtenParts(served, listenerParts),
+    files,
+    notes: draft.notes,
+    ...{ classes, gateways, listeners },
+    routes: read.map(({ object, parents, rules, unsupported, attached }) => ({
+      ...{ ...object, parents },
+      unresolved: rules.find(({ unresolved }) => unresolved !== undefined)?.unresolved,
+      unsupported: [...unsupported, ...rules.flatMap((rule) => rule.unsupported ?? [])],
+      isServed: isServed(attached, made ?? new Set(), kept ?? new Set()),
+    })),
+  };
+}
+
+/** `made`: titles of objects with routes; `kept`: those of which a route is valid. A listener without traffic wants none. */
+function isServed({ manifest, attachments, routes }: Attached, made: ReadonlySet<string>, kept: ReadonlySet<string>) {
+  const title = titleOf(manifest);
+  if (kept.has(title) || attachments.length === 0) return true;
+  return routes.length > 0 && !made.has(title);
+}
+
+/** Both kinds of routes by age, as the cluster sorts all objects. */
+function byPosition({ manifests }: Cluster) {
+  const positions = new Map(manifests.map((manifest, at) => [manifest, at]));
+  return (a: ClusterObject, b: ClusterObject) => (positions.get(a.manifest) ?? 0) - (positions.get(b.manifest) ?? 0);
+}
+
+function refusalOf({ spec }: Manifest): Problem | undefined {
+  if (!spec.object("infrastructure").has("parametersRef")) return undefined;
+  return { reason: "InvalidParameters", message: "Perch takes no parameters (infrastructure.parametersRef)" };
+}
+
+interface ReadRoute {
+  readonly object: ClusterObject;
+  readonly parents: readonly LiveParent[];
+  readonly rules: readonly LiveRule[];
+  readonly attached: Attached;
+  /** Hostnames without an equivalent. */
+  readonly unsupported: readonly string[];
+}
+
+/** Undefined if it has no parent of ours. */
+function readRoute(
+  object: ClusterObject,
+  gateways: readonly Manifest[],
+  listeners: LiveListeners,
+  parts: Parameters<typeof rulesOf>[1],
+): ReadRoute | undefined {
+  const { manifest } = object;
+  const { hostnames, unsupported } = hostnamesOf(manifest);
+  const { parents, attachments } = parentsOf(manifest, hostnames, gateways, listeners);
+  if (parents.length === 0) return undefined;
+  // What it refers to is told also where no listener takes it.
+  const rules = rulesOf(manifest, parts);
+  const routes =
+    attachments.length === 0 || "reason" in hostnames
+      ? []
+      : rankedRoutes(manifest, attachments, hostnames, parts.draft);
+  return { object, parents, rules, unsupported, attached: { manifest, attachments, routes } };
+}
+
+/** A problem if it has some, and none has an equivalent: it must not be taken for a route for all hosts. */
+function hostnamesOf({ spec }: Manifest): {
+  readonly hostnames: readonly Hostname[] | Problem;
+  readonly unsupported: readonly string[];
+} {
+  const written = spec.texts("hostnames").map((host) => host.toLowerCase());
+  const hostnames = written.filter((host) => accepts(hostPattern, host));
+  const unsupported = written.filter((host) => !hostnames.includes(host)).map((host) => `the hostname ${host}`);
+  const isLost = hostnames.length === 0 && (written.length > 0 || hasEntries(spec.peek("hostnames")));
+  const lost: Problem = { reason: "UnsupportedValue", message: `Perch has no equivalent of its hostnames` };
+  return { hostnames: isLost ? lost : hostnames, unsupported };
+}
+
+function addRoutes(read: readonly ReadRoute[], listeners: LiveListeners, names: StableNames, draft: Draft): void {
+  const rules = new Map<SourceObject, LiveRule>(read.flatMap((one) => one.rules.map((rule) => [rule.rule, rule])));
+  const matches = new Map<LiveRule, number>();
+  const attached = read.map((one) => one.attached);
+  const isolating = {
+    besides: (listener: Parameters<LiveListeners["besides"]>[0]) => listeners.besides(listener),
+    nameOf: (listener: Parameters<LiveListeners["nameOf"]>[0]) => listeners.nameOf(listener),
+  };
+  addInOrder(
+    attached,
+    isolating,
+    (ranked) => {
+      const live = rules.get(ranked.rule);
+      if (live === undefined) return;
+      const number = (matches.get(live) ?? 0) + 1;
+      matches.set(live, number);
+      const wanted = number === 1 ? live.label : `${live.label}-m${number}`;
+      const { kind, namespace, name: route } = live.manifest;
+      const name = names.of("route", wanted, `${kind} ${namespace}/${route} ${wanted}`);
+      addLiveRoute(live, matchedRule(ranked, draft), name, draft);
+    },
+    draft,
+  );
+}
+
+/** Listeners with calls of gRPC take HTTP/2 without TLS, which with TLS ALPN chooses. */
+function withH2c(
+  parts: Readonly<Record<string, GatewayListenerParts>>,
+  { listeners }: Draft,
+): Readonly<Record<string, GatewayListenerParts>> {
+  const added = listeners.filter(({ name, h2c }) => h2c === true && parts[name]?.tls === undefined);
+  return { ...parts, ...Object.fromEntries(added.map(({ name }) => [name, { ...parts[name], h2c: true }])) };
+}
+
+/** Most problems are found in the parts alone; the rest by loading the whole. */
+function loaded(parts: DraftParts, draft: Draft, problemIn: (parts: DraftParts) => string | undefined): DraftParts {
+  return problemIn(parts) === undefined ? parts : loadableParts(parts, draft, problemIn);
+}
+
+function writtenParts(
+  { services, releases, routes }: DraftParts,
+  listeners: Readonly<Record<string, GatewayListenerParts>>,
+): GatewayParts {
+  const written = {
+    listeners,
+    services: Object.fromEntries(services.map((one) => [one.name, serviceContents(one)])),
+    releases: Object.fromEntries(releases.map(({ name, settings }) => [name, settings])),
+    routes: routes.map(({ name, match, service, release, settings }) => ({
+      name,
+      ...(Object.keys(match).length === 0 ? {} : { match }),
+      ...(service === undefined ? {} : { service }),
+      ...(release === undefined ? {} : { release }),
+      ...settings,
+    })),
+  };
+  return written;
+}
+
+function serviceContents({ versions, settings }: DraftService): Loose {
+  const named = versions.map(({ name, endpoints, settings: own }) => [name, { endpoints, ...own }] as const);
+  return { versions: Object.fromEntries(named), ...settings };
+}
