@@ -1,6 +1,6 @@
 import { apiFile, type NamedFiles } from "./named-files.ts";
 import { plainNode } from "./schema-kit/plain-node.ts";
-import type { ConfigNode, ListNode, MapNode } from "./schema-kit/tree.ts";
+import type { ConfigNode, ListNode, MapEntry, MapNode } from "./schema-kit/tree.ts";
 
 type Values = Readonly<Record<string, unknown>>;
 
@@ -10,6 +10,8 @@ export interface GatewayParts {
   readonly listeners: Readonly<Record<string, GatewayListenerParts>>;
   readonly services: Values;
   readonly releases: Values;
+  /** Releases of the file that give the rest of the settings of releases, by name of the latter. */
+  readonly bases: Readonly<Record<string, string>>;
   /** They come after those of the file. */
   readonly routes: readonly unknown[];
 }
@@ -31,23 +33,76 @@ export interface GatewayListenerParts {
 
 /** Holds the parts as JSON. */
 export const gatewayPartsFile: string = apiFile("gateway.json");
-/** A tenth of it is a thousand routes. */
-const maxPartsBytes = 64 * 1024 * 1024;
+export const maxPartsBytes = 64 * 1024 * 1024;
+
+export interface MergedTree {
+  readonly tree: ConfigNode;
+  /** Releases of the file for routes of the API alone, as it is written. */
+  readonly templates: readonly MapEntry[];
+  /** Releases that the parts name and the file does not have. */
+  readonly unknown: readonly string[];
+}
 
 /**
  * The configuration with what the Gateway API adds, if it asks for that and the parts are at hand. Positions of problems
- * are those in the file.
+ * are those in the file. Releases that no route of the file has are for routes of the API, which have the versions.
  */
-export function withGatewayParts(tree: ConfigNode, files: NamedFiles): ConfigNode {
-  if (tree.kind !== "map" || !asksForGateway(tree)) return tree;
+export function withGatewayParts(tree: ConfigNode, files: NamedFiles): MergedTree {
+  if (tree.kind !== "map" || !asksForGateway(tree)) return { tree, templates: [], unknown: [] };
   const contents = files.read(gatewayPartsFile, maxPartsBytes);
-  if (contents.kind === "unreadable") return tree;
-  const parts = JSON.parse(new TextDecoder().decode(contents.bytes)) as GatewayParts;
-  let merged = withEntries(tree, "services", parts.services);
-  merged = withEntries(merged, "releases", parts.releases);
+  const parts = contents.kind === "read" ? (JSON.parse(decoder.decode(contents.bytes)) as GatewayParts) : noParts;
+  const written = entryOf(tree, "releases");
+  const releases = written?.kind === "map" ? written.entries : [];
+  const used = releasesOfRoutes(tree);
+  const templates = releases.filter(({ key }) => !used.has(key));
+  const known = new Map(releases.map(({ key, value }) => [key, value]));
+  const unknown = [...new Set(Object.values(parts.bases))].filter((name) => !known.has(name));
+  const added = Object.entries(parts.releases).map(([key, settings]): MapEntry => {
+    const value = withBase(plainNode(settings) as MapNode, known.get(parts.bases[key] ?? ""));
+    return { key, keySpan: tree.span, value };
+  });
+  let merged = changed(tree, "releases", (value): ConfigNode => {
+    if (value !== undefined && value.kind !== "map" && value.kind !== "nothing") return value;
+    const kept = releases.filter(({ key }) => used.has(key));
+    return { kind: "map", span: value?.span ?? tree.span, entries: [...kept, ...added] };
+  });
+  merged = withEntries(merged, "services", parts.services);
   merged = changed(merged, "routes", (routes) => withItems(routes, parts.routes));
-  if (Object.keys(parts.listeners).length === 0) return merged;
-  return changed(merged, "listeners", (listeners) => withListenerParts(listeners, parts));
+  if (Object.keys(parts.listeners).length > 0) {
+    merged = changed(merged, "listeners", (listeners) => withListenerParts(listeners, parts));
+  }
+  return { tree: merged, templates, unknown };
+}
+
+const decoder = new TextDecoder();
+const noParts: GatewayParts = { listeners: {}, services: {}, releases: {}, bases: {}, routes: [] };
+
+function releasesOfRoutes(tree: MapNode): ReadonlySet<string> {
+  const routes = entryOf(tree, "routes");
+  const names = (routes?.kind === "list" ? routes.items : []).flatMap((route) => {
+    const release = route.kind === "map" ? entryOf(route, "release") : undefined;
+    return release?.kind === "scalar" ? [release.text] : [];
+  });
+  return new Set(names);
+}
+
+/** The file says how users stay on their version; which versions there are, and their weights, the route. */
+function withBase(own: MapNode, base: ConfigNode | undefined): MapNode {
+  if (base?.kind !== "map") return own;
+  const added = base.entries.filter(
+    ({ key }) => key !== "split" && key !== "sticky" && entryOf(own, key) === undefined,
+  );
+  const sticky = entryOf(base, "sticky");
+  const merged = { ...own, entries: [...own.entries, ...added] };
+  return sticky === undefined ? merged : changed(merged, "sticky", (value) => mergedNodes(value, sticky));
+}
+
+/** `over` replaces what both have, except in maps, which are merged. */
+function mergedNodes(under: ConfigNode | undefined, over: ConfigNode): ConfigNode {
+  if (under?.kind !== "map" || over.kind !== "map") return over;
+  let merged = under;
+  for (const { key, value } of over.entries) merged = changed(merged, key, (below) => mergedNodes(below, value));
+  return merged;
 }
 
 function asksForGateway(tree: MapNode): boolean {

@@ -11,6 +11,7 @@ import { type Diagnostic, diagnoseFile, Problems } from "./schema-kit/diagnostic
 import { INVALID, ParseContext } from "./schema-kit/schema.ts";
 import { SourceText } from "./schema-kit/tree.ts";
 import { type Environment, parseYamlTree } from "./schema-kit/yaml-tree.ts";
+import { releaseSchema } from "./sections/release.ts";
 
 /** Everything that a configuration was loaded from, except the environment and random secrets. */
 export interface ConfigSources {
@@ -105,8 +106,10 @@ function readAndCompile(
 ): { config: Config; compiled: CompiledConfig } | undefined {
   const written = parseYamlTree(problems, options.env);
   if (written === undefined) return undefined;
-  const tree = withGatewayParts(written, files);
+  const { tree, templates, unknown } = withGatewayParts(written, files);
   const parsing = new ParseContext(problems);
+  for (const { value } of templates) releaseSchema.read(value, parsing);
+  for (const name of unknown) parsing.unknownName(written.span, "release", name, []);
   const openDatabase = (path: string) => readDatabase(path, options.readFile);
   const config = configSchema.read(tree, parsing);
   if (config === INVALID) return undefined;

@@ -1,5 +1,5 @@
 import { hash } from "node:crypto";
-import { type GatewayParts, gatewayPartsFile } from "../../config/gateway-parts.ts";
+import { type GatewayParts, gatewayPartsFile, maxPartsBytes } from "../../config/gateway-parts.ts";
 import { Cluster } from "../../config/import/live-gateway/cluster.ts";
 import {
   type CompiledGatewayApi,
@@ -126,13 +126,13 @@ export class GatewayController {
       // Their first lists bring the next run.
       if (!this.#watches.isSettled) return;
       this.#signature = signature;
-      await this.#compile(cluster);
+      await this.#compile(objects);
     }
     this.#objects = new Map(objects.map((object) => [keyOf(object), object]));
     await this.#writeStatuses();
   }
 
-  async #compile(cluster: Cluster): Promise<void> {
+  async #compile(objects: readonly WatchedObject[]): Promise<void> {
     const { spec, loader: options } = this.#start;
     const loader = createLoader({ ...options, source: this.#source }, () => Date.now(), noMemory);
     const alone = await loader.load();
@@ -142,10 +142,15 @@ export class GatewayController {
       if (!alone.ok) return undefined;
       return errorIn(loader.loadWith(withParts(parts, files)));
     };
-    const compiled = compileGatewayApi({ spec, cluster, names: namesIn(alone), problemIn });
-    this.#compiled = compiled;
+    const compiled = compileGatewayApi({ spec, objects, names: namesIn(alone), problemIn });
     this.#tellNotes(compiled);
     const files = withParts(compiled.parts, compiled.files);
+    const bytes = files.get(gatewayPartsFile)?.length ?? 0;
+    if (bytes > maxPartsBytes) {
+      this.#log("error", { bytes, maxPartsBytes }, "the Gateway API has more routes than Perch can serve");
+      return;
+    }
+    this.#compiled = compiled;
     const digest = digestOf(files);
     if (digest === this.#digest) return;
     this.#digest = digest;

@@ -10,17 +10,19 @@ import { loadableParts } from "../loadable-parts.ts";
 import { type Manifest, titleOf } from "../manifests.ts";
 import type { Loose, SourceObject } from "../source-object.ts";
 import { usableParts } from "../usable-parts.ts";
-import type { Cluster, ClusterObject } from "./cluster.ts";
+import { Cluster, type ClusterObject } from "./cluster.ts";
 import type { Problem } from "./conditions.ts";
 import { LiveBackends, objectsOfPolicies } from "./live-backends.ts";
 import { LiveListeners, type NamedObject, objectsOfListeners, routeKinds } from "./live-listeners.ts";
 import { type LiveParent, parentsOf } from "./live-parents.ts";
 import { addLiveRoute, type LiveRule, rulesOf } from "./live-rules.ts";
+import { type PolicyProblem, type RoutePolicy, readPolicies, routeKey } from "./policies.ts";
 import { StableNames, type TakenNames } from "./stable-names.ts";
 
 export interface GatewayInput {
   readonly spec: GatewaySpec;
-  readonly cluster: Cluster;
+  /** With `apiVersion` and `kind`, which lists of the API leave out. */
+  readonly objects: readonly Loose[];
   /** Of the file, beside which the routes of the API stand. */
   readonly names: TakenNames;
   /** The first problem of a configuration with these parts, if they may be the cause. */
@@ -36,6 +38,8 @@ export interface CompiledGateway extends ClusterObject {
 export interface CompiledRoute extends ClusterObject {
   readonly parents: readonly LiveParent[];
   readonly unresolved: Problem | undefined;
+  /** What became of the policies for it; undefined if there is none. */
+  readonly policy: { readonly problem: string | undefined } | undefined;
   /** What of it has no equivalent; empty if it is served as it is written. */
   readonly unsupported: readonly string[];
   /** False if nothing of it can be served. */
@@ -74,47 +78,87 @@ export function neededObjects(cluster: Cluster, spec: Pick<GatewaySpec, "control
   return [...new Map(needed.map((one) => [`${one.kind} ${one.namespace}/${one.name}`, one])).values()];
 }
 
-/** Compiles the objects of the API. What is not valid in one of them takes no other down. Never throws. */
-export function compileGatewayApi({ spec, cluster, names, problemIn }: GatewayInput): CompiledGatewayApi {
+/** Compiles the objects of the API. What is not valid in one of them takes no other down. */
+export function compileGatewayApi(input: GatewayInput): CompiledGatewayApi {
+  const { policies, problems } = readPolicies(new Cluster(input.objects));
+  const first = compileWith(policies, problems, input);
+  if (!first.isReduced || policies.length === 0) return first.compiled;
+  // Something did not load. A policy must not take its route down, so those that do are left out.
+  const without = compileWith([], problems, input).compiled;
+  const bad = policiesThat(
+    (some) => compileWith(some, problems, input).compiled.parts.routes.length < without.parts.routes.length,
+    policies,
+  );
+  if (bad.length === 0) return first.compiled;
+  const why = "the configuration does not load with it: a name in it may not be one of an attribute or a version";
+  const more = bad.map(({ where, route }) => ({ where, route, why }));
+  return compileWith(
+    policies.filter((policy) => !bad.includes(policy)),
+    [...problems, ...more],
+    input,
+  ).compiled;
+}
+
+/** Halves the policies until those that do it are alone. */
+function policiesThat(isBad: (some: readonly RoutePolicy[]) => boolean, some: readonly RoutePolicy[]): RoutePolicy[] {
+  if (some.length === 0 || !isBad(some)) return [];
+  if (some.length === 1) return [...some];
+  const half = Math.ceil(some.length / 2);
+  return [...policiesThat(isBad, some.slice(0, half)), ...policiesThat(isBad, some.slice(half))];
+}
+
+function compileWith(
+  policies: readonly RoutePolicy[],
+  problems: readonly PolicyProblem[],
+  { spec, objects, names, problemIn }: GatewayInput,
+): { readonly compiled: CompiledGatewayApi; readonly isReduced: boolean } {
+  // Each compilation has its own: objects remember what was read of them.
+  const cluster = new Cluster(objects);
   const draft = new Draft();
+  for (const { where, why } of problems) draft.note(where, `the policy is not applied: ${why}`);
   const classes = ownClasses(cluster, spec);
   const gateways = ownGateways(cluster, classes).map((one) => ({ ...one, notAccepted: refusalOf(one.manifest) }));
   const accepted = gateways.flatMap(({ manifest, notAccepted }) => (notAccepted === undefined ? [manifest] : []));
   const listeners = new LiveListeners(accepted, cluster, spec);
   const backends = new LiveBackends(cluster, draft);
   const stable = new StableNames(names);
+  const bases = new Map<string, string>();
+  const parts = { backends, names: stable, draft, secretFile: spec.secretFile, policies, bases };
   const read = routeKinds
     .flatMap((kind) => cluster.all(kind))
     .toSorted(byPosition(cluster))
-    .flatMap((one) => {
-      const route = readRoute(one, accepted, listeners, {
-        backends,
-        names: stable,
-        draft,
-        secretFile: spec.secretFile,
-      });
-      return route === undefined ? [] : [route];
-    });
+    .flatMap((one) => readRoute(one, accepted, listeners, parts) ?? []);
   for (const { port, listener: name } of spec.ports) {
     draft.listeners.push({ name, source: "", where: "", port, certificates: undefined });
   }
   addRoutes(read, listeners, stable, draft);
   const files = new Map([...listeners.files, ...backends.files]);
   const listenerParts = withH2c(listeners.parts(), draft);
-  const served = loaded(usableParts(draft), draft, (parts) => problemIn(writtenParts(parts, listenerParts), files));
+  const write = (some: DraftParts) => writtenParts(some, listenerParts, bases);
+  const usable = usableParts(draft);
+  const problem = problemIn(write(usable), files);
+  const served = problem === undefined ? usable : loadableParts(usable, draft, (some) => problemIn(write(some), files));
   const [made, kept] = [draft.routes, served.routes].map((routes) => new Set(routes.flatMap(({ sources }) => sources)));
-  return {
-    parts: writtenParts(served, listenerParts),
-    files,
-    notes: draft.notes,
-    ...{ classes, gateways, listeners },
-    routes: read.map(({ object, parents, rules, unsupported, attached }) => ({
-      ...{ ...object, parents },
-      unresolved: rules.find(({ unresolved }) => unresolved !== undefined)?.unresolved,
-      unsupported: [...unsupported, ...rules.flatMap((rule) => rule.unsupported ?? [])],
-      isServed: isServed(attached, made ?? new Set(), kept ?? new Set()),
-    })),
-  };
+  const routes = read.map(({ object, parents, rules, unsupported, attached }) => ({
+    ...{ ...object, parents },
+    unresolved: rules.find(({ unresolved }) => unresolved !== undefined)?.unresolved,
+    policy: policyState(object.manifest, policies, problems),
+    unsupported: [...unsupported, ...rules.flatMap((rule) => rule.unsupported ?? [])],
+    isServed: isServed(attached, made ?? new Set(), kept ?? new Set()),
+  }));
+  const compiled = { parts: write(served), files, notes: draft.notes, classes, gateways, listeners, routes };
+  return { compiled, isReduced: problem !== undefined };
+}
+
+function policyState(
+  manifest: Manifest,
+  policies: readonly RoutePolicy[],
+  problems: readonly PolicyProblem[],
+): CompiledRoute["policy"] {
+  const key = routeKey(manifest);
+  const found = problems.find(({ route }) => route === key);
+  if (found !== undefined) return { problem: `${found.where}: ${found.why}` };
+  return policies.some(({ route }) => route === key) ? { problem: undefined } : undefined;
 }
 
 /** `made`: titles of objects with routes; `kept`: those of which a route is valid. A listener without traffic wants none. */
@@ -211,17 +255,14 @@ function withH2c(
   return { ...parts, ...Object.fromEntries(added.map(({ name }) => [name, { ...parts[name], h2c: true }])) };
 }
 
-/** Most problems are found in the parts alone; the rest by loading the whole. */
-function loaded(parts: DraftParts, draft: Draft, problemIn: (parts: DraftParts) => string | undefined): DraftParts {
-  return problemIn(parts) === undefined ? parts : loadableParts(parts, draft, problemIn);
-}
-
 function writtenParts(
   { services, releases, routes }: DraftParts,
   listeners: Readonly<Record<string, GatewayListenerParts>>,
+  bases: ReadonlyMap<string, string>,
 ): GatewayParts {
-  const written = {
+  return {
     listeners,
+    bases: Object.fromEntries(releases.flatMap(({ name }) => (bases.has(name) ? [[name, bases.get(name) ?? ""]] : []))),
     services: Object.fromEntries(services.map((one) => [one.name, serviceContents(one)])),
     releases: Object.fromEntries(releases.map(({ name, settings }) => [name, settings])),
     routes: routes.map(({ name, match, service, release, settings }) => ({
@@ -232,7 +273,6 @@ function writtenParts(
       ...settings,
     })),
   };
-  return written;
 }
 
 function serviceContents({ versions, settings }: DraftService): Loose {

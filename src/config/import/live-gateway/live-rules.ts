@@ -1,5 +1,13 @@
 import { rolloutWord } from "../../scalars.ts";
-import { Draft, type DraftRoute, type DraftVersion, resourceNameOf, type YamlMap } from "../draft.ts";
+import {
+  Draft,
+  type DraftRoute,
+  type DraftVersion,
+  isYamlMap,
+  resourceNameOf,
+  type YamlMap,
+  type YamlValue,
+} from "../draft.ts";
 import { errorReply } from "../error-routes.ts";
 import { routeFilters } from "../gateway-api/backends.ts";
 import { readGrpcMatch } from "../gateway-api/grpc-route-match.ts";
@@ -13,6 +21,7 @@ import type { SourceObject } from "../source-object.ts";
 import { mirrorOf } from "../weighted-versions.ts";
 import type { Problem } from "./conditions.ts";
 import { type LiveBackend, type LiveBackends, sharedSettings } from "./live-backends.ts";
+import { mergedSettings, type PolicyOfRule, policyOf, type RoutePolicy } from "./policies.ts";
 import type { StableNames } from "./stable-names.ts";
 
 /** A rule of a route, before its matches are known. */
@@ -43,6 +52,9 @@ export interface RuleParts {
   readonly draft: Draft;
   /** The file with the secret of the pins of all releases. */
   readonly secretFile: string | undefined;
+  readonly policies: readonly RoutePolicy[];
+  /** Releases of the file that give the rest of a release's settings, by name of the release. */
+  readonly bases: Map<string, string>;
 }
 
 /** Requests that no backend may serve get this status; for calls of gRPC it becomes UNAVAILABLE. */
@@ -113,7 +125,7 @@ function leadsOf(rules: readonly RuleReader[]): ReadonlyMap<string, Lead> {
   for (const reader of rules.toReversed()) {
     const { group } = reader;
     if (group === undefined || leads.has(group)) continue;
-    leads.set(group, { settings: JSON.stringify(reader.releaseSettings), name: reader.leadName(leads.size === 0) });
+    leads.set(group, { settings: reader.releaseText, name: reader.leadName(leads.size === 0) });
   }
   return leads;
 }
@@ -128,6 +140,7 @@ class RuleReader {
   readonly #mirror: { readonly target: LiveBackend; readonly percent: number } | undefined;
   readonly #versions: ReadonlyMap<LiveBackend, string>;
   readonly #isRedirect: boolean;
+  readonly #policy: PolicyOfRule | undefined;
   /** What its release is for; undefined if it needs none. */
   readonly group: string | undefined;
   readonly releaseSettings: YamlMap;
@@ -146,9 +159,16 @@ class RuleReader {
     this.#versions = versionNames(all);
     this.#isRedirect = rule.objects("filters").some((filter) => filter.text("type") === "RequestRedirect");
     const isKept = rule.has("sessionPersistence");
-    const needsRelease = !this.#isRedirect && (all.length > 1 || (all.length === 1 && isKept));
+    this.#policy = policyOf(parts.policies, manifest, name);
+    const isPlain = all.length < 2 && !isKept && this.#policy === undefined;
+    const needsRelease = !this.#isRedirect && all.length > 0 && !isPlain;
     this.group = needsRelease ? this.#backends.map(({ identity }) => identity).join(" ") : undefined;
     this.releaseSettings = needsRelease ? this.#settings(isKept) : {};
+  }
+
+  /** What its release is made of: equal for rules that share one. */
+  get releaseText(): string {
+    return JSON.stringify([this.releaseSettings, this.#policy?.base ?? ""]);
   }
 
   /** `isOnly`: of the route, or the most general one. */
@@ -206,21 +226,17 @@ class RuleReader {
 
   #settings(isKept: boolean): YamlMap {
     const { secretFile, draft } = this.#parts;
-    const session = isKept
-      ? {
-          whenWeightsChange: "hold",
-          onWeightZero: "drain",
-          ...sessionCookie(this.#rule.object("sessionPersistence"), titleOf(this.#manifest), draft),
-        }
-      : {};
-    const { cookie: own = {}, ...others } = session as { readonly cookie?: YamlMap };
-    const cookie = { ...own, ...(secretFile === undefined ? {} : { secretFile }) };
-    const sticky = { ...others, ...(Object.keys(cookie).length === 0 ? {} : { cookie }) };
-    return {
+    const where = titleOf(this.#manifest);
+    const session = isKept ? sessionCookie(this.#rule.object("sessionPersistence"), where, draft) : {};
+    const held: YamlMap = isKept ? { whenWeightsChange: "hold", onWeightZero: "drain" } : {};
+    const signed: YamlMap = secretFile === undefined ? {} : { cookie: { secretFile } };
+    const sticky = mergedSettings(mergedSettings(held, session), signed);
+    const settings = {
       ...(Object.keys(sticky).length === 0 ? {} : { sticky }),
       ...this.#split(),
       ...this.#mirrorSettings(),
     };
+    return mergedSettings(settings, this.#policy?.settings ?? {});
   }
 
   #split(): YamlMap {
@@ -272,12 +288,15 @@ class RuleReader {
     if (lead === undefined) return undefined;
     const { draft, names } = this.#parts;
     const { namespace, name: route, kind } = this.#manifest;
-    const isShared = lead.settings === JSON.stringify(this.releaseSettings);
+    const isShared = lead.settings === this.releaseText;
     const name = isShared
       ? lead.name
       : names.of("release", `${this.#label}-rule`, `${kind} ${namespace}/${route} rule ${this.#label}`);
     if (!draft.releases.some((release) => release.name === name)) {
-      draft.releases.push({ name, settings: this.releaseSettings, comment: titleOf(this.#manifest) });
+      const where = titleOf(this.#manifest);
+      draft.releases.push({ name, settings: withOwnCookie(this.releaseSettings, where, draft), comment: where });
+      const base = this.#policy?.base;
+      if (base !== undefined) this.#parts.bases.set(name, base);
     }
     return name;
   }
@@ -314,6 +333,18 @@ class RuleReader {
     return undefined;
   }
 }
+
+/** Each release needs a cookie of its own, so a name that another release has is left out. */
+function withOwnCookie(settings: YamlMap, where: string, draft: Draft): YamlMap {
+  const name = cookieIn(settings)["name"];
+  if (name === undefined || draft.releases.every((one) => cookieIn(one.settings)["name"] !== name)) return settings;
+  draft.note(where, `another release has the cookie ${String(name)} already: this one has a cookie of its own`);
+  const { name: _, ...cookie } = cookieIn(settings);
+  return { ...settings, sticky: { ...mapIn(settings["sticky"]), cookie } };
+}
+
+const mapIn = (value: YamlValue | undefined): YamlMap => (isYamlMap(value) ? value : {});
+const cookieIn = ({ sticky }: YamlMap): YamlMap => mapIn(mapIn(sticky)["cookie"]);
 
 /** Of several references to one port of a Service, the weights add up. */
 function merged(backends: readonly LiveBackend[]): readonly LiveBackend[] {

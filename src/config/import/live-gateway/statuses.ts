@@ -61,11 +61,13 @@ function classStatus({ manifest, generation }: ClusterObject): WantedStatus {
 
 function gatewayStatus(
   { manifest, generation, notAccepted }: CompiledGateway,
-  { listeners }: CompiledGatewayApi,
+  { listeners, routes }: CompiledGatewayApi,
   addresses: readonly string[],
   activation: Activation,
 ): WantedStatus {
   const own = listeners.of(manifest);
+  const unserved = new Set(routes.filter(({ isServed }) => !isServed).map((route) => route.manifest));
+  const attachedTo = (listener: LiveListener) => [...listener.attached].filter((route) => !unserved.has(route)).length;
   const bad = own.filter((listener) => !isUsable(listener) || !isProgrammed(listener));
   const noneLeft = bad.length === own.length && own.length > 0;
   const invalid: Problem | undefined = noneLeft
@@ -88,7 +90,10 @@ function gatewayStatus(
       return {
         ...merged,
         ...(published.length === 0 && status["addresses"] === undefined ? {} : { addresses: published }),
-        listeners: own.map((one) => listenerStatus(one, before.get(one.section) ?? {}, activation, generation, nowMs)),
+        listeners: own.map((one) => ({
+          ...listenerStatus(one, before.get(one.section) ?? {}, activation, generation, nowMs),
+          attachedRoutes: attachedTo(one),
+        })),
       };
     },
   };
@@ -120,7 +125,7 @@ function listenerStatus(
   generation: number,
   nowMs: number,
 ): Loose {
-  const { section, kinds, attached, notAccepted, conflict, unresolved } = listener;
+  const { section, kinds, notAccepted, conflict, unresolved } = listener;
   const accepted = notAccepted ?? conflict;
   const programmed = isProgrammed(listener)
     ? activation
@@ -133,7 +138,7 @@ function listenerStatus(
   ];
   const status = withConditions({ conditions: before["conditions"] }, conditions, generation, nowMs);
   const supportedKinds = kinds.map((kind) => ({ group: gatewayGroup, kind }));
-  return { name: section, supportedKinds, attachedRoutes: attached.size, ...status };
+  return { name: section, supportedKinds, ...status };
 }
 
 /** Its polarity is the other way round. */
@@ -166,7 +171,7 @@ function routeStatus(route: CompiledRoute, controllerName: string): WantedStatus
 }
 
 function routeConditions(route: CompiledRoute, notAccepted: Problem | undefined): readonly Condition[] {
-  const { unresolved, unsupported, isServed } = route;
+  const { unresolved, unsupported, isServed, policy } = route;
   const dropped = unsupported.length === 0 ? undefined : `Perch has no equivalent of ${unsupported.join("; ")}`;
   const nothing =
     notAccepted === undefined && !isServed
@@ -176,10 +181,23 @@ function routeConditions(route: CompiledRoute, notAccepted: Problem | undefined)
     dropped === undefined || nothing !== undefined || notAccepted !== undefined
       ? []
       : [{ type: "PartiallyInvalid", status: "True", reason: "UnsupportedValue", message: `Dropped Rule: ${dropped}` }];
-  return [conditionOf("Accepted", notAccepted ?? nothing), conditionOf("ResolvedRefs", unresolved), ...partial];
+  const applied =
+    policy &&
+    conditionOf(policyCondition, policy.problem === undefined ? undefined : invalidPolicy(policy.problem), "Applied");
+  return [
+    conditionOf("Accepted", notAccepted ?? nothing),
+    conditionOf("ResolvedRefs", unresolved),
+    ...partial,
+    ...(applied === undefined ? [] : [applied]),
+  ];
 }
 
+/** Whether the policies for a route are applied. */
+const policyCondition = "perch.dev/Policy";
+const invalidPolicy = (message: string): Problem => ({ reason: "Invalid", message });
+
 const ours: ReadonlySet<unknown> = new Set([
+  policyCondition,
   "Accepted",
   "Programmed",
   "ResolvedRefs",
