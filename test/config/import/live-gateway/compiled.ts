@@ -1,7 +1,7 @@
-import { compileGatewayApi } from "../../../../src/config/import/live-gateway/compile-gateway.ts";
-import { wantedStatuses } from "../../../../src/config/import/live-gateway/statuses.ts";
 import type { GatewayParts } from "../../../../src/config/gateway-parts.ts";
 import { gatewayPartsFile } from "../../../../src/config/gateway-parts.ts";
+import { compileGatewayApi } from "../../../../src/config/import/live-gateway/compile-gateway.ts";
+import { wantedStatuses } from "../../../../src/config/import/live-gateway/statuses.ts";
 import { loadConfigText } from "../../../../src/config/load.ts";
 import type { ApiFiles } from "../../../../src/config/named-files.ts";
 import { conditionsIn } from "../../../kit/gateway-api.ts";
@@ -42,7 +42,11 @@ export function compiled(objects: readonly DraftObject[], options: CompileOption
       apiFiles: new Map([[gatewayPartsFile, bytes], ...files]),
     });
   };
-  const alone = loadConfigText(listeners + file, { file: "perch.yaml", env: {}, randomSecret: () => new Uint8Array(32) });
+  const alone = loadConfigText(listeners + file, {
+    file: "perch.yaml",
+    env: {},
+    randomSecret: () => new Uint8Array(32),
+  });
   if (!alone.ok) throw new Error(`the file: ${alone.problems[0]?.message}`);
   const names = (entries: readonly { readonly name: string }[]) => entries.map(({ name }) => name);
   const { services, releases, routes } = alone.config;

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { testCertificate, testKey } from "../../../kit/certificate.ts";
 import {
   conditionsIn,
   gateway,
@@ -10,7 +11,6 @@ import {
   service,
   to,
 } from "../../../kit/gateway-api.ts";
-import { testCertificate, testKey } from "../../../kit/certificate.ts";
 import type { DraftObject } from "../../../kit/kubernetes-objects.ts";
 import { compiled, listenerStatus, routeConditions } from "./compiled.ts";
 
@@ -148,7 +148,10 @@ describe("a route's conditions", () => {
   });
 
   test("are not written for Gateways of others, nor for ones that do not exist", () => {
-    const classes = [gatewayClass("theirs", "example.com/gateway"), gateway("theirs", [httpListener], { className: "theirs" })];
+    const classes = [
+      gatewayClass("theirs", "example.com/gateway"),
+      gateway("theirs", [httpListener], { className: "theirs" }),
+    ];
     const parents = [{ name: "theirs" }, { name: "nowhere" }, { kind: "Service", group: "", name: "shop" }];
     const result = compiled([...base, ...classes, route("r", toShop, { parents })]);
     expect(result.status("HTTPRoute", "r")).toEqual({});
@@ -200,7 +203,12 @@ describe("a listener's conditions", () => {
     {
       sentence: "a protocol that Perch does not serve",
       listener: { ...httpListener, protocol: "TCP" },
-      wanted: ["Accepted=False/UnsupportedProtocol", "Conflicted=False/NoConflicts", "Programmed=False/Invalid", resolved],
+      wanted: [
+        "Accepted=False/UnsupportedProtocol",
+        "Conflicted=False/NoConflicts",
+        "Programmed=False/Invalid",
+        resolved,
+      ],
     },
     {
       sentence: "a port that Perch does not have",
@@ -211,27 +219,52 @@ describe("a listener's conditions", () => {
       sentence: "kinds of routes that Perch does not serve",
       listener: { ...httpListener, allowedRoutes: { kinds: [{ kind: "InvalidRoute" }] } },
       kinds: [],
-      wanted: ["Accepted=True/Accepted", "Conflicted=False/NoConflicts", "Programmed=True/Programmed", "ResolvedRefs=False/InvalidRouteKinds"],
+      wanted: [
+        "Accepted=True/Accepted",
+        "Conflicted=False/NoConflicts",
+        "Programmed=True/Programmed",
+        "ResolvedRefs=False/InvalidRouteKinds",
+      ],
     },
     {
       sentence: "some such kinds",
       listener: { ...httpListener, allowedRoutes: { kinds: [{ kind: "InvalidRoute" }, { kind: "HTTPRoute" }] } },
       kinds: ["HTTPRoute"],
-      wanted: ["Accepted=True/Accepted", "Conflicted=False/NoConflicts", "Programmed=True/Programmed", "ResolvedRefs=False/InvalidRouteKinds"],
+      wanted: [
+        "Accepted=True/Accepted",
+        "Conflicted=False/NoConflicts",
+        "Programmed=True/Programmed",
+        "ResolvedRefs=False/InvalidRouteKinds",
+      ],
     },
     { sentence: "HTTPS", listener: https({ name: "c" }), more: [secret("c", certificate)], wanted: usual },
     ...(
       [
         ["a Secret that does not exist", { name: "none" }, [], "InvalidCertificateRef"],
-        ["a Secret without a certificate", { name: "c" }, [secret("c", { "tls.crt": "x", "tls.key": "y" })], "InvalidCertificateRef"],
+        [
+          "a Secret without a certificate",
+          { name: "c" },
+          [secret("c", { "tls.crt": "x", "tls.key": "y" })],
+          "InvalidCertificateRef",
+        ],
         ["no Secret", { name: "c", kind: "ConfigMap" }, [secret("c", certificate)], "InvalidCertificateRef"],
-        ["a Secret elsewhere", { name: "c", namespace: "other" }, [secret("c", certificate, "other")], "RefNotPermitted"],
+        [
+          "a Secret elsewhere",
+          { name: "c", namespace: "other" },
+          [secret("c", certificate, "other")],
+          "RefNotPermitted",
+        ],
       ] as const
     ).map(([sentence, ref, more, reason]) => ({
       sentence,
       listener: https(ref),
       more,
-      wanted: ["Accepted=True/Accepted", "Conflicted=False/NoConflicts", "Programmed=False/Invalid", `ResolvedRefs=False/${reason}`],
+      wanted: [
+        "Accepted=True/Accepted",
+        "Conflicted=False/NoConflicts",
+        "Programmed=False/Invalid",
+        `ResolvedRefs=False/${reason}`,
+      ],
     })),
     {
       sentence: "a Secret elsewhere that a ReferenceGrant allows",
@@ -254,11 +287,22 @@ describe("a listener's conditions", () => {
     },
     {
       sentence: "client certificates by CAs that do not exist",
-      listener: https({ name: "c" }, {
-        tls: { certificateRefs: [{ name: "c" }], frontendValidation: { caCertificateRefs: [{ kind: "ConfigMap", name: "ca" }] } },
-      }),
+      listener: https(
+        { name: "c" },
+        {
+          tls: {
+            certificateRefs: [{ name: "c" }],
+            frontendValidation: { caCertificateRefs: [{ kind: "ConfigMap", name: "ca" }] },
+          },
+        },
+      ),
       more: [secret("c", certificate)],
-      wanted: ["Accepted=True/Accepted", "Conflicted=False/NoConflicts", "Programmed=False/Invalid", "ResolvedRefs=False/InvalidCACertificateRef"],
+      wanted: [
+        "Accepted=True/Accepted",
+        "Conflicted=False/NoConflicts",
+        "Programmed=False/Invalid",
+        "ResolvedRefs=False/InvalidCACertificateRef",
+      ],
     },
   ];
   test.each(cases)("$sentence", ({ listener, more = [], kinds = ["HTTPRoute", "GRPCRoute"], wanted }) => {
@@ -320,7 +364,10 @@ describe("a listener's conditions", () => {
 
 describe("a Gateway's and a GatewayClass's conditions", () => {
   test("parameters are not accepted", () => {
-    const withParameters = { ...gatewayClass("p"), spec: { controllerName: "perch.dev/gateway", parametersRef: { name: "x" } } };
+    const withParameters = {
+      ...gatewayClass("p"),
+      spec: { controllerName: "perch.dev/gateway", parametersRef: { name: "x" } },
+    };
     const infrastructure = { infrastructure: { parametersRef: { group: "", kind: "ConfigMap", name: "x" } } };
     const result = compiled([...base, withParameters, gateway("web", [httpListener], { more: infrastructure })]);
     expect(conditionsIn(result.status("GatewayClass", "p"))).toEqual(["Accepted=False/InvalidParameters"]);
