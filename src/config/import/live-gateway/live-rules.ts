@@ -137,6 +137,8 @@ class RuleReader {
   readonly #label: string;
   /** One for each Service and port. */
   readonly #backends: readonly LiveBackend[];
+  /** Those, and the target of a mirror that is not one of them. */
+  readonly #all: readonly LiveBackend[];
   readonly #mirror: { readonly target: LiveBackend; readonly percent: number } | undefined;
   readonly #versions: ReadonlyMap<LiveBackend, string>;
   readonly #isRedirect: boolean;
@@ -155,7 +157,8 @@ class RuleReader {
     const refs = rule.objects("backendRefs");
     this.#backends = merged(refs.map((ref) => parts.backends.read(ref, manifest, refs.length === 1)));
     this.#mirror = this.#mirrorIn(filtersOf(rule));
-    const all = this.#all;
+    const all = withMirrored(this.#backends, this.#mirror?.target);
+    this.#all = all;
     this.#versions = versionNames(all);
     this.#isRedirect = rule.objects("filters").some((filter) => filter.text("type") === "RequestRedirect");
     const isKept = rule.has("sessionPersistence");
@@ -202,15 +205,6 @@ class RuleReader {
     const release = this.#release(leads);
     const settings = { ...routeTimeouts(rule), ...this.#fault() };
     return { ...base, outcome: { kind: "served", service, release, settings }, unresolved, unsupported };
-  }
-
-  /** The backends, and the target of a mirror that is not one of them. */
-  get #all(): readonly LiveBackend[] {
-    const target = this.#mirror?.target;
-    if (target === undefined || this.#backends.some(({ identity }) => identity === target.identity)) {
-      return this.#backends;
-    }
-    return [...this.#backends, { ...target, weight: 0 }];
   }
 
   #mirrorIn(filters: readonly SourceObject[]) {
@@ -345,6 +339,12 @@ function withOwnCookie(settings: YamlMap, where: string, draft: Draft): YamlMap 
 
 const mapIn = (value: YamlValue | undefined): YamlMap => (isYamlMap(value) ? value : {});
 const cookieIn = ({ sticky }: YamlMap): YamlMap => mapIn(mapIn(sticky)["cookie"]);
+
+/** Which gets no other requests. */
+function withMirrored(backends: readonly LiveBackend[], target: LiveBackend | undefined): readonly LiveBackend[] {
+  if (target === undefined || backends.some(({ identity }) => identity === target.identity)) return backends;
+  return [...backends, { ...target, weight: 0 }];
+}
 
 /** Of several references to one port of a Service, the weights add up. */
 function merged(backends: readonly LiveBackend[]): readonly LiveBackend[] {
