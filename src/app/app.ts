@@ -144,6 +144,7 @@ export class App {
       const adminAddress = await bindAdmin(parts.admin, first.compiled.admin);
       if (size === 1 && options.warmUp !== undefined) await warmUp(options.warmUp, first.compiled, toNowhere(), log);
       const listeners = await parts.dataPlane.listen();
+      parts.tellGateway();
       for (const warning of first.warnings) log.warn({ problem: formatDiagnostic(warning) }, "configuration warning");
       const at = listeners.map(({ name, address }) => `${name} ${formatAddress(address)}`);
       const workers = size === 1 ? undefined : size;
@@ -223,6 +224,8 @@ interface Parts {
   readonly log: Logger;
   readonly stats: StatsRegistry;
   readonly reload: () => void;
+  /** Tells the source of Gateways what became of what it gave. */
+  readonly tellGateway: () => void;
   readonly configThread: ConfigThread;
   readonly watcher: Watcher | undefined;
   readonly gateway: GatewaySource | undefined;
@@ -322,7 +325,6 @@ function build(foundation: Foundation): Parts {
   const reload = () => void reloader.reload().then(tellGateway);
   watcher?.onChange(reload);
   gateway?.onChange(reload);
-  tellGateway();
   object?.keep(first.sources.text);
   const fromFile = options.source.kind !== "text";
   const planner = new PlanThread({
@@ -353,7 +355,7 @@ function build(foundation: Foundation): Parts {
   const warn = () => warnOfExpiry(dataPlane.active.current.config.listeners, nowMs(), log);
   const certificates = setInterval(warn, dayMs).unref();
   return {
-    ...{ log, stats, reload, configThread, watcher, gateway, admin, planner, dataPlane },
+    ...{ log, stats, reload, tellGateway, configThread, watcher, gateway, admin, planner, dataPlane },
     ...{ rollouts, live, accessLines, lifecycle, certificates },
   };
 }
@@ -383,6 +385,9 @@ async function followedObject({ source, env }: AppOptions, log: Logger): Promise
   return KubernetesSource.open({ ...source, env, log });
 }
 
+/** Whether this replica writes what only one may write. Without an election, each does. */
+const isLeader = (): boolean => true;
+
 /** Loaded only where the configuration asks for it. */
 async function followedGateway(
   options: AppOptions,
@@ -393,7 +398,7 @@ async function followedGateway(
   if (!written.ok || written.compiled.gateway === undefined) return undefined;
   const { GatewaySource } = await import("./gateway/gateway-source.ts");
   const { gateway: spec } = written.compiled;
-  return GatewaySource.open({ spec, loader: loaderOptions(options, object, undefined), isLeader: () => true, log });
+  return GatewaySource.open({ spec, loader: loaderOptions(options, object, undefined), isLeader, log });
 }
 
 function loaderOptions(

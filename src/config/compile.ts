@@ -79,7 +79,7 @@ export function compileConfig(config: Config, context: CompileContext): Compiled
   }
   return deepFreeze({
     listeners: config.listeners.map((listener) => compileListener(listener, context)),
-    gateway: config.kubernetes?.gateway && compileGateway(config.kubernetes.gateway, config.listeners, parsing),
+    gateway: config.kubernetes?.gateway && compileGateway(config.kubernetes.gateway, config.listeners, context),
     admin: config.admin.address,
     adminAccess: compileAdmin(config.admin, context),
     workers: config.workers,

@@ -6,6 +6,7 @@ import {
   compileGatewayApi,
   neededObjects,
 } from "../../config/import/live-gateway/compile-gateway.ts";
+import type { NamedObject } from "../../config/import/live-gateway/live-listeners.ts";
 import { hasOurs, type WantedStatus, wantedStatuses, withoutOurs } from "../../config/import/live-gateway/statuses.ts";
 import { isMap } from "../../config/import/source-object.ts";
 import type { LoadResult } from "../../config/load.ts";
@@ -22,6 +23,10 @@ const quietMs = 100;
 const longestMs = 500;
 /** When statuses that could not be written are tried again. */
 const retryMs = 10_000;
+
+/** Each is a watch of its own. */
+const maxNamedObjects = 500;
+const tooMany = "Gateways name more Secrets and ConfigMaps than Perch follows: some of them are taken as missing";
 
 type Loaded = Extract<GatewayRequest, { kind: "loaded" }>;
 
@@ -44,6 +49,7 @@ export class GatewayController {
   /** Of the last files that were sent. */
   #digest = "";
   #version = 0;
+  #memory = noMemory;
   #loaded: Loaded | undefined;
   #textHash = "";
   /** What the log has been told, so that it is told once. */
@@ -122,7 +128,7 @@ export class GatewayController {
     const signature = signatureOf(objects);
     if (signature !== this.#signature) {
       const cluster = new Cluster(objects);
-      this.#watches.follow(neededObjects(cluster, this.#start.spec));
+      this.#follow(neededObjects(cluster, this.#start.spec));
       // Their first lists bring the next run.
       if (!this.#watches.isSettled) return;
       this.#signature = signature;
@@ -132,10 +138,18 @@ export class GatewayController {
     await this.#writeStatuses();
   }
 
+  #follow(needed: readonly NamedObject[]): void {
+    const surplus = needed.length - maxNamedObjects;
+    if (surplus > 0 && !this.#notes.has(tooMany)) this.#log("error", { surplus, maxNamedObjects }, tooMany);
+    if (surplus > 0) this.#notes.add(tooMany);
+    this.#watches.follow(needed.slice(0, maxNamedObjects));
+  }
+
   async #compile(objects: readonly WatchedObject[]): Promise<void> {
     const { spec, loader: options } = this.#start;
-    const loader = createLoader({ ...options, source: this.#source }, () => Date.now(), noMemory);
+    const loader = createLoader({ ...options, source: this.#source }, () => Date.now(), this.#memory);
     const alone = await loader.load();
+    this.#memory = loader.memory();
     if (alone.ok) this.#textHash = hash("sha256", alone.sources.text);
     const problemIn = (parts: GatewayParts, files: ApiFiles) => {
       // What is wrong with the file is no reason to leave out a route.

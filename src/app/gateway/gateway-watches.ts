@@ -94,23 +94,19 @@ export class GatewayWatches {
     }
   }
 
-  /** Follows these Secrets and ConfigMaps, and no others. Returns whether that changed anything. */
-  follow(objects: readonly NamedObject[]): boolean {
+  /** Follows these Secrets and ConfigMaps, and no others. */
+  follow(objects: readonly NamedObject[]): void {
     const wanted = new Map(objects.map((one) => [`${one.kind} ${one.namespace}/${one.name}`, one]));
-    let isChanged = false;
     for (const [key, { watch }] of this.#named) {
       if (wanted.has(key)) continue;
       void watch.close();
       this.#named.delete(key);
-      isChanged = true;
     }
     for (const [key, { kind, namespace, name }] of wanted) {
       if (this.#named.has(key)) continue;
       const path = pathOf("v1", plurals[kind], namespace);
       this.#named.set(key, this.#follow({ kind, apiVersion: "v1" }, path, `metadata.name=${name}`));
-      isChanged = true;
     }
-    return isChanged;
   }
 
   async close(): Promise<void> {

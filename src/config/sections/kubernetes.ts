@@ -1,9 +1,10 @@
+import type { CompileContext } from "../compile-context.ts";
 import type { BindAddress, GatewaySpec } from "../compiled-config.ts";
 import { filePath, resourceName } from "../scalars.ts";
 import { type Entry, list, mapOf } from "../schema-kit/collections.ts";
 import { defaulted, object, optional } from "../schema-kit/object.ts";
 import { text } from "../schema-kit/scalars.ts";
-import type { Infer, ParseContext } from "../schema-kit/schema.ts";
+import type { Infer } from "../schema-kit/schema.ts";
 
 /** The controller that a GatewayClass names for Perch to serve its Gateways. */
 const defaultControllerName = "perch.dev/gateway";
@@ -82,13 +83,16 @@ const added = 8_000;
 export function compileGateway(
   config: GatewayConfig,
   listeners: readonly NamedListener[],
-  parsing: ParseContext,
+  context: CompileContext,
 ): GatewaySpec {
+  const { parsing } = context;
   const { controllerName, namespaces, addresses, secretFile } = config;
   const names = new Set(listeners.map(({ name }) => name));
   for (const entry of config.ports) {
     if (!names.has(entry.value)) parsing.unknownName(parsing.spanOf(entry), "listener", entry.value, names);
   }
+  // A secret that cannot be read is a problem of the file, not of each route.
+  if (secretFile !== undefined) context.secrets(secretFile, parsing.spanOf(config, "secretFile"));
   return { controllerName, namespaces, addresses, secretFile, ports: portsOf(config.ports, listeners) };
 }
 

@@ -379,12 +379,9 @@ function validName(text: string): string {
   return name === rolloutWord ? `${name}-1` : name;
 }
 
-/** What the names of a rule's Services have in common: `shop` of shop-stable and shop-canary. */
-function stemOf(names: readonly string[]): string {
-  const [first = "none"] = names;
-  const stems = new Set(names.map((name) => versionSuffix.exec(name)?.[1] ?? name));
-  const [stem = first] = stems;
-  return names.length > 1 && stems.size === 1 ? stem : first;
+/** What a rule with several backends is named after: `shop` of shop-stable, whatever stands beside it. */
+function stemOf([first = "none", ...others]: readonly string[]): string {
+  return others.length === 0 ? first : (versionSuffix.exec(first)?.[1] ?? first);
 }
 
 /** A service's first version is its default, which serves where another cannot: whatever the weights are. */
