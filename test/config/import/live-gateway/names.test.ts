@@ -1,7 +1,9 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { gateway, gatewayClass, grant, type RouteParts, route, service, to } from "../../../kit/gateway-api.ts";
 import type { DraftObject } from "../../../kit/kubernetes-objects.ts";
-import { certFile } from "../../../kit/pki.ts";
+import { temporaryFolder } from "../../../kit/served.ts";
 import { compiled } from "./compiled.ts";
 
 const services = ["shop-stable", "shop-canary", "shop", "cart", "cart-canary", "exp-7f"].map((name) =>
@@ -181,7 +183,9 @@ routes: [{ name: shop-shop, match: { hosts: [file.test] }, service: shop-shop, r
   });
 });
 
-test("the secret of pins is that of the settings", () => {
-  const { releases } = compiled([...base, shop(1, 1)], { secretFile: certFile("authority") }).parts;
-  expect(releases).toMatchObject({ "shop-shop": { sticky: { cookie: { secretFile: certFile("authority") } } } });
+test("the secret of pins is that of the settings", async () => {
+  const secretFile = join(await temporaryFolder(), "secret");
+  await writeFile(secretFile, "a-secret-of-at-least-32-bytes-for-tests");
+  const { releases } = compiled([...base, shop(1, 1)], { secretFile }).parts;
+  expect(releases).toMatchObject({ "shop-shop": { sticky: { cookie: { secretFile } } } });
 });
