@@ -116,14 +116,20 @@ interface ServiceAccount {
   readonly automountServiceAccountToken: boolean;
 }
 
-interface Role {
-  readonly kind: "Role";
+interface RoleOf<Kind extends string> {
+  readonly kind: Kind;
   readonly metadata: Metadata;
-  readonly rules: readonly unknown[];
+  readonly rules: readonly { readonly resources: readonly string[]; readonly verbs: readonly string[] }[];
 }
 
-interface RoleBinding {
-  readonly kind: "RoleBinding";
+interface GatewayClass {
+  readonly kind: "GatewayClass";
+  readonly metadata: Metadata;
+  readonly spec: { readonly controllerName: string };
+}
+
+interface BindingOf<Kind extends string> {
+  readonly kind: Kind;
   readonly metadata: Metadata;
   readonly roleRef: unknown;
   readonly subjects: readonly unknown[];
@@ -189,8 +195,11 @@ export type Manifest =
   | Service
   | ConfigMap
   | ServiceAccount
-  | Role
-  | RoleBinding
+  | RoleOf<"Role">
+  | RoleOf<"ClusterRole">
+  | BindingOf<"RoleBinding">
+  | BindingOf<"ClusterRoleBinding">
+  | GatewayClass
   | HorizontalPodAutoscaler
   | PodDisruptionBudget
   | NetworkPolicy

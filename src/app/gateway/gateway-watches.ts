@@ -39,6 +39,13 @@ const plurals = { Secret: "secrets", ConfigMap: "configmaps" } as const;
 
 /** Without which there is nothing to serve. Others may not be installed. */
 const needed: ReadonlySet<string> = new Set(["GatewayClass", "Gateway", "HTTPRoute"]);
+/** Policies may be left to annotations: then nobody needs to let Perch read ConfigMaps. */
+const forbidable: ReadonlySet<string> = new Set(["ConfigMap"]);
+
+/** Whether the API says that it has no such objects for Perch. */
+function isAbsent(kind: string, status: number | undefined): boolean {
+  return (status === 404 && !needed.has(kind)) || (status === 403 && forbidable.has(kind));
+}
 
 export interface GatewayWatchesOptions {
   readonly client: ApiClient;
@@ -132,7 +139,7 @@ export class GatewayWatches {
         onChange();
       },
       onTrouble: (why, status) => {
-        const isMissing = status === 404 && !needed.has(kind);
+        const isMissing = isAbsent(kind, status);
         followed.trouble = why;
         if (isMissing && followed.objects === undefined) {
           followed.objects = new Map();
