@@ -2,7 +2,7 @@ import type { GatewaySpec } from "../../compiled-config.ts";
 import type { GatewayListenerParts, GatewayParts } from "../../gateway-parts.ts";
 import { hostPattern } from "../../scalars.ts";
 import { accepts } from "../accepts.ts";
-import { Draft, type DraftParts, type DraftService, type Note } from "../draft.ts";
+import { Draft, type DraftParts, type DraftRoute, type DraftService, type Note } from "../draft.ts";
 import { type Attached, addInOrder, matchedRule, rankedRoutes } from "../gateway-api/gateway-api.ts";
 import { hasEntries } from "../gateway-api/http-route-match.ts";
 import type { Hostname } from "../hostnames.ts";
@@ -123,7 +123,8 @@ function compileWith(
   const backends = new LiveBackends(cluster, draft);
   const stable = new StableNames(names);
   const bases = new Map<string, string>();
-  const parts = { backends, names: stable, draft, secretFile: spec.secretFile, policies, bases };
+  const made = { services: new Set<string>(), releases: new Set<string>(), cookies: new Set<unknown>() };
+  const parts = { backends, names: stable, draft, secretFile: spec.secretFile, policies, made, bases };
   const read = routeKinds
     .flatMap((kind) => cluster.all(kind))
     .toSorted(byPosition(cluster))
@@ -138,13 +139,14 @@ function compileWith(
   const usable = usableParts(draft);
   const problem = problemIn(write(usable), files);
   const served = problem === undefined ? usable : loadableParts(usable, draft, (some) => problemIn(write(some), files));
-  const [made, kept] = [draft.routes, served.routes].map((routes) => new Set(routes.flatMap(({ sources }) => sources)));
+  const titles = (some: readonly DraftRoute[]) => new Set(some.flatMap(({ sources }) => sources));
+  const [written, kept] = [titles(draft.routes), titles(served.routes)];
   const routes = read.map(({ object, parents, rules, unsupported, attached }) => ({
     ...{ ...object, parents },
     unresolved: rules.find(({ unresolved }) => unresolved !== undefined)?.unresolved,
     policy: policyState(object.manifest, policies, problems),
     unsupported: [...unsupported, ...rules.flatMap((rule) => rule.unsupported ?? [])],
-    isServed: isServed(attached, made ?? new Set(), kept ?? new Set()),
+    isServed: isServed(attached, written, kept),
   }));
   const compiled = { parts: write(served), files, notes: draft.notes, classes, gateways, listeners, routes };
   return { compiled, isReduced: problem !== undefined };
@@ -161,11 +163,15 @@ function policyState(
   return policies.some(({ route }) => route === key) ? { problem: undefined } : undefined;
 }
 
-/** `made`: titles of objects with routes; `kept`: those of which a route is valid. A listener without traffic wants none. */
-function isServed({ manifest, attachments, routes }: Attached, made: ReadonlySet<string>, kept: ReadonlySet<string>) {
+/** `written`: titles of objects with routes; `kept`: those of which a route is valid. A listener without traffic wants none. */
+function isServed(
+  { manifest, attachments, routes }: Attached,
+  written: ReadonlySet<string>,
+  kept: ReadonlySet<string>,
+) {
   const title = titleOf(manifest);
   if (kept.has(title) || attachments.length === 0) return true;
-  return routes.length > 0 && !made.has(title);
+  return routes.length > 0 && !written.has(title);
 }
 
 /** Both kinds of routes by age, as the cluster sorts all objects. */

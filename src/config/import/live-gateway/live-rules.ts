@@ -53,6 +53,8 @@ export interface RuleParts {
   /** The file with the secret of the pins of all releases. */
   readonly secretFile: string | undefined;
   readonly policies: readonly RoutePolicy[];
+  /** What the draft has so far: names of services and releases, and of releases' cookies. */
+  readonly made: { readonly services: Set<string>; readonly releases: Set<string>; readonly cookies: Set<unknown> };
   /** Releases of the file that give the rest of a release's settings, by name of the release. */
   readonly bases: Map<string, string>;
 }
@@ -250,7 +252,7 @@ class RuleReader {
   }
 
   #service(valid: readonly LiveBackend[], settings: YamlMap): string {
-    const { draft, names } = this.#parts;
+    const { draft, names, made } = this.#parts;
     const stem = stemOf(this.#backends.map(({ name }) => name));
     const isHash = valid.length === 1 && this.#rule.has("sessionPersistence");
     const all = { ...(isHash ? { balance: "hash" } : {}), ...settings };
@@ -272,27 +274,40 @@ class RuleReader {
     ]);
     const { namespace } = this.#backends[0] ?? this.#manifest;
     const name = names.of("service", `${namespace}-${stem}`, identity);
-    if (!draft.services.some((service) => service.name === name))
-      draft.services.push({ name, versions, settings: all });
+    if (!made.services.has(name)) draft.services.push({ name, versions, settings: all });
+    made.services.add(name);
     return name;
   }
 
   #release(leads: ReadonlyMap<string, Lead>): string | undefined {
     const lead = this.group === undefined ? undefined : leads.get(this.group);
     if (lead === undefined) return undefined;
-    const { draft, names } = this.#parts;
+    const { draft, names, made } = this.#parts;
     const { namespace, name: route, kind } = this.#manifest;
     const isShared = lead.settings === this.releaseText;
     const name = isShared
       ? lead.name
       : names.of("release", `${this.#label}-rule`, `${kind} ${namespace}/${route} rule ${this.#label}`);
-    if (!draft.releases.some((release) => release.name === name)) {
-      const where = titleOf(this.#manifest);
-      draft.releases.push({ name, settings: withOwnCookie(this.releaseSettings, where, draft), comment: where });
-      const base = this.#policy?.base;
-      if (base !== undefined) this.#parts.bases.set(name, base);
-    }
+    if (made.releases.has(name)) return name;
+    made.releases.add(name);
+    const where = titleOf(this.#manifest);
+    draft.releases.push({ name, settings: this.#withOwnCookie(where), comment: where });
+    const base = this.#policy?.base;
+    if (base !== undefined) this.#parts.bases.set(name, base);
     return name;
+  }
+
+  /** Each release needs a cookie of its own, so a name that another release has is left out. */
+  #withOwnCookie(where: string): YamlMap {
+    const { draft, made } = this.#parts;
+    const settings = this.releaseSettings;
+    const { name, ...cookie } = cookieIn(settings);
+    if (name === undefined || !made.cookies.has(name)) {
+      made.cookies.add(name);
+      return settings;
+    }
+    draft.note(where, `another release has the cookie ${String(name)} already: this one has a cookie of its own`);
+    return { ...settings, sticky: { ...mapIn(settings["sticky"]), cookie } };
   }
 
   /** Requests for backends that are not valid, and all if no weight is left, get an error. */
@@ -326,15 +341,6 @@ class RuleReader {
     }
     return undefined;
   }
-}
-
-/** Each release needs a cookie of its own, so a name that another release has is left out. */
-function withOwnCookie(settings: YamlMap, where: string, draft: Draft): YamlMap {
-  const name = cookieIn(settings)["name"];
-  if (name === undefined || draft.releases.every((one) => cookieIn(one.settings)["name"] !== name)) return settings;
-  draft.note(where, `another release has the cookie ${String(name)} already: this one has a cookie of its own`);
-  const { name: _, ...cookie } = cookieIn(settings);
-  return { ...settings, sticky: { ...mapIn(settings["sticky"]), cookie } };
 }
 
 const mapIn = (value: YamlValue | undefined): YamlMap => (isYamlMap(value) ? value : {});
