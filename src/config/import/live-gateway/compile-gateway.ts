@@ -82,7 +82,7 @@ export function neededObjects(cluster: Cluster, spec: Pick<GatewaySpec, "control
 export function compileGatewayApi(input: GatewayInput): CompiledGatewayApi {
   const { policies, problems } = readPolicies(new Cluster(input.objects));
   const first = compileWith(policies, problems, input);
-  if (!first.isReduced || policies.length === 0) return first.compiled;
+  if (first.problem === undefined || policies.length === 0) return first.compiled;
   // Something did not load. A policy must not take its route down, so those that do are left out.
   const without = compileWith([], problems, input).compiled;
   const bad = policiesThat(
@@ -90,8 +90,10 @@ export function compileGatewayApi(input: GatewayInput): CompiledGatewayApi {
     policies,
   );
   if (bad.length === 0) return first.compiled;
-  const why = "the configuration does not load with it: a name in it may not be one of an attribute or a version";
-  const more = bad.map(({ where, route }) => ({ where, route, why }));
+  const more = bad.map((policy) => {
+    const { problem = "" } = compileWith([policy], problems, input);
+    return { where: policy.where, route: policy.route, why: `the configuration does not load with it: ${problem}` };
+  });
   return compileWith(
     policies.filter((policy) => !bad.includes(policy)),
     [...problems, ...more],
@@ -111,7 +113,7 @@ function compileWith(
   policies: readonly RoutePolicy[],
   problems: readonly PolicyProblem[],
   { spec, objects, names, problemIn }: GatewayInput,
-): { readonly compiled: CompiledGatewayApi; readonly isReduced: boolean } {
+): { readonly compiled: CompiledGatewayApi; readonly problem: string | undefined } {
   // Each compilation has its own: objects remember what was read of them.
   const cluster = new Cluster(objects);
   const draft = new Draft();
@@ -149,7 +151,7 @@ function compileWith(
     isServed: isServed(attached, written, kept),
   }));
   const compiled = { parts: write(served), files, notes: draft.notes, classes, gateways, listeners, routes };
-  return { compiled, isReduced: problem !== undefined };
+  return { compiled, problem };
 }
 
 function policyState(
