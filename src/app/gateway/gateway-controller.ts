@@ -177,7 +177,8 @@ export class GatewayController {
     const loaded = this.#loaded;
     if (!this.#isLeader || compiled === undefined || loaded?.version !== this.#version) return;
     const { spec } = this.#start;
-    const activation = loaded.problem === undefined ? undefined : { reason: "Invalid", message: loaded.problem };
+    const { problem = "", isActive } = loaded;
+    const activation = isActive ? undefined : { reason: "Invalid", message: problem };
     const wanted = wantedStatuses(compiled, spec, activation);
     const isComplete = await this.#writer.write([...wanted, ...this.#abandoned(compiled)], (status) =>
       this.#objects.get(`${status.kind} ${status.namespace}/${status.name}`),

@@ -19,6 +19,8 @@ export type GatewayRequest =
       readonly kind: "loaded";
       readonly version: number;
       readonly problem: string | undefined;
+      /** Whether it is active all the same, as it was before. */
+      readonly isActive: boolean;
       /** Undefined: as at the start. */
       readonly source: LoaderOptions["source"] | undefined;
       /** Of the active configuration without the files; another one may mean that the files do not fit any more. */

@@ -36,6 +36,7 @@ export class GatewaySource {
   #version = 0;
   /** What was loaded last. */
   #taken = 0;
+  #active = 0;
   #unready = "no answer";
   #listener: (() => void) | undefined;
   #restart: NodeJS.Timeout | undefined;
@@ -76,7 +77,9 @@ export class GatewaySource {
    * configuration.
    */
   loaded(problem: string | undefined, source: LoaderOptions["source"] | undefined, text: string): void {
-    this.#post({ kind: "loaded", version: this.#taken, problem, source, textHash: hash("sha256", text) });
+    if (problem === undefined) this.#active = this.#taken;
+    const isActive = this.#active === this.#taken;
+    this.#post({ kind: "loaded", version: this.#taken, problem, isActive, source, textHash: hash("sha256", text) });
   }
 
   /** To be called when `isLeader` says something else. */

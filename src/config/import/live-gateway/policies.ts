@@ -35,7 +35,7 @@ export interface FoundPolicies {
 
 /** Names, in the annotations of a route, a release of the file. */
 const annotation = "perch.dev/release";
-export const policyLabel = "perch.dev/policy";
+const policyLabel = "perch.dev/policy";
 
 /** Files of Perch's Pod are not for everybody who may write a ConfigMap. */
 const fileKeys: ReadonlySet<string> = new Set(["secretFile", "inFile"]);
