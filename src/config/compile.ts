@@ -122,8 +122,10 @@ const scopeOf = (config: Config, attributes: KnownAttributes, parsing: ParseCont
 
 /** Routes of Gateways come and go while Perch runs. */
 function checkRoutes({ routes, kubernetes }: Config, parsing: ParseContext): void {
-  if (routes.length > 0 || kubernetes?.gateway !== undefined || parsing.problems.failed) return;
-  parsing.error(parsing.spanOf(routes), "bad-value", "the list of routes is empty");
+  if (routes.length > 0 || parsing.lacksParts(routes) || kubernetes?.gateway !== undefined) return;
+  const span = parsing.spanOf(routes);
+  // What stands in for a list that could not be read has no place in the file.
+  if (span.start > 0) parsing.error(span, "bad-value", "the list of routes is empty");
 }
 
 function checkDns({ dns }: Config, parsing: ParseContext): void {

@@ -1,6 +1,6 @@
 import { apiFile, type NamedFiles } from "./named-files.ts";
 import { plainNode } from "./schema-kit/plain-node.ts";
-import type { ConfigNode, ListNode, MapEntry, MapNode } from "./schema-kit/tree.ts";
+import { type ConfigNode, type ListNode, type MapEntry, type MapNode, nowhere } from "./schema-kit/tree.ts";
 
 type Values = Readonly<Record<string, unknown>>;
 
@@ -59,7 +59,7 @@ export function withGatewayParts(tree: ConfigNode, files: NamedFiles): MergedTre
   const unknown = [...new Set(Object.values(parts.bases))].filter((name) => !known.has(name));
   const added = Object.entries(parts.releases).map(([key, settings]): MapEntry => {
     const value = withBase(plainNode(settings) as MapNode, known.get(parts.bases[key] ?? ""));
-    return { key, keySpan: tree.span, value };
+    return { key, keySpan: nowhere, value };
   });
   let merged = changed(tree, "releases", (value): ConfigNode => {
     if (value !== undefined && value.kind !== "map" && value.kind !== "nothing") return value;

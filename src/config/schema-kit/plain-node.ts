@@ -1,6 +1,6 @@
-import type { ConfigNode } from "./tree.ts";
+import { type ConfigNode, nowhere } from "./tree.ts";
 
-const span = { start: 0, end: 0 };
+const span = nowhere;
 
 /** A value that stands in no file, as a part of a configuration. Texts may be of any type, as after `${ENV}`. */
 export function plainNode(value: unknown): ConfigNode {

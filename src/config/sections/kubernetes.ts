@@ -72,6 +72,12 @@ export const kubernetesSchema = object(
 
 export type GatewayConfig = NonNullable<Infer<typeof kubernetesSchema>["gateway"]>;
 
+function warnOfRandomSecret(config: GatewayConfig, { parsing }: CompileContext): void {
+  const message =
+    "the pins of routes of the Gateway API are signed with a random secret, which works for one instance and is lost on restart";
+  parsing.warn(parsing.keySpanOf(config), "risky", message, "set kubernetes.gateway.secretFile");
+}
+
 interface NamedListener {
   readonly name: string;
   readonly address: BindAddress | { readonly path: string };
@@ -92,7 +98,8 @@ export function compileGateway(
     if (!names.has(entry.value)) parsing.unknownName(parsing.spanOf(entry), "listener", entry.value, names);
   }
   // A secret that cannot be read is a problem of the file, not of each route.
-  if (secretFile !== undefined) context.secrets(secretFile, parsing.spanOf(config, "secretFile"));
+  if (secretFile === undefined) warnOfRandomSecret(config, context);
+  else context.secrets(secretFile, parsing.spanOf(config, "secretFile"));
   return { controllerName, namespaces, addresses, secretFile, ports: portsOf(config.ports, listeners) };
 }
 
