@@ -308,7 +308,10 @@ export class KubernetesApi {
       resourceVersion: String(this.#objects.version),
       ...(end < selected.length ? { continue: String(end) } : {}),
     };
-    const items = selected.slice(from, end);
+    // Of kinds of Kubernetes itself the objects in a list do not say their kind.
+    const items = selected
+      .slice(from, end)
+      .map(({ apiVersion, kind, ...rest }) => (apiVersion === "v1" ? rest : { apiVersion, kind, ...rest }));
     send(response, 200, { kind: "List", apiVersion: "v1", metadata, items });
   }
 

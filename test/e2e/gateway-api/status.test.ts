@@ -19,12 +19,21 @@ import { soon } from "../../kit/served.ts";
 const text = "kubernetes: { gateway: {} }\nroutes: []\n";
 const shop = route("shop", [{ backendRefs: [to("shop", 80)] }]);
 
+const policyFor = (name: string, settings: string): DraftObject => ({
+  apiVersion: "v1",
+  kind: "ConfigMap",
+  metadata: { name: "policy", namespace: "shop", labels: { "perch.dev/policy": "true" } },
+  data: { policy: `target: { name: ${name} }\n${settings}\n` },
+});
+
 interface Followed {
   readonly api: KubernetesApi;
+  /** Lines of its log. */
+  readonly logged: readonly string[];
   readonly statusWrites: () => string[];
   lead(): void;
-  /** As after a load of what the source gave last. */
-  loaded(problem?: string): void;
+  /** As after a load of what the source gave last. `text`: of the file, if it has changed. */
+  loaded(problem?: string, text?: string): void;
   /** Resolves when the source gives something else. */
   changed(): Promise<void>;
 }
@@ -35,6 +44,8 @@ async function followed(objects: readonly DraftObject[], namespaces: readonly st
   for (const object of [gatewayClass(), gateway("web"), namespace("shop"), service("shop", 80), ...objects])
     api.put(object);
   let isLeader = false;
+  let file = text;
+  const logged: string[] = [];
   const ports = [{ port: 80, listener: "web" }];
   const source = await GatewaySource.open({
     spec: { controllerName: "perch.dev/gateway", namespaces, ports, addresses: [], secretFile: undefined },
@@ -44,18 +55,22 @@ async function followed(objects: readonly DraftObject[], namespaces: readonly st
       hasStateDir: false,
     },
     isLeader: () => isLeader,
-    log: createLogger({ level: "silent", nowMs: () => Date.now() }),
+    log: createLogger({ level: "warn", nowMs: () => Date.now(), to: { write: (line) => logged.push(line) } }),
   });
   freeAfterTest(() => source.close());
   source.onChange(() => source.take());
   return {
     api,
+    logged,
     statusWrites: () => api.writes.map(({ path, status }) => `${path.split("/").slice(-3).join("/")} ${status}`),
     lead() {
       isLeader = true;
       source.leaderChanged();
     },
-    loaded: (problem) => source.loaded(problem, undefined, text),
+    loaded(problem, text) {
+      file = text ?? file;
+      source.loaded(problem, { kind: "text", name: "perch.yaml", text: file }, file);
+    },
     changed() {
       const { promise, resolve } = Promise.withResolvers<void>();
       source.onChange(() => {
@@ -72,7 +87,16 @@ const parentsOf = (api: KubernetesApi, object: DraftObject) =>
   (statusOf(api, object) as RouteStatus | undefined)?.parents;
 
 test("only the leader writes, and a conflict is read again", async () => {
-  const { api, statusWrites, lead, loaded } = await followed([shop]);
+  const { api, logged, statusWrites, lead, loaded, changed } = await followed([shop]);
+  loaded();
+  api.put(policyFor("nobody", "stiky: {}"));
+  await expect.poll(() => logged.join(), soon).toContain("the policy is not applied");
+  // What is written of one change is written before the next is compiled.
+  api.put(route("shop", [{ backendRefs: [to("shop", 80)] }], { hostnames: ["shop.test"] }));
+  await changed();
+  expect(statusWrites()).toEqual([]);
+  api.put(shop);
+  await changed();
   loaded();
   // Somebody else changes the route, which Perch does not hear of in time.
   api.stick();
@@ -111,7 +135,7 @@ test("entries of others stay, and ours goes when the route leaves our Gateways",
 });
 
 test("a configuration that is rejected shows in Programmed, with why, unless it was active before", async () => {
-  const { api, lead, loaded, changed } = await followed([]);
+  const { api, lead, loaded } = await followed([]);
   lead();
   loaded("unknown listener");
   const conditions = () => conditionsIn(statusOf(api, gateway("web")));
@@ -120,18 +144,25 @@ test("a configuration that is rejected shows in Programmed, with why, unless it 
   expect(written.map(({ message }) => message)).toContain("unknown listener");
   loaded();
   await expect.poll(conditions, soon).toContain("Programmed=True/Programmed");
-  const before = api.writes.length;
   // The file was changed, and is wrong: the Gateway is served as before.
   loaded("no such file");
-  api.put(shop);
-  await changed();
+  api.put(gatewayClass("second"));
+  await expect.poll(() => statusOf(api, gatewayClass("second")), soon).toBeDefined();
+  expect(conditions()).toContain("Programmed=True/Programmed");
+});
+
+test("a change of the file is a reason to compile again: what a policy lacked may be there now", async () => {
+  const policy = policyFor("shop", "sticky: { by: userId }");
+  const { api, lead, loaded, changed } = await followed([shop, policy]);
+  lead();
   loaded();
-  await expect.poll(() => parentsOf(api, shop), soon).toBeDefined();
-  const programmed = api.writes
-    .slice(before)
-    .filter(({ path }) => path.endsWith("/gateways/web/status"))
-    .map(({ body }) => conditionsIn(body.status).at(-1));
-  expect(new Set(programmed)).toEqual(new Set(["Programmed=True/Programmed"]));
+  const applied = () => conditionsIn(parentsOf(api, shop)?.[0]).at(-1);
+  await expect.poll(applied, soon).toBe("perch.dev/Policy=False/Invalid");
+  const next = changed();
+  loaded(undefined, `attributes: { userId: { type: string, from: [{ header: x-user }] } }\n${text}`);
+  await next;
+  loaded();
+  await expect.poll(applied, soon).toBe("perch.dev/Policy=True/Applied");
 });
 
 test("with namespaces, only these are read", async () => {

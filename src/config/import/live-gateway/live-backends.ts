@@ -5,7 +5,7 @@ import { problemWith } from "../accepts.ts";
 import { type Draft, isYamlMap, type YamlMap } from "../draft.ts";
 import { routeFilters } from "../gateway-api/backends.ts";
 import { headerModifiers } from "../gateway-api/http-route-filters.ts";
-import { byAge, type Manifest, titleOf } from "../manifests.ts";
+import { type Manifest, titleOf } from "../manifests.ts";
 import { ServicePorts, speaksHttp2 } from "../service-ports.ts";
 import type { SourceObject } from "../source-object.ts";
 import type { Cluster } from "./cluster.ts";
@@ -168,7 +168,7 @@ function authorityOf(ref: SourceObject, policy: Manifest): NamedObject | undefin
   return { kind: "ConfigMap", namespace: policy.namespace, name: ref.text("name") };
 }
 
-/** A policy for one port comes before that of the whole Service; of several the oldest counts. */
+/** A policy for one port comes before that of the whole Service; of several the first, which is the oldest, counts. */
 function policyFor(
   policies: readonly Manifest[],
   namespace: string,
@@ -177,7 +177,7 @@ function policyFor(
 ): Manifest | undefined {
   const targetsIn = ({ spec }: Manifest) =>
     spec.objects("targetRefs").filter((one) => one.text("kind") === "Service" && one.text("name") === service);
-  const own = policies.filter((policy) => policy.namespace === namespace).toSorted(byAge);
+  const own = policies.filter((policy) => policy.namespace === namespace);
   return (
     own.find((one) => targetsIn(one).some((target) => portName !== "" && target.text("sectionName") === portName)) ??
     own.find((one) => targetsIn(one).some((target) => !target.has("sectionName")))

@@ -56,6 +56,15 @@ describe("a policy", () => {
     expect(result.loaded.compiled.releases).toHaveLength(1);
   });
 
+  test("of the file gives no weights, also for a route with one backend", () => {
+    const one = {
+      ...shop({ "perch.dev/release": "testers" }),
+      spec: route("shop", [{ backendRefs: [to("shop-stable", 80)] }]).spec,
+    };
+    const [release] = compiled([...base, one], { file }).loaded.compiled.releases;
+    expect(release).toMatchObject({ sticky: { epoch: 7 }, split: undefined });
+  });
+
   test("for a rule by its name is for that rule only", () => {
     const two = route("shop", [
       { matches: [{ path: { value: "/a" } }], name: "a", backendRefs: refs },
