@@ -12,6 +12,8 @@ kubernetes: { gateway: { ${settings} } }
 routes: []
 ${more}`;
 
+const web = `{ name: web, address: "127.0.0.1:0" }`;
+
 async function cluster() {
   const api = await KubernetesApi.start();
   const [stable, canary] = [await upstream("stable"), await upstream("canary")];
@@ -23,8 +25,10 @@ async function cluster() {
     route("shop", [
       { backendRefs: [to("shop-stable", stable.port, stableWeight), to("shop-canary", canary.port, canaryWeight)] },
     ]);
-  const start = async (...given: Parameters<typeof config>) =>
-    perch(config(...given), { env: { KUBECONFIG: await api.kubeconfig() } });
+  const start = async (more?: string, settings?: string, other?: string) => {
+    const listeners = other === undefined ? web : `${web}, ${other}`;
+    return perch(config(more, settings), { listeners, env: { KUBECONFIG: await api.kubeconfig() } });
+  };
   return { api, start, weighted };
 }
 
@@ -150,6 +154,31 @@ test("a start without access to the API, or without its kinds, says what is miss
   await expect(perch(config(), { env: {} })).rejects.toMatchObject({
     problems: [expect.stringContaining("the Gateway API cannot be read: this is not a Pod")],
   });
+});
+
+test("kinds that are not installed, and ConfigMaps that may not be read, are none", async () => {
+  const { api, start, weighted } = await cluster();
+  for (const kind of ["grpcroutes", "backendtlspolicies", "referencegrants"]) api.uninstall(kind);
+  api.forbid("configmaps");
+  api.put(weighted(1, 0));
+  const { origin } = await start();
+  expect(await versionAt(origin)).toBe("stable");
+  api.put(weighted(0, 1));
+  await expect.poll(() => versionAt(origin)).toBe("canary");
+});
+
+test("a Secret that may not be read is a problem of its listener, not of the others", async () => {
+  const { api, start, weighted } = await cluster();
+  const https = { name: "https", port: 443, protocol: "HTTPS", tls: { certificateRefs: [{ name: "cert" }] } };
+  api.forbid("secrets");
+  api.put(gateway("web", [{ name: "http", port: 80, protocol: "HTTP" }, https]));
+  api.put(weighted(1, 0));
+  const { origin } = await start("", "ports: { 80: web, 443: other }", `{ name: other, address: "127.0.0.1:0" }`);
+  expect(await versionAt(origin)).toBe("stable");
+  const listeners = () =>
+    (api.object(gateway("web"))?.status as { listeners?: readonly object[] } | undefined)?.listeners?.map(conditionsIn);
+  await expect.poll(() => listeners()?.[1]).toContain("ResolvedRefs=False/InvalidCertificateRef");
+  expect(listeners()?.[0]).toContain("Programmed=True/Programmed");
 });
 
 test("worker threads serve the routes too", async () => {
