@@ -2,7 +2,7 @@ import { checkAuthorities } from "../../certificate.ts";
 import { apiFile } from "../../named-files.ts";
 import { upstreamTlsSchema } from "../../sections/upstream-tls.ts";
 import { problemWith } from "../accepts.ts";
-import { type Draft, isYamlMap, type YamlMap } from "../draft.ts";
+import type { Draft, YamlMap } from "../draft.ts";
 import { routeFilters } from "../gateway-api/backends.ts";
 import { headerModifiers } from "../gateway-api/http-route-filters.ts";
 import { type Manifest, titleOf } from "../manifests.ts";
@@ -32,6 +32,10 @@ export interface BackendTarget {
   /** Undefined: plain HTTP. */
   readonly tls: YamlMap | undefined;
   /** Edits of headers for this backend only. */
+  readonly settings: YamlMap;
+}
+
+interface TlsSettings {
   readonly settings: YamlMap;
 }
 
@@ -95,7 +99,7 @@ export class LiveBackends {
     const servicePort = this.#ports.port(namespace, name, port);
     if (servicePort === undefined) return missing(`Service ${namespace}/${name} has no port ${port}`);
     const tls = this.#tlsOf(namespace, name, servicePort.text("name"));
-    if (tls !== undefined && "reason" in tls) return tls as unknown as Problem;
+    if (tls !== undefined && "reason" in tls) return tls;
     const where = titleOf(route);
     const own = alone ? routeFilters([ref]) : [];
     const filters = ref.objects("filters").filter((filter) => !own.includes(filter));
@@ -108,7 +112,7 @@ export class LiveBackends {
     return {
       endpoint: this.#endpointOf(scheme, service, port, where),
       protocol: route.kind === "GRPCRoute" || speaksHttp2(servicePort) ? "http2" : "http1",
-      tls,
+      tls: tls?.settings,
       settings: headerModifiers(filters, where, this.#draft),
     };
   }
@@ -124,7 +128,7 @@ export class LiveBackends {
   }
 
   /** `tls` by the BackendTLSPolicy for this port; undefined if there is none. */
-  #tlsOf(namespace: string, service: string, portName: string): YamlMap | Problem | undefined {
+  #tlsOf(namespace: string, service: string, portName: string): TlsSettings | Problem | undefined {
     const policy = policyFor(this.#policies, namespace, service, portName);
     if (policy === undefined) return undefined;
     const invalid = (message: string): Problem => ({
@@ -140,7 +144,7 @@ export class LiveBackends {
     const refs = validation.objects("caCertificateRefs");
     if (refs.length === 0) {
       const isSystem = validation.text("wellKnownCACertificates") === "System";
-      return isSystem ? { serverName: hostname } : invalid("it names no CA");
+      return isSystem ? { settings: { serverName: hostname } } : invalid("it names no CA");
     }
     const [named, ...others] = refs.map((ref) => authorityOf(ref, policy));
     if (named === undefined || others.length > 0) return invalid("Perch takes CAs from one ConfigMap");
@@ -149,7 +153,7 @@ export class LiveBackends {
     if (pem === undefined || why !== undefined) return invalid(`the ConfigMap ${named.name}: ${why}`);
     const file = apiFile(`configmaps/${named.namespace}/${named.name}/ca.crt`);
     this.files.set(file, pem);
-    return { ca: file, serverName: hostname };
+    return { settings: { ca: file, serverName: hostname } };
   }
 }
 
@@ -185,18 +189,20 @@ function policyFor(
 }
 
 /** Of one service of Perch, all versions have these in common. */
-export function sharedSettings(targets: readonly BackendTarget[]): YamlMap | Problem {
+export function sharedSettings(targets: readonly BackendTarget[]): { readonly settings: YamlMap } | Problem {
   const [first] = targets;
-  if (first === undefined) return {};
+  if (first === undefined) return { settings: {} };
   if (targets.some(({ protocol }) => protocol !== first.protocol)) {
     return { reason: "UnsupportedProtocol", message: "its backends speak different protocols (HTTP/1.1 and HTTP/2)" };
   }
   if (targets.some(({ tls }) => JSON.stringify(tls) !== JSON.stringify(first.tls))) {
     return { reason: "UnsupportedValue", message: "the BackendTLSPolicies of its backends differ" };
   }
-  const { protocol, tls } = first;
+  const { protocol, tls = {} } = first;
   return {
-    ...(protocol === "http2" ? { protocol } : {}),
-    ...(isYamlMap(tls) && Object.keys(tls).length > 0 ? { tls } : {}),
+    settings: {
+      ...(protocol === "http2" ? { protocol } : {}),
+      ...(Object.keys(tls).length > 0 ? { tls } : {}),
+    },
   };
 }

@@ -197,13 +197,12 @@ class RuleReader {
     const valid = this.#all.filter(({ target }) => target !== undefined);
     const shared = sharedSettings(valid.flatMap(({ target }) => target ?? []));
     if ("reason" in shared) {
-      const problem = shared as unknown as Problem;
-      return { ...base, outcome: { kind: "error" }, unresolved: unresolved ?? problem, unsupported };
+      return { ...base, outcome: { kind: "error" }, unresolved: unresolved ?? shared, unsupported };
     }
     if (!this.#backends.some(({ target }) => target !== undefined) || this.#hasUnknownFilter()) {
       return { ...base, outcome: { kind: "error" }, unresolved, unsupported };
     }
-    const service = this.#service(valid, { ...shared, ...retries(rule, where, draft) });
+    const service = this.#service(valid, { ...shared.settings, ...retries(rule, where, draft) });
     const release = this.#release(leads);
     const settings = { ...routeTimeouts(rule), ...this.#fault() };
     return { ...base, outcome: { kind: "served", service, release, settings }, unresolved, unsupported };
