@@ -6,6 +6,7 @@ import {
   compileGatewayApi,
   neededObjects,
 } from "../../config/import/live-gateway/compile-gateway.ts";
+import { KnownRefusals, refusalMs } from "../../config/import/live-gateway/known-refusals.ts";
 import type { NamedObject } from "../../config/import/live-gateway/live-listeners.ts";
 import { hasOurs, type WantedStatus, wantedStatuses, withoutOurs } from "../../config/import/live-gateway/statuses.ts";
 import { isMap } from "../../config/import/source-object.ts";
@@ -41,6 +42,7 @@ export class GatewayController {
   /** Of the first change that is not compiled yet. */
   #changedAtMs: number | undefined;
   #cancel: (() => void) | undefined;
+  #cancelRetry: (() => void) | undefined;
   #running: Promise<void> | undefined;
   /** What the last compilation was of. */
   #signature = "";
@@ -50,6 +52,7 @@ export class GatewayController {
   #digest = "";
   #version = 0;
   #memory = noMemory;
+  readonly #refusals = new KnownRefusals(() => performance.now());
   #loaded: Loaded | undefined;
   #textHash = "";
   /** What the log has been told, so that it is told once. */
@@ -138,6 +141,15 @@ export class GatewayController {
     await this.#writeStatuses();
   }
 
+  /** What did not load may load now, beside other objects. */
+  #tryAgain(): void {
+    this.#cancelRetry?.();
+    this.#cancelRetry = scheduleUnref(refusalMs, () => {
+      this.#signature = "";
+      this.#changed();
+    });
+  }
+
   #follow(needed: readonly NamedObject[]): void {
     const surplus = needed.length - maxNamedObjects;
     if (surplus > 0 && !this.#notes.has(tooMany)) this.#log("error", { surplus, maxNamedObjects }, tooMany);
@@ -150,13 +162,16 @@ export class GatewayController {
     const loader = createLoader({ ...options, source: this.#source }, () => Date.now(), this.#memory);
     const alone = await loader.load();
     this.#memory = loader.memory();
-    if (alone.ok) this.#textHash = hash("sha256", alone.sources.text);
+    const textHash = alone.ok ? hash("sha256", alone.sources.text) : this.#textHash;
+    if (textHash !== this.#textHash) this.#refusals.clear();
+    this.#textHash = textHash;
     const problemIn = (parts: GatewayParts, files: ApiFiles) => {
       // What is wrong with the file is no reason to leave out a route.
       if (!alone.ok) return undefined;
       return errorIn(loader.loadWith(withParts(parts, files)));
     };
-    const compiled = compileGatewayApi({ spec, objects, names: namesIn(alone), problemIn });
+    const compiled = compileGatewayApi({ spec, objects, names: namesIn(alone), problemIn, refusals: this.#refusals });
+    if (!this.#refusals.isEmpty) this.#tryAgain();
     this.#tellNotes(compiled);
     const files = withParts(compiled.parts, compiled.files);
     const bytes = files.get(gatewayPartsFile)?.length ?? 0;

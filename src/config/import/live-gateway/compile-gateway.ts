@@ -9,9 +9,10 @@ import type { Hostname } from "../hostnames.ts";
 import { loadableParts } from "../loadable-parts.ts";
 import { type Manifest, titleOf } from "../manifests.ts";
 import type { Loose, SourceObject } from "../source-object.ts";
-import { usableParts } from "../usable-parts.ts";
+import { keptRoutes, partsOf, usableParts } from "../usable-parts.ts";
 import { Cluster, type ClusterObject } from "./cluster.ts";
 import type { Problem } from "./conditions.ts";
+import type { KnownRefusals } from "./known-refusals.ts";
 import { LiveBackends, objectsOfPolicies } from "./live-backends.ts";
 import { LiveListeners, type NamedObject, objectsOfListeners, routeKinds } from "./live-listeners.ts";
 import { type LiveParent, parentsOf } from "./live-parents.ts";
@@ -27,6 +28,8 @@ export interface GatewayInput {
   readonly names: TakenNames;
   /** The first problem of a configuration with these parts, if they may be the cause. */
   readonly problemIn: (parts: GatewayParts, files: ReadonlyMap<string, Uint8Array>) => string | undefined;
+  /** What did not load before, beside the same file. What does not load now is added. */
+  readonly refusals: KnownRefusals;
 }
 
 /** A Gateway of ours. */
@@ -80,7 +83,13 @@ export function neededObjects(cluster: Cluster, spec: Pick<GatewaySpec, "control
 
 /** Compiles the objects of the API. What is not valid in one of them takes no other down. */
 export function compileGatewayApi(input: GatewayInput): CompiledGatewayApi {
-  const { policies, problems } = readPolicies(new Cluster(input.objects));
+  const found = readPolicies(new Cluster(input.objects));
+  const { refusals } = input;
+  const [known, policies] = partition(found.policies, (policy) => refusals.whyOf(JSON.stringify(policy)) !== undefined);
+  const problems = [
+    ...found.problems,
+    ...known.map((policy) => ({ ...policy, why: refusals.whyOf(JSON.stringify(policy)) ?? "" })),
+  ];
   const first = compileWith(policies, problems, input);
   if (first.problem === undefined || policies.length === 0) return first.compiled;
   // Something did not load. A policy must not take its route down, so those that do are left out.
@@ -92,13 +101,22 @@ export function compileGatewayApi(input: GatewayInput): CompiledGatewayApi {
   if (bad.length === 0) return first.compiled;
   const more = bad.map((policy) => {
     const { problem = "" } = compileWith([policy], problems, input);
-    return { where: policy.where, route: policy.route, why: `the configuration does not load with it: ${problem}` };
+    const why = `the configuration does not load with it: ${problem}`;
+    refusals.add(JSON.stringify(policy), why);
+    return { where: policy.where, route: policy.route, why };
   });
   return compileWith(
     policies.filter((policy) => !bad.includes(policy)),
     [...problems, ...more],
     input,
   ).compiled;
+}
+
+function partition<T>(
+  all: readonly T[],
+  isFirst: (one: T) => boolean,
+): readonly [first: readonly T[], rest: readonly T[]] {
+  return [all.filter(isFirst), all.filter((one) => !isFirst(one))];
 }
 
 /** Halves the policies until those that do it are alone. */
@@ -112,7 +130,7 @@ function policiesThat(isBad: (some: readonly RoutePolicy[]) => boolean, some: re
 function compileWith(
   policies: readonly RoutePolicy[],
   problems: readonly PolicyProblem[],
-  { spec, objects, names, problemIn }: GatewayInput,
+  { spec, objects, names, problemIn, refusals }: GatewayInput,
 ): { readonly compiled: CompiledGatewayApi; readonly problem: string | undefined } {
   // Each compilation has its own: objects remember what was read of them.
   const cluster = new Cluster(objects);
@@ -138,9 +156,13 @@ function compileWith(
   const files = new Map([...listeners.files, ...backends.files]);
   const listenerParts = withH2c(listeners.parts(), draft);
   const write = (some: DraftParts) => writtenParts(some, listenerParts, bases);
-  const usable = usableParts(draft);
+  const usable = withoutRefused(usableParts(draft), refusals, draft);
   const problem = problemIn(write(usable), files);
   const served = problem === undefined ? usable : loadableParts(usable, draft, (some) => problemIn(write(some), files));
+  // With policies, these may be the cause.
+  for (const route of policies.length > 0 ? [] : usable.routes.filter((one) => !served.routes.includes(one))) {
+    refusals.add(routeText(route, usable), problemIn(write(partsOf(usable, [route])), files) ?? "it does not load");
+  }
   const titles = (some: readonly DraftRoute[]) => new Set(some.flatMap(({ sources }) => sources));
   const [written, kept] = [titles(draft.routes), titles(served.routes)];
   const routes = read.map(({ object, parents, rules, unsupported, attached }) => ({
@@ -152,6 +174,21 @@ function compileWith(
   }));
   const compiled = { parts: write(served), files, notes: draft.notes, classes, gateways, listeners, routes };
   return { compiled, problem };
+}
+
+function withoutRefused(parts: DraftParts, refusals: KnownRefusals, draft: Draft): DraftParts {
+  if (refusals.isEmpty) return parts;
+  return partsOf(
+    parts,
+    keptRoutes(parts.routes, draft, (route) => refusals.whyOf(routeText(route, parts))),
+  );
+}
+
+/** All that is loaded of a route. */
+function routeText(route: DraftRoute, { services, releases }: DraftParts): string {
+  const service = services.find(({ name }) => name === route.service);
+  const release = releases.find(({ name }) => name === route.release);
+  return JSON.stringify([route, service, release]);
 }
 
 function policyState(

@@ -1,6 +1,7 @@
 import type { GatewayParts } from "../../../../src/config/gateway-parts.ts";
 import { gatewayPartsFile } from "../../../../src/config/gateway-parts.ts";
 import { compileGatewayApi } from "../../../../src/config/import/live-gateway/compile-gateway.ts";
+import { KnownRefusals } from "../../../../src/config/import/live-gateway/known-refusals.ts";
 import { wantedStatuses } from "../../../../src/config/import/live-gateway/statuses.ts";
 import { loadConfigText } from "../../../../src/config/load.ts";
 import type { ApiFiles } from "../../../../src/config/named-files.ts";
@@ -13,6 +14,8 @@ export interface CompileOptions {
   readonly ports?: readonly { readonly port: number; readonly listener: string }[];
   readonly addresses?: readonly string[];
   readonly secretFile?: string;
+  /** Of compilations before. Default: none. */
+  readonly refusals?: KnownRefusals;
 }
 
 const listeners = `
@@ -31,7 +34,13 @@ const defaultPorts = [
 
 /** Compiles objects of the API, beside a file without routes; the result loads. */
 export function compiled(objects: readonly DraftObject[], options: CompileOptions = {}) {
-  const { file = "routes: []\n", ports = defaultPorts, addresses = [], secretFile } = options;
+  const {
+    file = "routes: []\n",
+    ports = defaultPorts,
+    addresses = [],
+    secretFile,
+    refusals = new KnownRefusals(() => 0),
+  } = options;
   const spec = { controllerName: "perch.dev/gateway", namespaces: [], ports, addresses, secretFile };
   const load = (parts: GatewayParts, files: ApiFiles) => {
     const bytes = new TextEncoder().encode(JSON.stringify(parts));
@@ -50,11 +59,14 @@ export function compiled(objects: readonly DraftObject[], options: CompileOption
   if (!alone.ok) throw new Error(`the file: ${alone.problems[0]?.message}`);
   const names = (entries: readonly { readonly name: string }[]) => entries.map(({ name }) => name);
   const { services, releases, routes } = alone.config;
+  let loads = 0;
   const result = compileGatewayApi({
     spec,
     objects: objects.map(withMetadata),
     names: { services: names(services), releases: names(releases), routes: names(routes) },
+    refusals,
     problemIn(parts, files) {
+      loads++;
       const loaded = load(parts, files);
       return loaded.ok ? undefined : loaded.problems.find(({ severity }) => severity === "error")?.message;
     },
@@ -64,7 +76,7 @@ export function compiled(objects: readonly DraftObject[], options: CompileOption
   const notes = result.notes.map(({ where, what }) => `${where}: ${what}`);
   const wanted = wantedStatuses(result, spec, undefined);
   return {
-    ...{ ...result, notes, loaded },
+    ...{ ...result, notes, loaded, loads },
     wanted: (kind: string, name: string) => wanted.filter((one) => one.kind === kind && one.name === name),
     /** The status that an object gets, where it has none yet. */
     status: (kind: string, name: string): Readonly<Record<string, unknown>> =>
