@@ -29,6 +29,9 @@ const publishedAddress = text({
   rule: "use letters, digits, colons, dots and dashes",
 });
 
+/** Of the status of a Gateway, in the Gateway API. */
+const maxAddresses = 16;
+
 const gateway = object(
   {
     controllerName: defaulted(
@@ -48,7 +51,7 @@ const gateway = object(
     ),
     addresses: defaulted(
       "Addresses that the status of Gateways publishes: where clients reach Perch.",
-      list(publishedAddress, { of: "addresses" }),
+      list(publishedAddress, { of: "addresses", max: maxAddresses }),
       [],
     ),
     secretFile: optional(
