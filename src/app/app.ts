@@ -5,7 +5,7 @@ import { join } from "node:path";
 import type { FastifyInstance } from "fastify";
 import type { LiveView } from "../admin/live/live-view.ts";
 import { createAdminServer } from "../admin/server.ts";
-import type { LoadedConfig } from "../config/load.ts";
+import type { LoadedConfig, LoadResult } from "../config/load.ts";
 import { diagnoseFile, errorsOf, formatDiagnostic } from "../config/schema-kit/diagnostics.ts";
 import { formatDuration } from "../config/schema-kit/scalars.ts";
 import { ticketKeyBytes } from "../listener/tls.ts";
@@ -36,8 +36,9 @@ import {
   type Watcher,
   watch,
 } from "./config-source.ts";
-import { ConfigThread, type ReloadedConfig } from "./config-thread.ts";
+import { ConfigThread } from "./config-thread.ts";
 import { type DataPlane, formatAddress, StartError } from "./data-plane.ts";
+import type { GatewaySource } from "./gateway/gateway-source.ts";
 import { InProcessDataPlane } from "./in-process-data-plane.ts";
 import { Live } from "./live.ts";
 import { auditEntry, reloadEntry, startEntry } from "./live-entries.ts";
@@ -106,13 +107,22 @@ export class App {
     const watcher = watch(options.source, objects, log);
     let memory = noMemory;
     // In this thread, since nothing is served yet.
-    const first = await objects.load(async () => {
-      const loader = createLoader(loaderOptions(options, objects), nowMs, memory);
-      const result = await loader.load();
-      memory = loader.memory();
-      return result;
+    const loadWith = (gateway: GatewaySource | undefined) =>
+      objects.load(async () => {
+        const loader = createLoader(loaderOptions(options, objects, gateway), nowMs, memory);
+        const result = await loader.load();
+        memory = loader.memory();
+        return result;
+      });
+    const written = await loadWith(undefined);
+    const leader = { isLeading: () => true };
+    const gateway = await followedGateway(options, written, objects, leader, log).catch(async (error) => {
+      await watcher.close();
+      throw error;
     });
+    const first = gateway === undefined ? written : await loadWith(gateway);
     if (!first.ok) {
+      await gateway?.close();
       await watcher.close();
       throw new StartError(errorsOf(first.problems).map(formatDiagnostic));
     }
@@ -129,17 +139,21 @@ export class App {
     const rollouts = await RunningRollouts.open({ stateFile, stateDir, sharedState, env, log, nowMs }).catch(
       async (error) => {
         await slices.close();
+        await gateway?.close();
         await watcher.close();
         throw error;
       },
     );
-    const parts = build({ options, objects, worker, log, watcher, memory, first, size, rollouts, slices });
+    const { replicas } = rollouts;
+    if (replicas !== undefined) leader.isLeading = () => replicas.rollouts.isLeading;
+    const parts = build({ options, objects, gateway, worker, log, watcher, memory, first, size, rollouts, slices });
     try {
       await rollouts.begin(first, parts.dataPlane);
       const adminAddress = await bindAdmin(parts.admin, first.compiled.admin);
       rollouts.replicas?.join(adminAddress);
       if (size === 1 && options.warmUp !== undefined) await warmUp(options.warmUp, first.compiled, toNowhere(), log);
       const listeners = await parts.dataPlane.listen();
+      parts.tellGateway();
       for (const warning of first.warnings) log.warn({ problem: formatDiagnostic(warning) }, "configuration warning");
       const at = listeners.map(({ name, address }) => `${name} ${formatAddress(address)}`);
       const workers = size === 1 ? undefined : size;
@@ -162,7 +176,7 @@ export class App {
 
   /** Reloads the configuration, as on SIGHUP. */
   reload(): void {
-    void this.#parts.reloader.reload();
+    this.#parts.reload();
   }
 
   /**
@@ -220,9 +234,12 @@ interface Parts {
   readonly log: Logger;
   readonly slices: SliceSource;
   readonly stats: StatsRegistry;
-  readonly reloader: Reloader<ReloadedConfig>;
+  readonly reload: () => void;
+  /** Tells the source of Gateways what became of what it gave. */
+  readonly tellGateway: () => void;
   readonly configThread: ConfigThread;
   readonly watcher: Watcher;
+  readonly gateway: GatewaySource | undefined;
   readonly admin: FastifyInstance;
   readonly planner: PlanThread;
   readonly dataPlane: DataPlane;
@@ -239,6 +256,8 @@ const nowMs = () => Date.now();
 interface Foundation {
   readonly options: AppOptions;
   readonly objects: ConfigObjects;
+  /** Where Gateways of the Kubernetes API are served. */
+  readonly gateway: GatewaySource | undefined;
   readonly worker: WorkerSpec;
   readonly log: Logger;
   readonly watcher: Watcher;
@@ -257,16 +276,20 @@ const dayMs = 86_400_000;
 const refusedAtTheDoor: ReadonlySet<number> = new Set([401, 403, 405]);
 
 function build(foundation: Foundation): Parts {
-  const { options, objects, log, watcher, first, memory, rollouts, slices } = foundation;
+  const { options, objects, gateway, log, watcher, first, memory, rollouts, slices } = foundation;
   const stats = new StatsRegistry();
   const accessLines = new LogDestination({
     to: options.accessLogTo ?? 1,
     dropped: stats.accessLog.dropped,
     onTrouble: (error) => log.error({ error: error.message }, "cannot write the access log"),
   });
+  let lastLoaded: LoaderOptions | undefined;
   const configThread = new ConfigThread({
     name: sourceName(options.source),
-    options: () => loaderOptions(options, objects),
+    options() {
+      lastLoaded = loaderOptions(options, objects, gateway);
+      return lastLoaded;
+    },
     memory,
     active: () => dataPlane.active.current,
   });
@@ -310,7 +333,15 @@ function build(foundation: Foundation): Parts {
     first,
   );
   watcher.alsoWatch(first.compiled.files, first.sources.files);
-  watcher.onChange(() => void reloader.reload());
+  const tellGateway = () => {
+    const { lastError } = reloader.status;
+    const problem = lastError && errorsOf(lastError.problems)[0]?.message;
+    gateway?.loaded(problem, lastLoaded?.keys, reloader.active.sources.text);
+  };
+  const reload = () => void reloader.reload().then(tellGateway);
+  watcher.onChange(reload);
+  gateway?.onChange(reload);
+  rollouts.replicas?.onLeading(() => gateway?.leaderChanged());
   objects.keep(first.sources);
   const fromFile = options.source.kind !== "text";
   const planner = new PlanThread({
@@ -341,7 +372,7 @@ function build(foundation: Foundation): Parts {
   const warn = () => warnOfExpiry(dataPlane.active.current.config.listeners, nowMs(), log);
   const certificates = setInterval(warn, dayMs).unref();
   return {
-    ...{ log, slices, stats, reloader, configThread, watcher, admin, planner, dataPlane },
+    ...{ log, slices, stats, reload, tellGateway, configThread, watcher, gateway, admin, planner, dataPlane },
     ...{ rollouts, live, accessLines, lifecycle, certificates },
   };
 }
@@ -365,8 +396,28 @@ function toNowhere(): LogDestination {
   return new LogDestination({ to: devNull, dropped: { value: 0 }, onTrouble() {} });
 }
 
-function loaderOptions({ source, env, stateDir }: AppOptions, objects: ConfigObjects): LoaderOptions {
-  return { source, keys: objects.take(), env: { ...env }, hasStateDir: stateDir !== undefined };
+/** Loaded only where the configuration asks for it. `leader`: only one of several replicas writes statuses. */
+async function followedGateway(
+  options: AppOptions,
+  written: LoadResult,
+  objects: ConfigObjects,
+  leader: { readonly isLeading: () => boolean },
+  log: Logger,
+): Promise<GatewaySource | undefined> {
+  if (!written.ok || written.compiled.gateway === undefined) return undefined;
+  const { GatewaySource } = await import("./gateway/gateway-source.ts");
+  const { gateway: spec } = written.compiled;
+  const loader = loaderOptions(options, objects, undefined);
+  return GatewaySource.open({ spec, loader, isLeader: () => leader.isLeading(), log });
+}
+
+function loaderOptions(
+  { source, env, stateDir }: AppOptions,
+  objects: ConfigObjects,
+  gateway: GatewaySource | undefined,
+): LoaderOptions {
+  const apiFiles = gateway?.take();
+  return { source, keys: objects.take(), env: { ...env }, hasStateDir: stateDir !== undefined, apiFiles };
 }
 
 /** A file that the configuration names wins. */
@@ -379,6 +430,7 @@ const accessLogCloseMs = 1_000;
 async function release({
   watcher,
   slices,
+  gateway,
   configThread,
   dataPlane,
   rollouts,
@@ -392,6 +444,7 @@ async function release({
   // The admin server answers until the end, and must not report ready without listeners.
   lifecycle.draining = true;
   await slices.close();
+  await gateway?.close();
   await watcher.close();
   clearInterval(certificates);
   live.close();

@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { DatabaseFile, type KnownDatabase } from "../config/database-file.ts";
 import { formatKeyReference, isKeyReference, type KeyReference } from "../config/key-reference.ts";
 import { type LoadOptions, type LoadResult, loadConfigFile, loadConfigText } from "../config/load.ts";
+import { type ApiFiles, isApiFile } from "../config/named-files.ts";
 import { FileWatcher } from "../config/watch.ts";
 import type { Logger } from "../observe/log.ts";
 import { type KeyValues, keyReader, loadConfigKey } from "./named-keys.ts";
@@ -35,6 +36,8 @@ export interface LoaderOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Whether the command line says where state is kept. */
   readonly hasStateDir: boolean;
+  /** What the Gateway API adds. Default: nothing. */
+  readonly apiFiles?: ApiFiles | undefined;
 }
 
 /** What outlives a load, and is sent to the thread that makes the next one. */
@@ -46,13 +49,15 @@ export interface LoaderMemory {
 
 export interface Loader {
   readonly load: () => Promise<LoadResult>;
+  /** The same with other files of the API, and at once: for databases that have been read. */
+  readonly loadWith: (apiFiles: ApiFiles) => LoadResult;
   readonly memory: () => LoaderMemory;
 }
 
 export const noMemory: LoaderMemory = { secrets: new Map(), database: undefined };
 
 export function createLoader(
-  { source, keys, env, hasStateDir }: LoaderOptions,
+  { source, keys, env, hasStateDir, apiFiles }: LoaderOptions,
   nowMs: () => number,
   memory: LoaderMemory,
 ): Loader {
@@ -63,8 +68,10 @@ export function createLoader(
     return secret;
   };
   const database = new DatabaseFile(memory.database);
-  const options = { env, randomSecret, nowMs, openDatabase: database.open, hasStateDir, readKey: keyReader(keys) };
+  const readKey = keyReader(keys);
+  const options = { env, randomSecret, nowMs, openDatabase: database.open, hasStateDir, readKey, apiFiles };
   return {
+    loadWith: (files) => loadSource(source, keys, { ...options, apiFiles: files }),
     load: () => loadWithDatabase(() => loadSource(source, keys, options), database),
     memory: () => ({ secrets, database: database.known }),
   };
@@ -113,8 +120,10 @@ export function watch(source: ConfigSource, objects: Pick<Watcher, "onChange" | 
     onWarning: (message) => log.warn(message),
   });
   return {
-    alsoWatch: (named, contentsRead) =>
-      files.setFiles([...own, ...named.filter((path) => !isKeyReference(path))], contentsRead),
+    alsoWatch(others, contentsRead) {
+      const named = others.filter((path) => !isKeyReference(path) && !isApiFile(path));
+      files.setFiles([...own, ...named], contentsRead);
+    },
     onChange(next) {
       listener = next;
       objects.onChange(next);

@@ -184,5 +184,6 @@ function restartNeeded(running: StaticConfig, loaded: StaticConfig): string[] {
   if (running.workers !== loaded.workers) changed.push("workers");
   if (running.stateFile !== loaded.stateFile) changed.push("state.file");
   if (!isDeepStrictEqual(running.sharedState, loaded.sharedState)) changed.push("state.kubernetes");
+  if (!isDeepStrictEqual(running.gateway, loaded.gateway)) changed.push("kubernetes.gateway");
   return changed;
 }

@@ -66,6 +66,7 @@ export class SharedReplicas implements Replicas {
   #cancelReport: () => void = () => {};
   #reportAtMs = Number.POSITIVE_INFINITY;
   #isReporting = false;
+  #onLeading: () => void = () => {};
   #problem: string | undefined;
   /** By what is asked of the API. */
   readonly #apiTroubles = new Map<string, string>();
@@ -137,12 +138,18 @@ export class SharedReplicas implements Replicas {
         log.info({ lease: spec.lease }, `this replica does not lead the rollouts any more: ${why}`);
         this.#store.handOver();
         this.rollouts.follow();
+        this.#onLeading();
         this.#reportIn(0);
       },
       onHolder: (holder) => this.#heldBy(holder),
       onTrouble: (why) => this.#apiSays("lease", why),
     });
     this.#reportIn(reportEachMs);
+  }
+
+  /** Calls the listener when this replica begins or ends to lead. */
+  onLeading(listener: () => void): void {
+    this.#onLeading = listener;
   }
 
   /** Lets another replica lead at once, as before a stop. */
@@ -216,7 +223,9 @@ export class SharedReplicas implements Replicas {
       const { log, spec } = this.#options;
       try {
         await this.rollouts.lead(term);
-        if (this.rollouts.isLeading) log.info({ lease: spec.lease }, "this replica leads the rollouts");
+        if (!this.rollouts.isLeading) return;
+        log.info({ lease: spec.lease }, "this replica leads the rollouts");
+        this.#onLeading();
       } catch (error) {
         const why = error instanceof Error ? error.message : String(error);
         log.error({ configMap: spec.configMap, why }, "the state of the rollouts cannot be taken over: nothing moves");

@@ -14,6 +14,7 @@ import { compileRelease } from "./sections/compile-release.ts";
 import { compileGeo } from "./sections/geo.ts";
 import { compileVersionEdits } from "./sections/header-edits.ts";
 import { ClaimPaths, compileJwt } from "./sections/jwt.ts";
+import { compileGateway } from "./sections/kubernetes.ts";
 import { compileLimits } from "./sections/limits.ts";
 import { checkListeners, compileListener } from "./sections/listener.ts";
 import { compileMirror } from "./sections/mirror.ts";
@@ -63,6 +64,7 @@ export function compileConfig(config: Config, context: CompileContext): Compiled
   checkPropagationHeaders(config.releases, parsing);
   checkListeners(config, parsing);
   checkDns(config, parsing);
+  checkRoutes(config, parsing);
   warnOfRandomSecrets(config, parsing);
   if (isComplete) {
     warnUnreachableRoutes(config.routes, routes, parsing);
@@ -78,6 +80,7 @@ export function compileConfig(config: Config, context: CompileContext): Compiled
   }
   return deepFreeze({
     listeners: config.listeners.map((listener) => compileListener(listener, context)),
+    gateway: config.kubernetes?.gateway && compileGateway(config.kubernetes.gateway, config.listeners, context),
     admin: config.admin.address,
     adminAccess: compileAdmin(config.admin, context),
     workers: config.workers,
@@ -118,6 +121,14 @@ const scopeOf = (config: Config, attributes: KnownAttributes, parsing: ParseCont
   services: parsing.namesIn(config, "services"),
   releases: parsing.namesIn(config, "releases"),
 });
+
+/** Routes of Gateways come and go while Perch runs. */
+function checkRoutes({ routes, kubernetes }: Config, parsing: ParseContext): void {
+  if (routes.length > 0 || parsing.lacksParts(routes) || kubernetes?.gateway !== undefined) return;
+  const span = parsing.spanOf(routes);
+  // What stands in for a list that could not be read has no place in the file.
+  if (span.start > 0) parsing.error(span, "bad-value", "the list of routes is empty");
+}
 
 function checkDns({ dns }: Config, parsing: ParseContext): void {
   if (dns.minTtl <= dns.maxTtl) return;

@@ -62,6 +62,8 @@ export interface StaticConfig {
   readonly stateFile: string | undefined;
   /** Where several replicas keep one state, in Kubernetes; undefined: this process is alone. */
   readonly sharedState: SharedStateSpec | undefined;
+  /** Undefined: nothing of the Gateway API is served. */
+  readonly gateway: GatewaySpec | undefined;
 }
 
 export interface SharedStateSpec {
@@ -69,6 +71,17 @@ export interface SharedStateSpec {
   readonly lease: string;
   /** Undefined: the Pod's own. */
   readonly namespace: string | undefined;
+}
+
+/** What of the Gateway API is served. Needs a restart to change. */
+export interface GatewaySpec {
+  readonly controllerName: string;
+  /** Empty: all. */
+  readonly namespaces: readonly string[];
+  /** Names of listeners, by the port of Gateways. */
+  readonly ports: readonly { readonly port: number; readonly listener: string }[];
+  readonly addresses: readonly string[];
+  readonly secretFile: string | undefined;
 }
 
 export interface BindAddress {

@@ -4,12 +4,14 @@ import { compileConfig } from "./compile.ts";
 import { CompileContext, type CompileOptions } from "./compile-context.ts";
 import { type CompiledConfig, deepFreeze } from "./compiled-config.ts";
 import { readDatabase } from "./database-file.ts";
+import { withGatewayParts } from "./gateway-parts.ts";
 import { type FileReaders, NamedFiles, readRegularFile, whyUnreadable } from "./named-files.ts";
 import { type Config, configSchema } from "./schema.ts";
 import { type Diagnostic, diagnoseFile, Problems } from "./schema-kit/diagnostics.ts";
 import { INVALID, ParseContext } from "./schema-kit/schema.ts";
 import { SourceText } from "./schema-kit/tree.ts";
 import { type Environment, parseYamlTree } from "./schema-kit/yaml-tree.ts";
+import { releaseSchema } from "./sections/release.ts";
 
 /** Everything that a configuration was loaded from, except the environment and random secrets. */
 export interface ConfigSources {
@@ -98,9 +100,12 @@ function readAndCompile(
   files: NamedFiles,
   options: LoadOptions,
 ): { config: Config; compiled: CompiledConfig } | undefined {
-  const tree = parseYamlTree(problems, options.env);
-  if (tree === undefined) return undefined;
+  const written = parseYamlTree(problems, options.env);
+  if (written === undefined) return undefined;
+  const { tree, templates, unknown } = withGatewayParts(written, files);
   const parsing = new ParseContext(problems);
+  for (const { value } of templates) releaseSchema.read(value, parsing);
+  for (const name of unknown) parsing.unknownName(written.span, "release", name, []);
   const openDatabase = (path: string) => readDatabase(path, options.readFile);
   const config = configSchema.read(tree, parsing);
   if (config === INVALID) return undefined;

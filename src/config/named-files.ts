@@ -17,11 +17,25 @@ export interface FileReaders {
   readonly readFile?: ReadFile | undefined;
   /** Reads a key of a ConfigMap or Secret by its reference, or throws an `UnreadKeyError`. */
   readonly readKey?: ReadFile | undefined;
+  /** Files that come from the Kubernetes API. Default: none. */
+  readonly apiFiles?: ApiFiles | undefined;
 }
 
 export type FileContents =
   | { readonly kind: "read"; readonly path: string; readonly bytes: Uint8Array }
   | { readonly kind: "unreadable"; readonly path: string; readonly why: string };
+
+/**
+ * Where files are that no disk has: what comes from the Kubernetes API. They are part of what a configuration was loaded
+ * from, like the others.
+ */
+const apiFolder = "/kubernetes.api/";
+
+export const apiFile = (name: string): string => `${apiFolder}${name}`;
+export const isApiFile = (path: string): boolean => path.startsWith(apiFolder);
+
+/** The contents of files that no disk has, by absolute path. */
+export type ApiFiles = ReadonlyMap<string, Uint8Array>;
 
 /**
  * The files that a configuration names, such as secrets and lists, and keys of ConfigMaps and Secrets in their place, whose
@@ -86,8 +100,11 @@ export class NamedFiles {
   }
 
   #bytesOf(path: string, limitBytes: number): Uint8Array {
-    const { readFile, readKey } = this.#readers;
+    const { readFile, readKey, apiFiles } = this.#readers;
+    const given = apiFiles?.get(path);
+    if (given !== undefined) return given;
     if (readFile !== undefined) return readFile(path);
+    if (isApiFile(path)) throw new UnfitFileError("not-in-api");
     if (!isKeyReference(path)) return readRegularFile(path, limitBytes);
     if (readKey === undefined) throw new UnreadKeyError("the Kubernetes API is not asked here");
     return readKey(path);
@@ -128,7 +145,7 @@ function readAtMost(descriptor: number, sizeBytes: number, limitBytes: number): 
 /** The file must not be used. Has a `code`, like the errors of `fs`. `not-given`: only what is in memory may be read. */
 export class UnfitFileError extends Error {
   override readonly name = "UnfitFileError";
-  readonly code: "not-regular" | "too-large" | "not-given";
+  readonly code: "not-regular" | "too-large" | "not-given" | "not-in-api";
 
   constructor(code: UnfitFileError["code"]) {
     super(code);
@@ -150,6 +167,7 @@ const reasonByCode: Readonly<Record<string, string>> = {
   ELOOP: "too many levels of symbolic links",
   "not-regular": "it is not a regular file",
   "too-large": "it is too large",
+  "not-in-api": "the Kubernetes API has not provided it",
   "not-given": "the running configuration does not read this file; run perch plan where the file is",
 };
 

@@ -10,6 +10,7 @@ import { attributeName, attributeSchema } from "./sections/attributes.ts";
 import { dnsSchema } from "./sections/endpoint.ts";
 import { geoSchema } from "./sections/geo.ts";
 import { jwtSchema } from "./sections/jwt.ts";
+import { kubernetesSchema } from "./sections/kubernetes.ts";
 import { limitsSchema } from "./sections/limits.ts";
 import { listenerSchema } from "./sections/listener.ts";
 import { releaseSchema } from "./sections/release.ts";
@@ -90,6 +91,7 @@ export const configSchema = object(
       "Request tracing. Default: off, and traceparent passes through like any other header.",
       tracingSchema,
     ),
+    kubernetes: optional("What is read from the Kubernetes API. Default: nothing.", kubernetesSchema),
     limits: defaulted("Limits on clients.", limitsSchema, {}),
     dns: defaulted("How endpoints by DNS are resolved.", dnsSchema, {}),
     attributes: defaulted(
@@ -110,8 +112,8 @@ export const configSchema = object(
       {},
     ),
     routes: required(
-      "Which requests go to which service; the first match wins.",
-      list(routeSchema, { of: "routes", min: 1 }),
+      "Which requests go to which service; the first match wins. May be empty with kubernetes.gateway.",
+      list(routeSchema, { of: "routes" }),
       [],
     ),
   },

@@ -13,8 +13,11 @@ export interface ListWatchOptions<T extends ApiObject> {
   readonly randomFraction: RandomFraction;
   /** Called with all objects, by `namespace/name`, after each list and each change. The map changes afterwards. */
   readonly onObjects: (objects: ReadonlyMap<string, T>) => void;
-  /** Called with the cause of each failure in a row, and with undefined when the API answers again. */
-  readonly onTrouble: (why: string | undefined) => void;
+  /**
+   * Called with the cause of each failure in a row, and with undefined when the API answers again. `status`: of its
+   * answer; 404: it has no such collection.
+   */
+  readonly onTrouble: (why: string | undefined, status?: number) => void;
   /** How long a watch may be silent before it counts as broken, in milliseconds. Default: 70 s. */
   readonly silenceMs?: number;
 }
@@ -83,7 +86,7 @@ export class ListWatch<T extends ApiObject> {
         const cause = error instanceof ApiError ? error : new ApiError(String(error));
         // Too old, after which only a list helps: nothing is wrong with the API, unless lists grow too old themselves.
         if (cause.status === 410) this.#version = undefined;
-        if (cause.status !== 410 || this.#failures >= quietExpiries) this.#troubled(cause.message);
+        if (cause.status !== 410 || this.#failures >= quietExpiries) this.#troubled(cause);
         this.#failures++;
         await this.#pause(cause.retryAfterMs ?? 0);
       }
@@ -138,9 +141,9 @@ export class ListWatch<T extends ApiObject> {
     return { fieldSelector, labelSelector };
   }
 
-  #troubled(why: string): void {
+  #troubled({ message, status }: ApiError): void {
     this.#isTroubled = true;
-    this.#options.onTrouble(why);
+    this.#options.onTrouble(message, status);
   }
 
   #answered(): void {

@@ -170,7 +170,9 @@ describe("answers are as the document says", () => {
     const endpoint = { service: "s", version: "v", origin: "http://a", health: { belief }, singleUse: { untilMs: 0 } };
     expect(errorsOf("Event", eventBody(event(1)))).toEqual([]);
     expect(errorsOf("Releases", { releases: [release] })).toEqual([]);
-    expect(errorsOf("Endpoints", { kubernetesServices: [], endpoints: reportEndpoints([endpoint], [], 0) })).toEqual([]);
+    expect(errorsOf("Endpoints", { kubernetesServices: [], endpoints: reportEndpoints([endpoint], [], 0) })).toEqual(
+      [],
+    );
   });
 
   test("what streams send of what is so, and it has no name that is not described", async () => {

@@ -267,6 +267,49 @@ components: [${components.map((name) => `../../components/${name}`)}]
   });
 });
 
+describe.skipIf(kustomizeNeeds !== "")(`deploy/components/gateway-api${kustomizeNeeds}`, () => {
+  test("has the rights of what Perch asks the API for, and no others", async () => {
+    const manifests = await buildIn({
+      "kustomization.yaml": `apiVersion: kustomize.config.k8s.io/v1beta1
+kind: Kustomization
+namespace: shop
+resources: [../../base]
+components: [../../components/gateway-api]
+`,
+    });
+    // Of the Gateway API there is no schema here.
+    expect(manifests.filter(({ kind }) => kind !== "GatewayClass").flatMap(schemaProblems)).toEqual([]);
+    const { automountServiceAccountToken, serviceAccountName } = find(manifests, "Deployment", "perch").spec.template
+      .spec;
+    expect(automountServiceAccountToken).toBe(true);
+    expect(find(manifests, "GatewayClass", "perch").spec).toEqual({ controllerName: "perch.dev/gateway" });
+    const { rules } = find(manifests, "ClusterRole", "perch-gateway-api");
+    const allowed = (verb: string) =>
+      rules.flatMap(({ resources, verbs }) => (verbs.includes(verb) ? resources : [])).toSorted();
+    const read = ["gatewayclasses", "gateways", "grpcroutes", "httproutes"];
+    expect(allowed("list")).toEqual(
+      [...read, "backendtlspolicies", "namespaces", "referencegrants", "services"].toSorted(),
+    );
+    expect(allowed("watch")).toEqual(allowed("list"));
+    expect(allowed("get")).toEqual(read);
+    expect(allowed("update")).toEqual(read.map((kind) => `${kind}/status`));
+    expect(
+      rules.flatMap(({ verbs }) => verbs).filter((verb: string) => !["get", "list", "watch", "update"].includes(verb)),
+    ).toEqual([]);
+    expect(find(manifests, "Role", "perch-gateway-certificates").rules).toEqual([
+      { apiGroups: [""], resources: ["secrets"], resourceNames: ["perch-tls"], verbs: ["list", "watch"] },
+    ]);
+    for (const [kind, name] of [
+      ["ClusterRoleBinding", "perch-gateway-api"],
+      ["RoleBinding", "perch-gateway-certificates"],
+    ] as const) {
+      const { roleRef, subjects } = find(manifests, kind, name);
+      expect(roleRef).toMatchObject({ name });
+      expect(subjects).toEqual([{ kind: "ServiceAccount", name: serviceAccountName, namespace: "shop" }]);
+    }
+  });
+});
+
 describe.skipIf(kustomizeNeeds !== "").each(["native", "classic"] as const)(
   `deploy/overlays/sidecar/%s${kustomizeNeeds}`,
   (variant) => {

@@ -5,7 +5,7 @@ import { CronJob, Job } from "kubernetes-models/batch/v1";
 import { Lease } from "kubernetes-models/coordination.k8s.io/v1";
 import { NetworkPolicy } from "kubernetes-models/networking.k8s.io/v1";
 import { PodDisruptionBudget } from "kubernetes-models/policy/v1";
-import { Role, RoleBinding } from "kubernetes-models/rbac.authorization.k8s.io/v1";
+import { ClusterRole, ClusterRoleBinding, Role, RoleBinding } from "kubernetes-models/rbac.authorization.k8s.io/v1";
 import { ConfigMap, Service, ServiceAccount } from "kubernetes-models/v1";
 
 /** A copy of a manifest that can check itself by the Kubernetes schema of its kind. */
@@ -25,6 +25,8 @@ const models: Readonly<Record<string, Model>> = {
   "v1 ConfigMap": ConfigMap,
   "v1 Service": Service,
   "v1 ServiceAccount": ServiceAccount,
+  "rbac.authorization.k8s.io/v1 ClusterRole": ClusterRole,
+  "rbac.authorization.k8s.io/v1 ClusterRoleBinding": ClusterRoleBinding,
   "rbac.authorization.k8s.io/v1 Role": Role,
   "coordination.k8s.io/v1 Lease": Lease,
   "rbac.authorization.k8s.io/v1 RoleBinding": RoleBinding,

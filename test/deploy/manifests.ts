@@ -116,10 +116,10 @@ interface ServiceAccount {
   readonly automountServiceAccountToken: boolean;
 }
 
-interface Role {
-  readonly kind: "Role";
+interface RoleOf<Kind extends string> {
+  readonly kind: Kind;
   readonly metadata: Metadata;
-  readonly rules: readonly unknown[];
+  readonly rules: readonly { readonly resources: readonly string[]; readonly verbs: readonly string[] }[];
 }
 
 interface Lease {
@@ -128,8 +128,14 @@ interface Lease {
   readonly metadata: Metadata;
 }
 
-interface RoleBinding {
-  readonly kind: "RoleBinding";
+interface GatewayClass {
+  readonly kind: "GatewayClass";
+  readonly metadata: Metadata;
+  readonly spec: { readonly controllerName: string };
+}
+
+interface BindingOf<Kind extends string> {
+  readonly kind: Kind;
   readonly metadata: Metadata;
   readonly roleRef: unknown;
   readonly subjects: readonly unknown[];
@@ -195,9 +201,12 @@ export type Manifest =
   | Service
   | ConfigMap
   | ServiceAccount
-  | Role
+  | RoleOf<"Role">
+  | RoleOf<"ClusterRole">
+  | BindingOf<"RoleBinding">
+  | BindingOf<"ClusterRoleBinding">
+  | GatewayClass
   | Lease
-  | RoleBinding
   | HorizontalPodAutoscaler
   | PodDisruptionBudget
   | NetworkPolicy

@@ -63,6 +63,8 @@ export class KubernetesApi {
   readonly #objects = new KubernetesObjects((change) => {
     if (!this.#isStuck) for (const watcher of this.#watchers) tell(watcher, change);
   });
+  /** Why requests for a kind are refused, by the end of its path. */
+  readonly #unavailable = new Map<string, Refused>();
   /** Accounts whose requests are cut off. */
   readonly #cutOff = new Set<string>();
   #forgottenUpTo = 0;
@@ -139,6 +141,16 @@ export class KubernetesApi {
   /** Answers the next requests with these. */
   refuse(...failures: Failure[]): void {
     this.#failures.push(...failures);
+  }
+
+  /** Has no such kind, as `grpcroutes`: its definition is not installed. */
+  uninstall(plural: string): void {
+    this.#unavailable.set(plural, new Refused(404, "NotFound", "the server could not find the requested resource"));
+  }
+
+  /** Lets nobody read a kind. */
+  forbid(plural: string): void {
+    this.#unavailable.set(plural, new Refused(403, "Forbidden", `${plural} is forbidden: User "perch" cannot list it`));
   }
 
   pages(size: number): void {
@@ -313,6 +325,8 @@ export class KubernetesApi {
     if (account === undefined) throw new Refused(401, "Unauthorized", "Unauthorized");
     const place = readPlace(url.pathname);
     if (place === undefined) throw new Refused(404, "NotFound", "the server could not find the requested resource");
+    const unavailable = this.#unavailable.get(place.resource.replace(/^.*\//, ""));
+    if (unavailable !== undefined) throw unavailable;
     if (method !== "GET") this.#answerWrite({ account, method, path: url.pathname }, place, request, body, response);
     else if (url.searchParams.get("watch") === "true") this.#answerWatch(place, account, url.searchParams, response);
     else if (place.name === undefined) this.#answerList(place, url.searchParams, response);
@@ -370,7 +384,10 @@ export class KubernetesApi {
       resourceVersion: String(this.#objects.version),
       ...(end < selected.length ? { continue: String(end) } : {}),
     };
-    const items = selected.slice(from, end);
+    // Of kinds of Kubernetes itself the objects in a list do not say their kind.
+    const items = selected
+      .slice(from, end)
+      .map(({ apiVersion, kind, ...rest }) => (apiVersion === "v1" ? rest : { apiVersion, kind, ...rest }));
     send(response, 200, { kind: "List", apiVersion: "v1", metadata, items });
   }
 

@@ -55,29 +55,33 @@ function parseJson(text: string): unknown {
   }
 }
 
+/** An object as the API gives it. */
+export function manifestOf(object: Loose): Manifest {
+  const whole = new SourceObject(object);
+  const metadata = whole.object("metadata");
+  const [version = "", group = ""] = whole.text("apiVersion").split("/").reverse();
+  return {
+    kind: whole.text("kind"),
+    group,
+    version,
+    namespace: metadata.text("namespace") || "default",
+    hasNamespace: metadata.text("namespace") !== "",
+    name: metadata.text("name"),
+    createdAt: metadata.text("creationTimestamp"),
+    labels: new SourceObject(metadata.peek("labels")),
+    annotations: new SourceObject(metadata.peek("annotations")),
+    spec: new SourceObject(object["spec"]),
+    data: new SourceObject(object["data"]),
+  };
+}
+
 function flatten(value: unknown, file: string): Manifest[] {
   const object: Loose = isMap(value) ? value : {};
   if (Array.isArray(object["items"])) return object["items"].flatMap((item) => flatten(item, file));
   const whole = new SourceObject(object);
   const kind = whole.text("kind");
   if (kind === "") return whole.keys().length === 0 ? [] : [fileOf(object, file)];
-  const metadata = whole.object("metadata");
-  const [version = "", group = ""] = whole.text("apiVersion").split("/").reverse();
-  return [
-    {
-      kind,
-      group,
-      version,
-      namespace: metadata.text("namespace") || "default",
-      hasNamespace: metadata.text("namespace") !== "",
-      name: metadata.text("name"),
-      createdAt: metadata.text("creationTimestamp"),
-      labels: new SourceObject(metadata.peek("labels")),
-      annotations: new SourceObject(metadata.peek("annotations")),
-      spec: new SourceObject(object["spec"]),
-      data: new SourceObject(object["data"]),
-    },
-  ];
+  return [manifestOf(object)];
 }
 
 /** A document that is no object of Kubernetes, such as a file of Traefik or values of Helm. */

@@ -158,6 +158,7 @@ export class Problems {
   }
 
   warn(span: Span, input: DiagnosticInput): void {
+    if (span.start < 0) return;
     this.#add({ severity: "warning", span, input });
   }
 

@@ -51,6 +51,9 @@ export interface Span {
   readonly end: number;
 }
 
+/** The place of what stands in no file. Only errors are reported there: nobody could do anything about a warning. */
+export const nowhere: Span = { start: -1, end: -1 };
+
 /** Both start at 1. Columns are UTF-16 units, as in editors and language servers. */
 export interface Position {
   readonly line: number;

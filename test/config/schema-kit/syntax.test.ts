@@ -62,7 +62,7 @@ const cases: readonly (readonly [string, string, string, readonly string[]])[] =
     "services:",
     "colour: blue\nservices: [\n",
     [
-      '12:1: error: unknown key "colour" in the configuration; the keys are listeners, trustedProxies, exposeVersion, pathNormalisation, pathParameters, fastLane, admin, workers, accessLog, state, tracing, limits, dns, attributes, jwt, geo, services, releases, routes',
+      '12:1: error: unknown key "colour" in the configuration; the keys are listeners, trustedProxies, exposeVersion, pathNormalisation, pathParameters, fastLane, admin, workers, accessLog, state, tracing, kubernetes, limits, dns, attributes, jwt, geo, services, releases, routes',
       "21:1: error: the [ opened at 13:11 is not closed; add ], or indent the lines inside [ ] further",
     ],
   ],

@@ -1,5 +1,5 @@
 import type { Draft } from "../draft.ts";
-import { bySpecificity, intersection } from "../hostnames.ts";
+import { bySpecificity, type Hostname, intersection } from "../hostnames.ts";
 import { byAge, type Manifest, titleOf } from "../manifests.ts";
 import { type Advice, noteUnread } from "../notes.ts";
 import type { SourceObject } from "../source-object.ts";
@@ -15,11 +15,11 @@ import { BackendReader } from "./backends.ts";
 import { Gateways } from "./gateways.ts";
 import { readGrpcMatch } from "./grpc-route-match.ts";
 import { matchesOf, type RuleMatch, readHttpMatch } from "./http-route-match.ts";
-import { Isolation } from "./isolation.ts";
-import { addRoute } from "./rules.ts";
+import { Isolation, type ListenerNames } from "./isolation.ts";
+import { addRoute, type MatchedRule } from "./rules.ts";
 
 /** One match of a rule, for one host. */
-interface RankedRoute extends RuleMatch {
+export interface RankedRoute extends RuleMatch {
   readonly manifest: Manifest;
   readonly rule: SourceObject;
   readonly listenerMatch: ListenerMatch;
@@ -36,6 +36,19 @@ export function importGatewayApi(manifests: readonly Manifest[], draft: Draft): 
   const reader = new BackendReader(manifests, draft);
   const manifestsOfRoutes = manifests.filter(isRoute).toSorted(byAge);
   const attached = manifestsOfRoutes.map((manifest) => attach(manifest, gateways, draft));
+  addInOrder(attached, gateways, (route) => add(route, reader, draft), draft);
+  for (const manifest of manifestsOfRoutes) noteUnread(manifest, advice, draft);
+  gateways.noteUnread();
+  reader.noteUnread();
+}
+
+/** Adds the routes, given by age, in the order of their precedence, with those that keep listeners apart. */
+export function addInOrder(
+  attached: readonly Attached[],
+  gateways: ListenerNames,
+  addOne: (route: RankedRoute) => void,
+  draft: Draft,
+): void {
   noteSharedHosts(attached, draft);
   const isolation = new Isolation(
     attached.flatMap(({ attachments }) => attachments),
@@ -50,13 +63,9 @@ export function importGatewayApi(manifests: readonly Manifest[], draft: Draft): 
     takesAll: Object.keys(match).length === 0,
   }));
   for (const hostname of isolation.hostnames(routed)) {
-    for (const route of ranked.filter(({ listenerMatch }) => listenerMatch.hostname === hostname))
-      add(route, reader, draft);
+    for (const route of ranked.filter(({ listenerMatch }) => listenerMatch.hostname === hostname)) addOne(route);
     isolation.addNotFoundRoute(hostname, routed, draft);
   }
-  for (const manifest of manifestsOfRoutes) noteUnread(manifest, advice, draft);
-  gateways.noteUnread();
-  reader.noteUnread();
 }
 
 const isRoute = ({ kind, group }: Manifest): boolean =>
@@ -67,7 +76,7 @@ const advice: Readonly<Record<string, Advice>> = {
   idleTimeout: { text: "no equivalent" },
 };
 
-interface Attached {
+export interface Attached {
   readonly manifest: Manifest;
   readonly attachments: readonly Attachment[];
   readonly routes: readonly RankedRoute[];
@@ -82,8 +91,19 @@ function attach(manifest: Manifest, gateways: Gateways, draft: Draft): Attached 
     spec.dismiss();
     return { manifest, attachments: [], routes: [] };
   }
+  return { manifest, attachments, routes: rankedRoutes(manifest, attachments, hostnames, draft) };
+}
+
+/** The matches of a route's rules, for the hosts of what it is attached to. */
+export function rankedRoutes(
+  manifest: Manifest,
+  attachments: readonly Attachment[],
+  hostnames: readonly Hostname[],
+  draft: Draft,
+): readonly RankedRoute[] {
+  const where = titleOf(manifest);
   const read = manifest.kind === "GRPCRoute" ? readGrpcMatch : readHttpMatch;
-  const routes = spec.objects("rules").flatMap((rule) => {
+  return manifest.spec.objects("rules").flatMap((rule) => {
     const target = schemeOfRedirect(rule);
     const listenerMatches = listenerMatchesOf(attachments, hostnames, target !== "");
     return matchesOf(rule, read, where, draft).flatMap((found) =>
@@ -95,7 +115,6 @@ function attach(manifest: Manifest, gateways: Gateways, draft: Draft): Attached 
       }),
     );
   });
-  return { manifest, attachments, routes };
 }
 
 function reachable(route: RankedRoute, isolation: Isolation): RankedRoute[] {
@@ -133,10 +152,15 @@ function byRank(a: readonly number[], b: readonly number[]): number {
 }
 
 function add(ranked: RankedRoute, reader: BackendReader, draft: Draft): void {
+  addRoute(matchedRule(ranked, draft), reader, draft);
+}
+
+/** The rule with the whole match of Perch's route for it. */
+export function matchedRule(ranked: RankedRoute, draft: Draft): MatchedRule {
   const { manifest, rule, listenerMatch, match } = ranked;
   const hasScheme = listenerMatch.listeners !== undefined || listenerMatch.scheme !== undefined;
   if (isGrpc(ranked)) serveGrpc(ranked, draft);
-  addRoute({ manifest, rule, match: { ...asMatch(listenerMatch), ...match }, hasScheme }, reader, draft);
+  return { manifest, rule, match: { ...asMatch(listenerMatch), ...match }, hasScheme };
 }
 
 /** Clients of gRPC speak HTTP/2. Without TLS a listener has to be told so. */

@@ -5,6 +5,9 @@ import { titleOf } from "../manifests.ts";
 import { type Attachment, asMatch, type ListenerMatch } from "./attachments.ts";
 import type { GatewayListener, Gateways } from "./gateways.ts";
 
+/** What is to be known of the listeners of Gateways. */
+export type ListenerNames = Pick<Gateways, "besides" | "nameOf">;
+
 interface RoutedMatch {
   readonly listenerMatch: ListenerMatch;
   /** Whether it matches all requests to its host there. */
@@ -20,7 +23,7 @@ export class Isolation {
   /** The listeners that share a port with one that has routes, with the names of Perch's listeners. */
   readonly #listeners = new Map<GatewayListener, string>();
 
-  constructor(attachments: readonly Attachment[], gateways: Gateways) {
+  constructor(attachments: readonly Attachment[], gateways: ListenerNames) {
     for (const { source } of attachments) {
       if (source === undefined) continue;
       for (const one of [source, ...gateways.besides(source)]) this.#listeners.set(one, gateways.nameOf(one));

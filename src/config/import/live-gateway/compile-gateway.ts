@@ -1,0 +1,326 @@
+import type { GatewaySpec } from "../../compiled-config.ts";
+import type { GatewayListenerParts, GatewayParts } from "../../gateway-parts.ts";
+import { hostPattern } from "../../scalars.ts";
+import { accepts } from "../accepts.ts";
+import { Draft, type DraftParts, type DraftRoute, type DraftService, type Note } from "../draft.ts";
+import { type Attached, addInOrder, matchedRule, rankedRoutes } from "../gateway-api/gateway-api.ts";
+import { hasEntries } from "../gateway-api/http-route-match.ts";
+import type { Hostname } from "../hostnames.ts";
+import { loadableParts } from "../loadable-parts.ts";
+import { type Manifest, titleOf } from "../manifests.ts";
+import type { Loose, SourceObject } from "../source-object.ts";
+import { keptRoutes, partsOf, usableParts } from "../usable-parts.ts";
+import { Cluster, type ClusterObject } from "./cluster.ts";
+import type { Problem } from "./conditions.ts";
+import type { KnownRefusals } from "./known-refusals.ts";
+import { LiveBackends, objectsOfPolicies } from "./live-backends.ts";
+import { LiveListeners, type NamedObject, objectsOfListeners, routeKinds } from "./live-listeners.ts";
+import { type LiveParent, parentsOf } from "./live-parents.ts";
+import { addLiveRoute, type LiveRule, rulesOf } from "./live-rules.ts";
+import { type PolicyProblem, type RoutePolicy, readPolicies, routeKey } from "./policies.ts";
+import { StableNames, type TakenNames } from "./stable-names.ts";
+
+export interface GatewayInput {
+  readonly spec: GatewaySpec;
+  /** With `apiVersion` and `kind`, which lists of the API leave out. */
+  readonly objects: readonly Loose[];
+  /** Of the file, beside which the routes of the API stand. */
+  readonly names: TakenNames;
+  /** The first problem of a configuration with these parts, if they may be the cause. */
+  readonly problemIn: (parts: GatewayParts, files: ReadonlyMap<string, Uint8Array>) => string | undefined;
+  /** What did not load before, beside the same file. What does not load now is added. */
+  readonly refusals: KnownRefusals;
+}
+
+/** A Gateway of ours. */
+export interface CompiledGateway extends ClusterObject {
+  readonly notAccepted: Problem | undefined;
+}
+
+/** A route with a parent of ours. */
+export interface CompiledRoute extends ClusterObject {
+  readonly parents: readonly LiveParent[];
+  readonly unresolved: Problem | undefined;
+  /** What became of the policies for it; undefined if there is none. */
+  readonly policy: { readonly problem: string | undefined } | undefined;
+  /** What of it has no equivalent; empty if it is served as it is written. */
+  readonly unsupported: readonly string[];
+  /** False if nothing of it can be served. */
+  readonly isServed: boolean;
+}
+
+/** What the objects of the Gateway API mean: what Perch is to serve, and what their statuses are to say. */
+export interface CompiledGatewayApi {
+  readonly parts: GatewayParts;
+  /** Files that the parts name. */
+  readonly files: ReadonlyMap<string, Uint8Array>;
+  readonly notes: readonly Note[];
+  readonly classes: readonly ClusterObject[];
+  readonly gateways: readonly CompiledGateway[];
+  readonly listeners: LiveListeners;
+  readonly routes: readonly CompiledRoute[];
+}
+
+/** GatewayClasses that name our controller. */
+function ownClasses(cluster: Cluster, { controllerName }: Pick<GatewaySpec, "controllerName">) {
+  return cluster.all("GatewayClass").filter(({ manifest }) => manifest.spec.text("controllerName") === controllerName);
+}
+
+function ownGateways(cluster: Cluster, classes: readonly ClusterObject[]): readonly ClusterObject[] {
+  const names = new Set(classes.map(({ manifest }) => manifest.name));
+  return cluster.all("Gateway").filter(({ manifest }) => names.has(manifest.spec.text("gatewayClassName")));
+}
+
+/** The Secrets and ConfigMaps that are to be read for these Gateways and policies, and no others. */
+export function neededObjects(cluster: Cluster, spec: Pick<GatewaySpec, "controllerName">): readonly NamedObject[] {
+  const gateways = ownGateways(cluster, ownClasses(cluster, spec)).map(({ manifest }) => manifest);
+  const needed = [
+    ...objectsOfListeners(gateways, cluster),
+    ...(gateways.length === 0 ? [] : objectsOfPolicies(cluster)),
+  ];
+  return [...new Map(needed.map((one) => [`${one.kind} ${one.namespace}/${one.name}`, one])).values()];
+}
+
+/** Compiles the objects of the API. What is not valid in one of them takes no other down. */
+export function compileGatewayApi(input: GatewayInput): CompiledGatewayApi {
+  const found = readPolicies(new Cluster(input.objects));
+  const { refusals } = input;
+  const [known, policies] = partition(found.policies, (policy) => refusals.whyOf(JSON.stringify(policy)) !== undefined);
+  const problems = [
+    ...found.problems,
+    ...known.map((policy) => ({ ...policy, why: refusals.whyOf(JSON.stringify(policy)) ?? "" })),
+  ];
+  const first = compileWith(policies, problems, input);
+  if (first.problem === undefined || policies.length === 0) return first.compiled;
+  // Something did not load. A policy must not take its route down, so those that do are left out.
+  const without = compileWith([], problems, input).compiled;
+  const bad = policiesThat(
+    (some) => compileWith(some, problems, input).compiled.parts.routes.length < without.parts.routes.length,
+    policies,
+  );
+  if (bad.length === 0) return first.compiled;
+  const more = bad.map((policy) => {
+    const { problem = "" } = compileWith([policy], problems, input);
+    const why = `the configuration does not load with it: ${problem}`;
+    refusals.add(JSON.stringify(policy), why);
+    return { where: policy.where, route: policy.route, why };
+  });
+  return compileWith(
+    policies.filter((policy) => !bad.includes(policy)),
+    [...problems, ...more],
+    input,
+  ).compiled;
+}
+
+function partition<T>(
+  all: readonly T[],
+  isFirst: (one: T) => boolean,
+): readonly [first: readonly T[], rest: readonly T[]] {
+  return [all.filter(isFirst), all.filter((one) => !isFirst(one))];
+}
+
+/** Halves the policies until those that do it are alone. */
+function policiesThat(isBad: (some: readonly RoutePolicy[]) => boolean, some: readonly RoutePolicy[]): RoutePolicy[] {
+  if (some.length === 0 || !isBad(some)) return [];
+  if (some.length === 1) return [...some];
+  const half = Math.ceil(some.length / 2);
+  return [...policiesThat(isBad, some.slice(0, half)), ...policiesThat(isBad, some.slice(half))];
+}
+
+function compileWith(
+  policies: readonly RoutePolicy[],
+  problems: readonly PolicyProblem[],
+  { spec, objects, names, problemIn, refusals }: GatewayInput,
+): { readonly compiled: CompiledGatewayApi; readonly problem: string | undefined } {
+  // Each compilation has its own: objects remember what was read of them.
+  const cluster = new Cluster(objects);
+  const draft = new Draft();
+  for (const { where, why } of problems) draft.note(where, `the policy is not applied: ${why}`);
+  const classes = ownClasses(cluster, spec);
+  const gateways = ownGateways(cluster, classes).map((one) => ({ ...one, notAccepted: refusalOf(one.manifest) }));
+  const accepted = gateways.flatMap(({ manifest, notAccepted }) => (notAccepted === undefined ? [manifest] : []));
+  const listeners = new LiveListeners(accepted, cluster, spec);
+  const backends = new LiveBackends(cluster, draft);
+  const stable = new StableNames(names);
+  const bases = new Map<string, string>();
+  const made = { services: new Set<string>(), releases: new Set<string>(), cookies: new Set<unknown>() };
+  const parts = { backends, names: stable, draft, secretFile: spec.secretFile, policies, made, bases };
+  const read = routeKinds
+    .flatMap((kind) => cluster.all(kind))
+    .toSorted(byPosition(cluster))
+    .flatMap((one) => readRoute(one, accepted, listeners, parts) ?? []);
+  for (const { port, listener: name } of spec.ports) {
+    draft.listeners.push({ name, source: "", where: "", port, certificates: undefined });
+  }
+  addRoutes(read, listeners, stable, draft);
+  const files = new Map([...listeners.files, ...backends.files]);
+  const listenerParts = withH2c(listeners.parts(), draft);
+  const write = (some: DraftParts) => writtenParts(some, listenerParts, bases);
+  const usable = withoutRefused(usableParts(draft), refusals, draft);
+  const problem = problemIn(write(usable), files);
+  const served = problem === undefined ? usable : loadableParts(usable, draft, (some) => problemIn(write(some), files));
+  // With policies, these may be the cause.
+  for (const route of policies.length > 0 ? [] : usable.routes.filter((one) => !served.routes.includes(one))) {
+    refusals.add(routeText(route, usable), problemIn(write(partsOf(usable, [route])), files) ?? "it does not load");
+  }
+  const titles = (some: readonly DraftRoute[]) => new Set(some.flatMap(({ sources }) => sources));
+  const [written, kept] = [titles(draft.routes), titles(served.routes)];
+  const routes = read.map(({ object, parents, rules, unsupported, attached }) => ({
+    ...{ ...object, parents },
+    unresolved: rules.find(({ unresolved }) => unresolved !== undefined)?.unresolved,
+    policy: policyState(object.manifest, policies, problems),
+    unsupported: [...unsupported, ...rules.flatMap((rule) => rule.unsupported ?? [])],
+    isServed: isServed(attached, written, kept),
+  }));
+  const compiled = { parts: write(served), files, notes: draft.notes, classes, gateways, listeners, routes };
+  return { compiled, problem };
+}
+
+function withoutRefused(parts: DraftParts, refusals: KnownRefusals, draft: Draft): DraftParts {
+  if (refusals.isEmpty) return parts;
+  return partsOf(
+    parts,
+    keptRoutes(parts.routes, draft, (route) => refusals.whyOf(routeText(route, parts))),
+  );
+}
+
+/** All that is loaded of a route. */
+function routeText(route: DraftRoute, { services, releases }: DraftParts): string {
+  const service = services.find(({ name }) => name === route.service);
+  const release = releases.find(({ name }) => name === route.release);
+  return JSON.stringify([route, service, release]);
+}
+
+function policyState(
+  manifest: Manifest,
+  policies: readonly RoutePolicy[],
+  problems: readonly PolicyProblem[],
+): CompiledRoute["policy"] {
+  const key = routeKey(manifest);
+  const found = problems.find(({ route }) => route === key);
+  if (found !== undefined) return { problem: `${found.where}: ${found.why}` };
+  return policies.some(({ route }) => route === key) ? { problem: undefined } : undefined;
+}
+
+/** `written`: titles of objects with routes; `kept`: those of which a route is valid. A listener without traffic wants none. */
+function isServed(
+  { manifest, attachments, routes }: Attached,
+  written: ReadonlySet<string>,
+  kept: ReadonlySet<string>,
+) {
+  const title = titleOf(manifest);
+  if (kept.has(title) || attachments.length === 0) return true;
+  return routes.length > 0 && !written.has(title);
+}
+
+/** Both kinds of routes by age, as the cluster sorts all objects. */
+function byPosition({ manifests }: Cluster) {
+  const positions = new Map(manifests.map((manifest, at) => [manifest, at]));
+  return (a: ClusterObject, b: ClusterObject) => (positions.get(a.manifest) ?? 0) - (positions.get(b.manifest) ?? 0);
+}
+
+function refusalOf({ spec }: Manifest): Problem | undefined {
+  if (!spec.object("infrastructure").has("parametersRef")) return undefined;
+  return { reason: "InvalidParameters", message: "Perch takes no parameters (infrastructure.parametersRef)" };
+}
+
+interface ReadRoute {
+  readonly object: ClusterObject;
+  readonly parents: readonly LiveParent[];
+  readonly rules: readonly LiveRule[];
+  readonly attached: Attached;
+  /** Hostnames without an equivalent. */
+  readonly unsupported: readonly string[];
+}
+
+/** Undefined if it has no parent of ours. */
+function readRoute(
+  object: ClusterObject,
+  gateways: readonly Manifest[],
+  listeners: LiveListeners,
+  parts: Parameters<typeof rulesOf>[1],
+): ReadRoute | undefined {
+  const { manifest } = object;
+  const { hostnames, unsupported } = hostnamesOf(manifest);
+  const { parents, attachments } = parentsOf(manifest, hostnames, gateways, listeners);
+  if (parents.length === 0) return undefined;
+  // What it refers to is told also where no listener takes it.
+  const rules = rulesOf(manifest, parts);
+  const routes =
+    attachments.length === 0 || "reason" in hostnames
+      ? []
+      : rankedRoutes(manifest, attachments, hostnames, parts.draft);
+  return { object, parents, rules, unsupported, attached: { manifest, attachments, routes } };
+}
+
+/** A problem if it has some, and none has an equivalent: it must not be taken for a route for all hosts. */
+function hostnamesOf({ spec }: Manifest): {
+  readonly hostnames: readonly Hostname[] | Problem;
+  readonly unsupported: readonly string[];
+} {
+  const written = spec.texts("hostnames").map((host) => host.toLowerCase());
+  const hostnames = written.filter((host) => accepts(hostPattern, host));
+  const unsupported = written.filter((host) => !hostnames.includes(host)).map((host) => `the hostname ${host}`);
+  const isLost = hostnames.length === 0 && (written.length > 0 || hasEntries(spec.peek("hostnames")));
+  const lost: Problem = { reason: "UnsupportedValue", message: `Perch has no equivalent of its hostnames` };
+  return { hostnames: isLost ? lost : hostnames, unsupported };
+}
+
+function addRoutes(read: readonly ReadRoute[], listeners: LiveListeners, names: StableNames, draft: Draft): void {
+  const rules = new Map<SourceObject, LiveRule>(read.flatMap((one) => one.rules.map((rule) => [rule.rule, rule])));
+  const matches = new Map<LiveRule, number>();
+  const attached = read.map((one) => one.attached);
+  const isolating = {
+    besides: (listener: Parameters<LiveListeners["besides"]>[0]) => listeners.besides(listener),
+    nameOf: (listener: Parameters<LiveListeners["nameOf"]>[0]) => listeners.nameOf(listener),
+  };
+  addInOrder(
+    attached,
+    isolating,
+    (ranked) => {
+      const live = rules.get(ranked.rule);
+      if (live === undefined) return;
+      const number = (matches.get(live) ?? 0) + 1;
+      matches.set(live, number);
+      const wanted = number === 1 ? live.label : `${live.label}-m${number}`;
+      const { kind, namespace, name: route } = live.manifest;
+      const name = names.of("route", wanted, `${kind} ${namespace}/${route} ${wanted}`);
+      addLiveRoute(live, matchedRule(ranked, draft), name, draft);
+    },
+    draft,
+  );
+}
+
+/** Listeners with calls of gRPC take HTTP/2 without TLS, which with TLS ALPN chooses. */
+function withH2c(
+  parts: Readonly<Record<string, GatewayListenerParts>>,
+  { listeners }: Draft,
+): Readonly<Record<string, GatewayListenerParts>> {
+  const added = listeners.filter(({ name, h2c }) => h2c === true && parts[name]?.tls === undefined);
+  return { ...parts, ...Object.fromEntries(added.map(({ name }) => [name, { ...parts[name], h2c: true }])) };
+}
+
+function writtenParts(
+  { services, releases, routes }: DraftParts,
+  listeners: Readonly<Record<string, GatewayListenerParts>>,
+  bases: ReadonlyMap<string, string>,
+): GatewayParts {
+  return {
+    listeners,
+    bases: Object.fromEntries(releases.flatMap(({ name }) => (bases.has(name) ? [[name, bases.get(name) ?? ""]] : []))),
+    services: Object.fromEntries(services.map((one) => [one.name, serviceContents(one)])),
+    releases: Object.fromEntries(releases.map(({ name, settings }) => [name, settings])),
+    routes: routes.map(({ name, match, service, release, settings }) => ({
+      name,
+      ...(Object.keys(match).length === 0 ? {} : { match }),
+      ...(service === undefined ? {} : { service }),
+      ...(release === undefined ? {} : { release }),
+      ...settings,
+    })),
+  };
+}
+
+function serviceContents({ versions, settings }: DraftService): Loose {
+  const named = versions.map(({ name, endpoints, settings: own }) => [name, { endpoints, ...own }] as const);
+  return { versions: Object.fromEntries(named), ...settings };
+}

@@ -1,0 +1,208 @@
+import { checkAuthorities } from "../../certificate.ts";
+import { apiFile } from "../../named-files.ts";
+import { upstreamTlsSchema } from "../../sections/upstream-tls.ts";
+import { problemWith } from "../accepts.ts";
+import type { Draft, YamlMap } from "../draft.ts";
+import { routeFilters } from "../gateway-api/backends.ts";
+import { headerModifiers } from "../gateway-api/http-route-filters.ts";
+import { type Manifest, titleOf } from "../manifests.ts";
+import { ServicePorts, speaksHttp2 } from "../service-ports.ts";
+import type { SourceObject } from "../source-object.ts";
+import type { Cluster } from "./cluster.ts";
+import type { Problem } from "./conditions.ts";
+import type { NamedObject } from "./live-listeners.ts";
+
+/** A backend of a rule: a port of a Service. */
+export interface LiveBackend {
+  /** What it is, whatever its weight. */
+  readonly identity: string;
+  readonly name: string;
+  readonly namespace: string;
+  readonly port: number;
+  readonly weight: number;
+  /** Undefined if requests for it get an error. */
+  readonly target: BackendTarget | undefined;
+  /** Why it is not as the route wants it. */
+  readonly problem: Problem | undefined;
+}
+
+export interface BackendTarget {
+  readonly endpoint: string | YamlMap;
+  readonly protocol: "http1" | "http2";
+  /** Undefined: plain HTTP. */
+  readonly tls: YamlMap | undefined;
+  /** Edits of headers for this backend only. */
+  readonly settings: YamlMap;
+}
+
+interface TlsSettings {
+  readonly settings: YamlMap;
+}
+
+/** Reads backendRefs as a gateway in the cluster does: what is not there gets an error. */
+export class LiveBackends {
+  /** Files that `tls` names. */
+  readonly files = new Map<string, Uint8Array>();
+  readonly #cluster: Cluster;
+  readonly #ports: ServicePorts;
+  readonly #policies: readonly Manifest[];
+  readonly #draft: Draft;
+
+  constructor(cluster: Cluster, draft: Draft) {
+    this.#cluster = cluster;
+    this.#ports = new ServicePorts(cluster.manifests, draft);
+    this.#policies = cluster.all("BackendTLSPolicy").map(({ manifest }) => manifest);
+    this.#draft = draft;
+  }
+
+  /** `alone`: the filters of a rule's only backend that are no edits of headers are those of the rule. */
+  read(ref: SourceObject, route: Manifest, alone: boolean): LiveBackend {
+    const name = ref.text("name");
+    const namespace = ref.text("namespace") || route.namespace;
+    const port = ref.number("port") ?? 0;
+    const kind = ref.text("kind") || "Service";
+    const group = ref.text("group");
+    const weight = Math.max(0, ref.number("weight") ?? 1);
+    const identity = `${group}/${kind}/${namespace}/${name}:${port}`;
+    const found = this.#find({ namespace, name, port, kind, group }, ref, route, alone);
+    const isProblem = "reason" in found;
+    return {
+      ...{ identity, name, namespace, port, weight },
+      target: isProblem ? undefined : found,
+      problem: isProblem ? found : undefined,
+    };
+  }
+
+  #find(
+    {
+      namespace,
+      name,
+      port,
+      kind,
+      group,
+    }: { namespace: string; name: string; port: number; kind: string; group: string },
+    ref: SourceObject,
+    route: Manifest,
+    alone: boolean,
+  ): BackendTarget | Problem {
+    if (kind !== "Service" || group !== "") {
+      return { reason: "InvalidKind", message: `${ref.path}: ${group}/${kind} is not a Service` };
+    }
+    if (!this.#cluster.mayRefer(route, { namespace, group, kind, name })) {
+      return { reason: "RefNotPermitted", message: `${ref.path}: no ReferenceGrant allows ${namespace}/${name}` };
+    }
+    const service = this.#cluster.service(namespace, name);
+    const missing = (why: string): Problem => ({ reason: "BackendNotFound", message: `${ref.path}: ${why}` });
+    if (service === undefined) return missing(`there is no Service ${namespace}/${name}`);
+    // It could lead anywhere, past what the cluster's policies allow Perch's users.
+    if (service.spec.peek("type") === "ExternalName") return missing(`Service ${namespace}/${name} is an ExternalName`);
+    const servicePort = this.#ports.port(namespace, name, port);
+    if (servicePort === undefined) return missing(`Service ${namespace}/${name} has no port ${port}`);
+    const tls = this.#tlsOf(namespace, name, servicePort.text("name"));
+    if (tls !== undefined && "reason" in tls) return tls;
+    const where = titleOf(route);
+    const own = alone ? routeFilters([ref]) : [];
+    const filters = ref.objects("filters").filter((filter) => !own.includes(filter));
+    const other = filters.find((filter) => !/^Re(?:quest|sponse)HeaderModifier$/.test(filter.text("type")));
+    if (other !== undefined) {
+      const message = `${other.path}: a backend beside others has no equivalent of the filter ${other.text("type")}`;
+      return { reason: "UnsupportedValue", message };
+    }
+    const scheme = tls === undefined ? "http" : "https";
+    return {
+      endpoint: this.#endpointOf(scheme, service, port, where),
+      protocol: route.kind === "GRPCRoute" || speaksHttp2(servicePort) ? "http2" : "http1",
+      tls: tls?.settings,
+      settings: headerModifiers(filters, where, this.#draft),
+    };
+  }
+
+  /** By its cluster address, which needs no DNS; of a headless Service, the addresses of its Pods. */
+  #endpointOf(scheme: "http" | "https", service: Manifest, port: number, where: string): string | YamlMap {
+    const { namespace, name, spec } = service;
+    const pods = this.#ports.pods(namespace, name, port, where);
+    if (pods !== undefined) return { ...pods, ...(scheme === "http" ? {} : { scheme }) };
+    const address = spec.text("clusterIP");
+    const host = address === "" ? `${name}.${namespace}` : address.includes(":") ? `[${address}]` : address;
+    return `${scheme}://${host}:${port}`;
+  }
+
+  /** `tls` by the BackendTLSPolicy for this port; undefined if there is none. */
+  #tlsOf(namespace: string, service: string, portName: string): TlsSettings | Problem | undefined {
+    const policy = policyFor(this.#policies, namespace, service, portName);
+    if (policy === undefined) return undefined;
+    const invalid = (message: string): Problem => ({
+      reason: "BackendNotFound",
+      message: `${titleOf(policy)} cannot be followed: ${message}`,
+    });
+    const { spec } = policy;
+    const validation = spec.object("validation");
+    if (validation.objects("subjectAltNames").length > 0) return invalid("Perch verifies the hostname alone");
+    const hostname = validation.text("hostname");
+    const problem = problemWith(upstreamTlsSchema, { serverName: hostname });
+    if (problem !== undefined) return invalid(problem);
+    const refs = validation.objects("caCertificateRefs");
+    if (refs.length === 0) {
+      const isSystem = validation.text("wellKnownCACertificates") === "System";
+      return isSystem ? { settings: { serverName: hostname } } : invalid("it names no CA");
+    }
+    const [named, ...others] = refs.map((ref) => authorityOf(ref, policy));
+    if (named === undefined || others.length > 0) return invalid("Perch takes CAs from one ConfigMap");
+    const pem = this.#cluster.file("ConfigMap", named.namespace, named.name, "ca.crt");
+    const why = pem === undefined ? "it does not exist, or has no ca.crt" : checkAuthorities(pem);
+    if (pem === undefined || why !== undefined) return invalid(`the ConfigMap ${named.name}: ${why}`);
+    const file = apiFile(`configmaps/${named.namespace}/${named.name}/ca.crt`);
+    this.files.set(file, pem);
+    return { settings: { ca: file, serverName: hostname } };
+  }
+}
+
+/** The ConfigMaps with CAs that BackendTLSPolicies name. */
+export function objectsOfPolicies(cluster: Cluster): readonly NamedObject[] {
+  return cluster.all("BackendTLSPolicy").flatMap(({ manifest }) =>
+    manifest.spec
+      .object("validation")
+      .objects("caCertificateRefs")
+      .flatMap((ref) => authorityOf(ref, manifest) ?? []),
+  );
+}
+
+function authorityOf(ref: SourceObject, policy: Manifest): NamedObject | undefined {
+  if ((ref.text("kind") || "ConfigMap") !== "ConfigMap" || ref.text("group") !== "") return undefined;
+  return { kind: "ConfigMap", namespace: policy.namespace, name: ref.text("name") };
+}
+
+/** A policy for one port comes before that of the whole Service; of several the first, which is the oldest, counts. */
+function policyFor(
+  policies: readonly Manifest[],
+  namespace: string,
+  service: string,
+  portName: string,
+): Manifest | undefined {
+  const targetsIn = ({ spec }: Manifest) =>
+    spec.objects("targetRefs").filter((one) => one.text("kind") === "Service" && one.text("name") === service);
+  const own = policies.filter((policy) => policy.namespace === namespace);
+  return (
+    own.find((one) => targetsIn(one).some((target) => portName !== "" && target.text("sectionName") === portName)) ??
+    own.find((one) => targetsIn(one).some((target) => !target.has("sectionName")))
+  );
+}
+
+/** Of one service of Perch, all versions have these in common. */
+export function sharedSettings(targets: readonly BackendTarget[]): { readonly settings: YamlMap } | Problem {
+  const [first] = targets;
+  if (first === undefined) return { settings: {} };
+  if (targets.some(({ protocol }) => protocol !== first.protocol)) {
+    return { reason: "UnsupportedProtocol", message: "its backends speak different protocols (HTTP/1.1 and HTTP/2)" };
+  }
+  if (targets.some(({ tls }) => JSON.stringify(tls) !== JSON.stringify(first.tls))) {
+    return { reason: "UnsupportedValue", message: "the BackendTLSPolicies of its backends differ" };
+  }
+  const { protocol, tls = {} } = first;
+  return {
+    settings: {
+      ...(protocol === "http2" ? { protocol } : {}),
+      ...(Object.keys(tls).length > 0 ? { tls } : {}),
+    },
+  };
+}

@@ -1,0 +1,237 @@
+import { isDeepStrictEqual } from "node:util";
+import type { GatewaySpec } from "../../compiled-config.ts";
+import { gatewayGroup } from "../gateway-api/gateways.ts";
+import type { Manifest } from "../manifests.ts";
+import { isMap, type Loose } from "../source-object.ts";
+import type { ClusterObject } from "./cluster.ts";
+import type { CompiledGateway, CompiledGatewayApi, CompiledRoute } from "./compile-gateway.ts";
+import { type Condition, conditionOf, type Problem } from "./conditions.ts";
+import { isProgrammed, isUsable, type LiveListener } from "./live-listeners.ts";
+
+/** What the status of an object is to say. The status itself comes from it and from what stands there now. */
+export interface WantedStatus {
+  readonly kind: string;
+  readonly namespace: string;
+  readonly name: string;
+  /** The status with our part as it is to be, and the parts of others as they are. `nowMs`: for conditions that change. */
+  readonly merge: (status: Loose, nowMs: number) => Loose;
+}
+
+/** Whether the configuration that these statuses are about is active: undefined, or why it is not. */
+export type Activation = Problem | undefined;
+
+/** The statuses of all objects of ours. */
+export function wantedStatuses(
+  compiled: CompiledGatewayApi,
+  { controllerName, addresses }: Pick<GatewaySpec, "controllerName" | "addresses">,
+  activation: Activation,
+): readonly WantedStatus[] {
+  return [
+    ...compiled.classes.map(classStatus),
+    ...compiled.gateways.map((gateway) => gatewayStatus(gateway, compiled, addresses, activation)),
+    ...compiled.routes.map((route) => routeStatus(route, controllerName)),
+  ];
+}
+
+/** The status of a route that has no parent of ours any more, but still an entry of ours. */
+export function withoutOurs(
+  { kind, namespace, name }: Pick<WantedStatus, "kind" | "namespace" | "name">,
+  controllerName: string,
+): WantedStatus {
+  const merge = (status: Loose) => ({ ...status, parents: othersIn(status, controllerName) });
+  return { kind, namespace, name, merge };
+}
+
+/** Whether the status has an entry of this controller. */
+export function hasOurs(status: Loose, controllerName: string): boolean {
+  return listIn(status, "parents").some((entry) => entry["controllerName"] === controllerName);
+}
+
+const placeOf = ({ kind, namespace, name }: Manifest) => ({ kind, namespace, name });
+
+function classStatus({ manifest, generation }: ClusterObject): WantedStatus {
+  const problem = manifest.spec.has("parametersRef")
+    ? { reason: "InvalidParameters", message: "Perch takes no parameters (parametersRef)" }
+    : undefined;
+  return {
+    ...placeOf(manifest),
+    merge: (status, nowMs) => withConditions(status, [conditionOf("Accepted", problem)], generation, nowMs),
+  };
+}
+
+function gatewayStatus(
+  { manifest, generation, notAccepted }: CompiledGateway,
+  { listeners, routes }: CompiledGatewayApi,
+  addresses: readonly string[],
+  activation: Activation,
+): WantedStatus {
+  const own = listeners.of(manifest);
+  const unserved = new Set(routes.filter(({ isServed }) => !isServed).map((route) => route.manifest));
+  const attachedTo = (listener: LiveListener) => [...listener.attached].filter((route) => !unserved.has(route)).length;
+  const bad = own.filter((listener) => !isUsable(listener) || !isProgrammed(listener));
+  const noneLeft = bad.length === own.length && own.length > 0;
+  const invalid: Problem | undefined = noneLeft
+    ? { reason: "Invalid", message: "none of its listeners can be served" }
+    : undefined;
+  const refused = own.length > 0 && own.every((listener) => !isUsable(listener));
+  const accepted =
+    notAccepted ??
+    (refused ? { reason: "ListenersNotValid", message: "none of its listeners is accepted" } : undefined);
+  const conditions = [
+    conditionOf("Accepted", accepted, own.every(isUsable) ? "Accepted" : "ListenersNotValid"),
+    conditionOf("Programmed", asProgrammed(accepted) ?? invalid ?? unusableAddress(manifest, addresses) ?? activation),
+  ];
+  return {
+    ...placeOf(manifest),
+    merge(status, nowMs) {
+      const merged = withConditions(status, conditions, generation, nowMs);
+      const before = new Map(listIn(status, "listeners").map((one) => [one["name"], one]));
+      const published = addresses.map((value) => ({ type: typeOf(value), value }));
+      return {
+        ...merged,
+        ...(published.length === 0 && status["addresses"] === undefined ? {} : { addresses: published }),
+        listeners: own.map((one) => ({
+          ...listenerStatus(one, before.get(one.section) ?? {}, activation, generation, nowMs),
+          attachedRoutes: attachedTo(one),
+        })),
+      };
+    },
+  };
+}
+
+const asProgrammed = (problem: Problem | undefined): Problem | undefined =>
+  problem && { reason: "Invalid", message: problem.message };
+
+/** Perch's addresses are those of its Service, which a Gateway cannot change. */
+function unusableAddress({ spec }: Manifest, addresses: readonly string[]): Problem | undefined {
+  const other = spec
+    .objects("addresses")
+    .map((one) => one.text("value"))
+    .find((value) => value !== "" && !addresses.includes(value));
+  return other === undefined
+    ? undefined
+    : {
+        reason: "AddressNotUsable",
+        message: `Perch is not at ${other}; kubernetes.gateway.addresses says where it is`,
+      };
+}
+
+const typeOf = (address: string): string => (/^[\d.]+$|:/.test(address) ? "IPAddress" : "Hostname");
+
+function listenerStatus(
+  listener: LiveListener,
+  before: Loose,
+  activation: Activation,
+  generation: number,
+  nowMs: number,
+): Loose {
+  const { section, kinds, notAccepted, conflict, unresolved } = listener;
+  const accepted = notAccepted ?? conflict;
+  const programmed = isProgrammed(listener)
+    ? activation
+    : { reason: "Invalid", message: (accepted ?? unresolved)?.message ?? "" };
+  const conditions = [
+    conditionOf("Accepted", accepted),
+    conditionOf("Programmed", programmed),
+    conditionOf("ResolvedRefs", unresolved),
+    conflictCondition(conflict),
+  ];
+  const status = withConditions({ conditions: before["conditions"] }, conditions, generation, nowMs);
+  const supportedKinds = kinds.map((kind) => ({ group: gatewayGroup, kind }));
+  return { name: section, supportedKinds, ...status };
+}
+
+/** Its polarity is the other way round. */
+function conflictCondition(conflict: Problem | undefined): Condition {
+  return conflict === undefined
+    ? { type: "Conflicted", status: "False", reason: "NoConflicts", message: "" }
+    : { type: "Conflicted", status: "True", ...conflict };
+}
+
+function routeStatus(route: CompiledRoute, controllerName: string): WantedStatus {
+  const { manifest, generation } = route;
+  return {
+    ...placeOf(manifest),
+    merge(status, nowMs) {
+      const before = listIn(status, "parents").filter((one) => one["controllerName"] === controllerName);
+      const own = route.parents.map(({ reference, notAccepted }) => {
+        const known = before.find((one) => isDeepStrictEqual(one["parentRef"], reference)) ?? {};
+        const conditions = routeConditions(route, notAccepted);
+        const { conditions: merged } = withConditions(
+          { conditions: known["conditions"] },
+          conditions,
+          generation,
+          nowMs,
+        );
+        return { parentRef: reference, controllerName, conditions: merged };
+      });
+      return { ...status, parents: [...othersIn(status, controllerName), ...own] };
+    },
+  };
+}
+
+function routeConditions(route: CompiledRoute, notAccepted: Problem | undefined): readonly Condition[] {
+  const { unresolved, unsupported, isServed, policy } = route;
+  const dropped = unsupported.length === 0 ? undefined : `Perch has no equivalent of ${unsupported.join("; ")}`;
+  const nothing =
+    notAccepted === undefined && !isServed
+      ? { reason: "UnsupportedValue", message: dropped ?? "none of its rules can be served; Perch's log says why" }
+      : undefined;
+  const partial: readonly Condition[] =
+    dropped === undefined || nothing !== undefined || notAccepted !== undefined
+      ? []
+      : [{ type: "PartiallyInvalid", status: "True", reason: "UnsupportedValue", message: `Dropped Rule: ${dropped}` }];
+  const applied =
+    policy &&
+    conditionOf(policyCondition, policy.problem === undefined ? undefined : invalidPolicy(policy.problem), "Applied");
+  return [
+    conditionOf("Accepted", notAccepted ?? nothing),
+    conditionOf("ResolvedRefs", unresolved),
+    ...partial,
+    ...(applied === undefined ? [] : [applied]),
+  ];
+}
+
+/** Whether the policies for a route are applied. */
+const policyCondition = "perch.dev/Policy";
+const invalidPolicy = (message: string): Problem => ({ reason: "Invalid", message });
+
+const ours: ReadonlySet<unknown> = new Set([
+  policyCondition,
+  "Accepted",
+  "Programmed",
+  "ResolvedRefs",
+  "Conflicted",
+  "PartiallyInvalid",
+]);
+
+const maxMessage = 1_000;
+
+/**
+ * The status with these conditions. Those of types that Perch knows nothing of stay; the time of one changes with its
+ * status only.
+ */
+function withConditions(status: Loose, conditions: readonly Condition[], generation: number, nowMs: number): Loose {
+  const before = listIn(status, "conditions");
+  const now = new Date(nowMs).toISOString().replace(/\.\d+Z$/, "Z");
+  const own = conditions.map(({ message, ...condition }) => {
+    const known = before.find((one) => one["type"] === condition.type);
+    const isSame = known?.["status"] === condition.status && typeof known["lastTransitionTime"] === "string";
+    return {
+      ...condition,
+      message: message.slice(0, maxMessage),
+      observedGeneration: generation,
+      lastTransitionTime: isSame ? known["lastTransitionTime"] : now,
+    };
+  });
+  return { ...status, conditions: [...before.filter((one) => !ours.has(one["type"])), ...own] };
+}
+
+function othersIn(status: Loose, controllerName: string): readonly Loose[] {
+  return listIn(status, "parents").filter((entry) => entry["controllerName"] !== controllerName);
+}
+
+function listIn(status: Loose, key: string): readonly Loose[] {
+  const value = status[key];
+  return Array.isArray(value) ? value.filter(isMap) : [];
+}
