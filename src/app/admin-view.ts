@@ -12,9 +12,9 @@ import { type Explanation, explainRequest } from "../proxy/explain/explain.ts";
 import type { RolloutStatus } from "../rollout/rollouts-api.ts";
 import { certificateExpiries } from "./certificate-expiries.ts";
 import type { DataPlane } from "./data-plane.ts";
+import type { SliceSource } from "./kubernetes/slice-source.ts";
 import type { ActiveSources, ConfigStatus } from "./reloader.ts";
 import type { RunningRollouts } from "./rollouts.ts";
-import type { SliceSource } from "./slice-source.ts";
 
 export interface AdminSources {
   readonly stats: StatsRegistry;

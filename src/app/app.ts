@@ -25,7 +25,6 @@ import { workerCount } from "../workers/worker-count.ts";
 import { adminView } from "./admin-view.ts";
 import { bindAdmin } from "./bind-admin.ts";
 import { warnOfExpiry } from "./certificate-expiries.ts";
-import { ConfigObjects } from "./config-objects.ts";
 import {
   type ConfigSource,
   createLoader,
@@ -40,6 +39,8 @@ import { ConfigThread } from "./config-thread.ts";
 import { type DataPlane, formatAddress, StartError } from "./data-plane.ts";
 import type { GatewaySource } from "./gateway/gateway-source.ts";
 import { InProcessDataPlane } from "./in-process-data-plane.ts";
+import { ConfigObjects } from "./kubernetes/config-objects.ts";
+import { SliceSource } from "./kubernetes/slice-source.ts";
 import { Live } from "./live.ts";
 import { auditEntry, reloadEntry, startEntry } from "./live-entries.ts";
 import { missingNodeInternals } from "./missing-internals.ts";
@@ -48,7 +49,6 @@ import { PlanThread } from "./plan-thread.ts";
 import { batchedRandom } from "./random.ts";
 import { Reloader } from "./reloader.ts";
 import { RunningRollouts } from "./rollouts.ts";
-import { SliceSource } from "./slice-source.ts";
 import { warmUp } from "./warm-up.ts";
 import { WorkerDataPlane, type WorkerDataPlaneParts } from "./worker-data-plane.ts";
 

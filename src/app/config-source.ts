@@ -5,7 +5,7 @@ import { type LoadOptions, type LoadResult, loadConfigFile, loadConfigText } fro
 import { type ApiFiles, isApiFile } from "../config/named-files.ts";
 import { FileWatcher } from "../config/watch.ts";
 import type { Logger } from "../observe/log.ts";
-import { type KeyValues, keyReader, loadConfigKey } from "./named-keys.ts";
+import { type KeyValues, keyReader, loadConfigKey } from "./kubernetes/named-keys.ts";
 
 /** The configuration's source: a file or an object of Kubernetes, which are followed, or text made from flags. */
 export type ConfigSource =

@@ -12,7 +12,7 @@ import { StateFile } from "../rollout/state/state-file.ts";
 import { MemoryState } from "../rollout/state/state-store.ts";
 import { scheduleUnref } from "../upstream/clock.ts";
 import { type DataPlane, StartError } from "./data-plane.ts";
-import type { SharedReplicas } from "./replicas.ts";
+import type { SharedReplicas } from "./replicas/replicas.ts";
 
 export interface RolloutsParts {
   /** Undefined: nothing outlives the process. */
@@ -50,7 +50,7 @@ export class RunningRollouts {
   static async open({ stateFile, stateDir, sharedState, env, log, nowMs }: RolloutsParts): Promise<RunningRollouts> {
     const outside = new Outside(log, nowMs);
     if (sharedState !== undefined) {
-      const { SharedReplicas } = await import("./replicas.ts");
+      const { SharedReplicas } = await import("./replicas/replicas.ts");
       const token = () => outside.token;
       const copyFile = stateDir === undefined ? undefined : join(stateDir, "shared-state.json");
       const replicas = await SharedReplicas.open({

@@ -26,7 +26,7 @@ import type { ReloadedConfig } from "./config-thread.ts";
 import { type Acceptance, bound, type DataPlane, judgedSafely, type Preparation, StartError } from "./data-plane.ts";
 import { createDnsResolver, firstAnswersMs, noopDnsEvents } from "./dns.ts";
 import { JwksFetcher } from "./jwks-fetcher.ts";
-import type { SliceSource } from "./slice-source.ts";
+import type { SliceSource } from "./kubernetes/slice-source.ts";
 import { inSlices } from "./slices.ts";
 
 export interface WorkerDataPlaneParts {

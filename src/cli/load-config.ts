@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { stringify } from "yaml";
-import type { KeyReader } from "../app/key-reader.ts";
-import { type KeyValues, keyReader, loadConfigKey, loadWithKeys } from "../app/named-keys.ts";
+import type { KeyReader } from "../app/kubernetes/key-reader.ts";
+import { type KeyValues, keyReader, loadConfigKey, loadWithKeys } from "../app/kubernetes/named-keys.ts";
 import { isKeyReference, keyReferenceForm, parseKeyReference } from "../config/key-reference.ts";
 import { type LoadOptions, type LoadResult, loadConfigFile } from "../config/load.ts";
 import { diagnoseFile, errorsOf, formatDiagnostic } from "../config/schema-kit/diagnostics.ts";
@@ -63,7 +63,7 @@ export async function loadOnce(
     return await loadWithKeys(async () => load({ readKey: keyReader(values()) }, values()), {
       isRead: (reference) => values().has(reference),
       async read(references) {
-        reader ??= new (await import("../app/key-reader.ts")).KeyReader(terminal.env);
+        reader ??= new (await import("../app/kubernetes/key-reader.ts")).KeyReader(terminal.env);
         await reader.read(references);
       },
     });

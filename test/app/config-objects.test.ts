@@ -1,8 +1,8 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { ConfigCache } from "../../src/app/config-cache.ts";
-import { ConfigObjects } from "../../src/app/config-objects.ts";
+import { ConfigCache } from "../../src/app/kubernetes/config-cache.ts";
+import { ConfigObjects } from "../../src/app/kubernetes/config-objects.ts";
 import { createLogger, type Logger } from "../../src/observe/log.ts";
 import { freeAfterTest } from "../kit/freed.ts";
 import { KubernetesApi } from "../kit/kubernetes-api.ts";

@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { json } from "node:stream/consumers";
 import { setTimeout } from "node:timers/promises";
 import { expect, it } from "vitest";
-import { SliceSource } from "../../src/app/slice-source.ts";
+import { SliceSource } from "../../src/app/kubernetes/slice-source.ts";
 import type { CompiledConfig } from "../../src/config/compiled-config.ts";
 import { loadConfigText } from "../../src/config/load.ts";
 import { createLogger } from "../../src/observe/log.ts";

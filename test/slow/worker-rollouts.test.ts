@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { expect, it } from "vitest";
-import { SliceSource } from "../../src/app/slice-source.ts";
+import { SliceSource } from "../../src/app/kubernetes/slice-source.ts";
 import { WorkerDataPlane } from "../../src/app/worker-data-plane.ts";
 import { loadConfigText } from "../../src/config/load.ts";
 import type { RolloutTraffic } from "../../src/decide/release-traffic.ts";

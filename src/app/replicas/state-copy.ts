@@ -1,10 +1,10 @@
 import { mkdir, readFile } from "node:fs/promises";
 import { dirname } from "node:path";
-import type { Logger } from "../observe/log.ts";
-import type { SavedState } from "../rollout/rollout-state.ts";
-import { replaceFile } from "../rollout/state/replace-file.ts";
-import { readSavedState } from "../rollout/state/saved-state.ts";
-import { SerialQueue } from "../rollout/state-keeper.ts";
+import type { Logger } from "../../observe/log.ts";
+import type { SavedState } from "../../rollout/rollout-state.ts";
+import { replaceFile } from "../../rollout/state/replace-file.ts";
+import { readSavedState } from "../../rollout/state/saved-state.ts";
+import { SerialQueue } from "../../rollout/state-keeper.ts";
 
 /** A copy of the shared state on this machine, for a start without the API: which rollouts there are, not what judges know. */
 export class StateCopy {

@@ -1,8 +1,8 @@
-import { isKeyReference } from "../config/key-reference.ts";
-import { type LoadOptions, type LoadResult, loadConfigText } from "../config/load.ts";
-import { type ReadFile, UnreadKeyError } from "../config/named-files.ts";
-import { diagnoseFile } from "../config/schema-kit/diagnostics.ts";
-import type { KeyValue } from "../kubernetes/data-object.ts";
+import { isKeyReference } from "../../config/key-reference.ts";
+import { type LoadOptions, type LoadResult, loadConfigText } from "../../config/load.ts";
+import { type ReadFile, UnreadKeyError } from "../../config/named-files.ts";
+import { diagnoseFile } from "../../config/schema-kit/diagnostics.ts";
+import type { KeyValue } from "../../kubernetes/data-object.ts";
 
 /** What is known of keys of ConfigMaps and Secrets, by reference. */
 export type KeyValues = ReadonlyMap<string, KeyValue>;

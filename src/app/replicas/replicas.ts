@@ -2,21 +2,26 @@ import { randomBytes } from "node:crypto";
 import type { AddressInfo } from "node:net";
 import { hostname } from "node:os";
 import { performance } from "node:perf_hooks";
-import { isLoopbackAddress } from "../admin/access.ts";
-import type { ReplicaStatus, Replicas } from "../admin/replicas-view.ts";
-import type { SharedStateSpec } from "../config/compiled-config.ts";
-import { type ApiAccess, isInPod, NoApiAccess } from "../kubernetes/api-access.ts";
-import { ApiClient } from "../kubernetes/api-client.ts";
-import { findAccess } from "../kubernetes/find-access.ts";
-import { LeaderLease, type LeaseHolder } from "../kubernetes/leader-lease.ts";
-import type { Logger } from "../observe/log.ts";
-import type { ControllerParts } from "../rollout/controller-parts.ts";
-import type { HandedAnswer, HandedOver, LeaderAnswer, ReplicaMessage } from "../rollout/replicas/replica-messages.ts";
-import { ReportOutbox } from "../rollout/replicas/report-outbox.ts";
-import { SharedRollouts } from "../rollout/replicas/shared-rollouts.ts";
-import { SerialQueue } from "../rollout/state-keeper.ts";
-import { scheduleUnref, type Timers } from "../upstream/clock.ts";
-import { StartError } from "./data-plane.ts";
+import { isLoopbackAddress } from "../../admin/access.ts";
+import type { ReplicaStatus, Replicas } from "../../admin/replicas-view.ts";
+import type { SharedStateSpec } from "../../config/compiled-config.ts";
+import { type ApiAccess, isInPod, NoApiAccess } from "../../kubernetes/api-access.ts";
+import { ApiClient } from "../../kubernetes/api-client.ts";
+import { findAccess } from "../../kubernetes/find-access.ts";
+import { LeaderLease, type LeaseHolder } from "../../kubernetes/leader-lease.ts";
+import type { Logger } from "../../observe/log.ts";
+import type { ControllerParts } from "../../rollout/controller-parts.ts";
+import type {
+  HandedAnswer,
+  HandedOver,
+  LeaderAnswer,
+  ReplicaMessage,
+} from "../../rollout/replicas/replica-messages.ts";
+import { ReportOutbox } from "../../rollout/replicas/report-outbox.ts";
+import { SharedRollouts } from "../../rollout/replicas/shared-rollouts.ts";
+import { SerialQueue } from "../../rollout/state-keeper.ts";
+import { scheduleUnref, type Timers } from "../../upstream/clock.ts";
+import { StartError } from "../data-plane.ts";
 import { type LeaderPlace, sendChange, sendReports } from "./leader-link.ts";
 import { type FoundState, SharedStateStore } from "./shared-state-store.ts";
 import { StateCopy } from "./state-copy.ts";

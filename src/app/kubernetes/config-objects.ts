@@ -1,11 +1,16 @@
 import { performance } from "node:perf_hooks";
-import { formatKeyReference, isKeyReference, type KeyReference, parseKeyReference } from "../config/key-reference.ts";
-import type { ConfigSources } from "../config/load.ts";
-import type { DataObjectId, KeyValue } from "../kubernetes/data-object.ts";
-import type { Logger } from "../observe/log.ts";
+import {
+  formatKeyReference,
+  isKeyReference,
+  type KeyReference,
+  parseKeyReference,
+} from "../../config/key-reference.ts";
+import type { ConfigSources } from "../../config/load.ts";
+import type { DataObjectId, KeyValue } from "../../kubernetes/data-object.ts";
+import type { Logger } from "../../observe/log.ts";
+import type { ConfigSource } from "../config-source.ts";
+import { StartError } from "../data-plane.ts";
 import { ConfigCache } from "./config-cache.ts";
-import type { ConfigSource } from "./config-source.ts";
-import { StartError } from "./data-plane.ts";
 import type { FollowedObjects } from "./followed-objects.ts";
 import {
   type KeyValues,
@@ -142,7 +147,7 @@ export class ConfigObjects {
     if (this.#followed !== undefined) return this.#followed;
     const [{ FollowedObjects }, { NoApiAccess }] = await Promise.all([
       import("./followed-objects.ts"),
-      import("../kubernetes/api-access.ts"),
+      import("../../kubernetes/api-access.ts"),
     ]);
     const { env, log } = this.#options;
     try {

@@ -1,8 +1,8 @@
-import type { CompiledConfig } from "../config/compiled-config.ts";
-import type { Logger } from "../observe/log.ts";
-import type { SliceResolver } from "../upstream/endpoint-resolver.ts";
-import type { SliceRecords } from "../upstream/received-slices.ts";
-import { type EndpointRecord, type SliceQuestion, sliceQuestionsOf } from "../upstream/service-spec.ts";
+import type { CompiledConfig } from "../../config/compiled-config.ts";
+import type { Logger } from "../../observe/log.ts";
+import type { SliceResolver } from "../../upstream/endpoint-resolver.ts";
+import type { SliceRecords } from "../../upstream/received-slices.ts";
+import { type EndpointRecord, type SliceQuestion, sliceQuestionsOf } from "../../upstream/service-spec.ts";
 import type { SliceReport, SliceWatches } from "./slice-watches.ts";
 
 export interface SliceSourceOptions {
@@ -27,8 +27,8 @@ export class SliceSource implements SliceResolver {
     const { env, log } = this.#options;
     const [{ SliceWatches }, { findAccess }, { NoApiAccess }] = await Promise.all([
       import("./slice-watches.ts"),
-      import("../kubernetes/find-access.ts"),
-      import("../kubernetes/api-access.ts"),
+      import("../../kubernetes/find-access.ts"),
+      import("../../kubernetes/api-access.ts"),
     ]);
     try {
       this.#watches = new SliceWatches({

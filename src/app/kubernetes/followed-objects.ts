@@ -1,6 +1,6 @@
 import { performance } from "node:perf_hooks";
-import type { ApiAccess } from "../kubernetes/api-access.ts";
-import { ApiClient } from "../kubernetes/api-client.ts";
+import type { ApiAccess } from "../../kubernetes/api-access.ts";
+import { ApiClient } from "../../kubernetes/api-client.ts";
 import {
   type DataObject,
   type DataObjectId,
@@ -8,10 +8,10 @@ import {
   type KeyValue,
   titleOf,
   valueIn,
-} from "../kubernetes/data-object.ts";
-import { findAccess } from "../kubernetes/find-access.ts";
-import type { Logger } from "../observe/log.ts";
-import { scheduleUnref } from "../upstream/clock.ts";
+} from "../../kubernetes/data-object.ts";
+import { findAccess } from "../../kubernetes/find-access.ts";
+import type { Logger } from "../../observe/log.ts";
+import { scheduleUnref } from "../../upstream/clock.ts";
 
 export interface FollowedObjectsOptions {
   readonly env: Readonly<Record<string, string | undefined>>;

@@ -1,18 +1,18 @@
 import { performance } from "node:perf_hooks";
-import type { ApiAccess } from "../kubernetes/api-access.ts";
-import { ApiClient } from "../kubernetes/api-client.ts";
+import type { ApiAccess } from "../../kubernetes/api-access.ts";
+import { ApiClient } from "../../kubernetes/api-client.ts";
 import {
   type EndpointSlice,
   type PodAddress,
   readEndpoints,
   type ServiceEndpoints,
-} from "../kubernetes/endpoint-slices.ts";
-import { ListWatch } from "../kubernetes/list-watch.ts";
-import type { Logger } from "../observe/log.ts";
-import { scheduleUnref, type Timers } from "../upstream/clock.ts";
-import type { SliceResolver } from "../upstream/endpoint-resolver.ts";
-import type { SliceRecords } from "../upstream/received-slices.ts";
-import { type EndpointRecord, questionKey, type SliceQuestion } from "../upstream/service-spec.ts";
+} from "../../kubernetes/endpoint-slices.ts";
+import { ListWatch } from "../../kubernetes/list-watch.ts";
+import type { Logger } from "../../observe/log.ts";
+import { scheduleUnref, type Timers } from "../../upstream/clock.ts";
+import type { SliceResolver } from "../../upstream/endpoint-resolver.ts";
+import type { SliceRecords } from "../../upstream/received-slices.ts";
+import { type EndpointRecord, questionKey, type SliceQuestion } from "../../upstream/service-spec.ts";
 
 /** What Perch knows of the endpoints of one Kubernetes Service. */
 export interface SliceReport extends Pick<ServiceEndpoints, "counts" | "problems"> {

@@ -1,6 +1,6 @@
 import { readFile, rm } from "node:fs/promises";
-import type { Logger } from "../observe/log.ts";
-import { replaceFile } from "../rollout/state/replace-file.ts";
+import type { Logger } from "../../observe/log.ts";
+import { replaceFile } from "../../rollout/state/replace-file.ts";
 
 /** What of Kubernetes the configuration was made of, for a start without the API. */
 export interface CachedConfig {

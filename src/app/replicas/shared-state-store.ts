@@ -1,9 +1,9 @@
-import { FencedConfigMap, type FencedConfigMapOptions, maxContentBytes } from "../kubernetes/fenced-config-map.ts";
-import type { Logger } from "../observe/log.ts";
-import type { SharedStore } from "../rollout/replicas/shared-rollouts.ts";
-import { readSharedContent, type SharedReading, sharedContentOf } from "../rollout/replicas/shared-state.ts";
-import type { SavedState } from "../rollout/rollout-state.ts";
-import { SerialQueue } from "../rollout/state-keeper.ts";
+import { FencedConfigMap, type FencedConfigMapOptions, maxContentBytes } from "../../kubernetes/fenced-config-map.ts";
+import type { Logger } from "../../observe/log.ts";
+import type { SharedStore } from "../../rollout/replicas/shared-rollouts.ts";
+import { readSharedContent, type SharedReading, sharedContentOf } from "../../rollout/replicas/shared-state.ts";
+import type { SavedState } from "../../rollout/rollout-state.ts";
+import { SerialQueue } from "../../rollout/state-keeper.ts";
 
 export interface SharedStateStoreOptions extends Omit<FencedConfigMapOptions, "onContent"> {
   readonly log: Logger;

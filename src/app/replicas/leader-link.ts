@@ -1,6 +1,11 @@
 import { type Dispatcher, request } from "undici";
-import { replicaChangesPath, replicaReportsPath } from "../admin/access.ts";
-import type { HandedAnswer, HandedOver, LeaderAnswer, ReplicaMessage } from "../rollout/replicas/replica-messages.ts";
+import { replicaChangesPath, replicaReportsPath } from "../../admin/access.ts";
+import type {
+  HandedAnswer,
+  HandedOver,
+  LeaderAnswer,
+  ReplicaMessage,
+} from "../../rollout/replicas/replica-messages.ts";
 
 /** Where the leader's admin server is, and what to show it. */
 export interface LeaderPlace {

@@ -1,9 +1,9 @@
 import { performance } from "node:perf_hooks";
-import { parseKeyReference } from "../config/key-reference.ts";
-import { type ApiAccess, NoApiAccess } from "../kubernetes/api-access.ts";
-import { ApiClient } from "../kubernetes/api-client.ts";
-import { type DataObject, type KeyValue, readDataObject, titleOf, valueIn } from "../kubernetes/data-object.ts";
-import { findAccess } from "../kubernetes/find-access.ts";
+import { parseKeyReference } from "../../config/key-reference.ts";
+import { type ApiAccess, NoApiAccess } from "../../kubernetes/api-access.ts";
+import { ApiClient } from "../../kubernetes/api-client.ts";
+import { type DataObject, type KeyValue, readDataObject, titleOf, valueIn } from "../../kubernetes/data-object.ts";
+import { findAccess } from "../../kubernetes/find-access.ts";
 import { type KeySource, type KeyValues, maxObjects, tooManyObjects } from "./named-keys.ts";
 
 /** Reads keys of ConfigMaps and Secrets once, for commands. Each object is asked for once; what fails is a missing key. */
