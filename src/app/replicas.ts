@@ -37,6 +37,8 @@ const reportEachMs = 1_000;
 const reportBadAfterMs = 200;
 /** After a takeover that failed while the lease is held. */
 const takeOverAgainMs = 1_000;
+/** How long a stop waits for the API: for the last save, and to give the lease back. */
+const leaveWithinMs = 3_000;
 
 /** The rollouts of several replicas: elects the one that leads, and connects the others to it. */
 export class SharedReplicas implements Replicas {
@@ -171,12 +173,17 @@ export class SharedReplicas implements Replicas {
   async close(): Promise<void> {
     this.#closed.abort();
     this.#cancelReport();
+    const cancel = this.#timers.schedule(leaveWithinMs, () => void this.#endRequests());
     await this.rollouts.close();
     await this.leave();
-    await this.#lease?.close();
-    await this.#store.close();
+    cancel();
+    await this.#endRequests();
     await this.#copy?.close();
     await this.#access.close();
+  }
+
+  async #endRequests(): Promise<void> {
+    await Promise.all([this.#lease?.close(), this.#store.close()]);
   }
 
   #found(state: FoundState): void {
@@ -233,7 +240,7 @@ export class SharedReplicas implements Replicas {
   async #askLeader(asked: HandedOver): Promise<HandedAnswer> {
     const leader = this.#leader;
     if (leader === undefined) throw new Error("no replica leads the rollouts at the moment: ask again in some seconds");
-    return sendChange(leader, asked);
+    return sendChange(leader, asked, this.#closed.signal);
   }
 
   /** Sooner than it would be, but not later. */
@@ -256,14 +263,15 @@ export class SharedReplicas implements Replicas {
         const leader = this.#leader;
         const term = this.#lease?.holder?.term;
         if (leader === undefined) break;
-        const reports = this.#outbox.after(this.#taken);
+        const takenBefore = this.#taken;
+        const reports = this.#outbox.after(takenBefore);
         const message = { replica: this.#identity, ...this.rollouts.followed, reports };
         const answer = await sendReports(leader, message, this.#closed.signal);
         // Another leads by now: it says itself what it has.
         if (answer.term !== term || term !== this.#lease?.holder?.term) break;
         this.#taken = answer.taken;
         this.rollouts.leaderSays(answer);
-        hasMore = this.#outbox.after(this.#taken).length > 0 && reports.length > 0;
+        hasMore = answer.taken > takenBefore && this.#outbox.after(answer.taken).length > 0;
       }
       this.#leaderTrouble(undefined);
     } catch (error) {

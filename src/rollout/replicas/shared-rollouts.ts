@@ -11,6 +11,7 @@ import {
   notSaved,
   type RolloutStatus,
   type Rollouts,
+  refused,
   type SplitAnswer,
   type Verb,
 } from "../rollouts-api.ts";
@@ -28,7 +29,10 @@ export interface ReplicaParts {
   readonly isLeading: () => boolean;
   readonly store: SharedStore;
   readonly outbox: ReportOutbox;
-  /** Asks the leader to make a change. Rejects, with what to do, if there is none or it does not answer. */
+  /**
+   * Asks the leader to make a change. Rejects, with what to do, if there is none or it does not answer: with an
+   * `UnknownOutcome` where it may have made it.
+   */
   readonly askLeader: (asked: HandedOver) => Promise<HandedAnswer>;
   /** Called when an answer that is bad was reported: the leader should know soon. */
   readonly onBadAnswer: () => void;
@@ -42,6 +46,11 @@ export interface SharedStore {
   takeOver(term: string): Promise<{ readonly saved: SavedState | undefined; readonly problem: string | undefined }>;
   /** One after the other. `fenced`: another has taken it over. */
   save(state: SavedState): Promise<Saving | { readonly kind: "fenced" }>;
+}
+
+/** A change was sent to the leader, and whether that has made it is not known. */
+export class UnknownOutcome extends Error {
+  override readonly name = "UnknownOutcome";
 }
 
 /** A replica that handed a change over answers once it follows the result itself, or after this time. */
@@ -343,7 +352,9 @@ export class SharedRollouts implements RolloutRunner {
     try {
       answer = await this.#replica.askLeader(asked);
     } catch (error) {
-      return notSaved(error instanceof Error ? error.message : String(error)) as A;
+      const why = error instanceof Error ? error.message : String(error);
+      const unknown = `it is not known whether this was done: ${why}. Look at the rollout before you ask again`;
+      return (error instanceof UnknownOutcome ? refused("not-saved", unknown) : notSaved(why)) as A;
     }
     if (answer.kind === "done") await this.#follows("status" in answer ? answer.status.revision : answer.revision);
     return answer as A;
