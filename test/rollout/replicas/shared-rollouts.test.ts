@@ -164,3 +164,24 @@ test("a replica named like something that every object has is one like any other
     expect([inbox.savedOf(name), inbox.takenOf(name)]).toEqual([3, 3]);
   }
 });
+
+test("a hundred changes of the leader leave nothing behind", async () => {
+  const room = new Room();
+  const replicas = [await room.replica("a"), await room.replica("b")];
+  for (let turn = 0; turn < 100; turn++) {
+    const replica = replicas[turn % 2];
+    await replica?.lead(`${turn % 2} ${turn}`);
+    replica?.rollouts.report(reportOf(10, turn * 10));
+    await replica?.rollouts.change("shop", turn % 2 === 0 ? "pause" : "resume", asked);
+    if (turn % 3 === 0) await replica?.rollouts.handOver();
+    replica?.follow();
+    replicas[(turn + 1) % 2]?.adopt();
+  }
+  await settled();
+  expect(room.clock.waitsMs).toEqual([]);
+  expect(room.saved?.events.map(({ id }) => id)).toEqual(Array.from({ length: 101 }, (_, at) => at + 1));
+  for (const { events } of replicas) {
+    const ids = events.map(({ id }) => id);
+    expect(ids).toEqual(ids.map((_, at) => (ids[0] ?? 0) + at));
+  }
+});
