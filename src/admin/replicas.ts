@@ -4,6 +4,7 @@ import { verbs } from "../rollout/rollouts-api.ts";
 import { replicaChangesPath, replicaReportsPath } from "./access.ts";
 import { sendProblem } from "./problem.ts";
 import type { Replicas } from "./replicas-view.ts";
+import { line } from "./rollouts.ts";
 import { count, listOf, mapOf, number, oneOf, record, share, text } from "./schemas/json-schema.ts";
 import { refTo } from "./schemas.ts";
 
@@ -41,7 +42,11 @@ const change = {
   type: "object",
   additionalProperties: false,
   required: ["why", "by"],
-  properties: { why: text, by: text, ifRevision: count },
+  properties: {
+    why: { type: "string", maxLength: 600, pattern: line },
+    by: { type: "string", maxLength: 200, pattern: line },
+    ifRevision: count,
+  },
 };
 const ofKind = (kind: string, ...needed: readonly string[]) => {
   return { properties: { kind: { const: kind } }, required: needed };

@@ -184,6 +184,7 @@ export class SharedRollouts implements RolloutRunner {
   adopt(saved: SavedState | undefined, term: string | undefined): void {
     this.#missed = undefined;
     if (this.#leading !== undefined) {
+      if (saved === undefined) this.#leading.controller.saveSoon();
       if (term !== this.#leading.term) this.#missed = { saved, term };
       return;
     }

@@ -113,6 +113,24 @@ describe("a replica that leads no longer", () => {
   });
 });
 
+test("a leader whose saved state is deleted saves it again, so that the next one does not begin anew", async () => {
+  const room = new Room();
+  const [first, second] = [await room.replica("a"), await room.replica("b")];
+  await first.lead("a 1");
+  await first.rollouts.change("shop", "rollback", asked);
+  second.adopt();
+  room.saved = undefined;
+  for (const { rollouts } of [first, second]) rollouts.adopt(undefined, undefined);
+  expect(second.candidateIs).toBe("withdrawn");
+  for (let second = 0; second < 12; second++) {
+    room.clock.advance(1_000);
+    await settled();
+  }
+  first.follow();
+  await second.lead("b 2");
+  expect(second.rollouts.of("shop")?.phase).toBe("rolled-back");
+});
+
 describe("a replica that follows", () => {
   test("keeps to a rollback that the leader told it, whatever its watch brings late", async () => {
     const room = new Room();
