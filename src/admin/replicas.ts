@@ -8,7 +8,7 @@ import { line } from "./rollouts.ts";
 import { count, listOf, mapOf, number, oneOf, record, share, text } from "./schemas/json-schema.ts";
 import { refTo } from "./schemas.ts";
 
-/** A replica sends at most 5,000 sightings at once, of about 150 bytes. */
+/** A replica sends less than 1 MB at once: see `ReportOutbox`. */
 const maxReportsBytes = 4 * 1024 * 1024;
 
 const integer = { type: "integer" };
