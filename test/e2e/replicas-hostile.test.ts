@@ -106,6 +106,25 @@ describe("a leader that answers", () => {
   });
 });
 
+test.each([
+  ["deletes", (set: ReplicaSet) => set.api.remove(stateObject)],
+  ["empties", (set: ReplicaSet) => void set.api.put(stateObject)],
+])("a rollback stays when somebody %s the state and the leader changes", async (_, spoil) => {
+  const set = await ReplicaSet.start(long, ["a", "b"]);
+  const leader = await set.leader();
+  const [follower] = await set.followers();
+  if (follower === undefined) throw new Error("no follower");
+  expect((await askRollout(follower, "rollback")).status).toBe(200);
+  await expect.poll(() => set.events.at(-1)?.type, patient).toBe("rolled-back");
+  spoil(set);
+  await expect.poll(() => set.events.at(-1)?.type, { timeout: 15_000 }).toBe("rolled-back");
+  set.replicas.splice(set.replicas.indexOf(leader), 1);
+  await leader.stop();
+  await set.leader();
+  expect(await rolloutAt(follower)).toMatchObject({ phase: "rolled-back" });
+  expect((await new Visitor().get(follower.origin)).version).toBe("stable");
+});
+
 describe("a replica that stops", () => {
   test("while the API hangs does not wait for it", async () => {
     const set = await ReplicaSet.start(long, ["a"]);

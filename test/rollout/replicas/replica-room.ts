@@ -15,7 +15,7 @@ import { plan, step } from "../plan/plans.ts";
 
 export const asked = { why: "a try", by: "token 3f9a", ifRevision: undefined };
 
-export function releaseOf(parts: Partial<RolloutSpec> = {}): ReleaseSpec {
+function releaseOf(parts: Partial<RolloutSpec> = {}): ReleaseSpec {
   const rollout = plan({ steps: [step(10), step(50), step(100)], drift: "off", candidateEndpoints: [], ...parts });
   return {
     name: "shop",
