@@ -4,11 +4,11 @@ import { verbs } from "../rollout/rollouts-api.ts";
 import { replicaChangesPath, replicaReportsPath } from "./access.ts";
 import { sendProblem } from "./problem.ts";
 import type { Replicas } from "./replicas-view.ts";
-import { ofChange } from "./rollouts.ts";
+import { line } from "./rollouts.ts";
 import { count, listOf, mapOf, oneOf, record, share, text } from "./schemas/json-schema.ts";
 import { refTo } from "./schemas.ts";
 
-/** A replica sends at most 5,000 sightings at once, of about 150 bytes. */
+/** A replica sends less than 1 MB at once: see `ReportOutbox`. */
 const maxReportsBytes = 4 * 1024 * 1024;
 
 const integer = { type: "integer" };
@@ -35,7 +35,7 @@ const message = record({
   replica: { type: "string", minLength: 1, maxLength: 300 },
   term: { type: "string", maxLength: 500 },
   revision: count,
-  withdrawn: listOf(record({ release: text, id: text, why: { ...ofChange.why, maxLength: 2_000 } })),
+  withdrawn: listOf(record({ release: text, id: text, why: { type: "string", maxLength: 2_000, pattern: line } })),
   reports: listOf(record({ number: count, report })),
 });
 
@@ -47,8 +47,8 @@ const change = {
   required: ["why", "by"],
   properties: {
     // As the replica that was asked has them: with the name of the token.
-    why: { ...ofChange.why, maxLength: maxWhy },
-    by: { type: "string", minLength: 1, maxLength: 200, pattern: ofChange.why.pattern },
+    why: { type: "string", maxLength: maxWhy, pattern: line },
+    by: { type: "string", minLength: 1, maxLength: 200, pattern: line },
     ifRevision: count,
   },
 };

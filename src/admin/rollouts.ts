@@ -16,8 +16,8 @@ const statusOf: Readonly<Record<RefusedCause, number>> = {
 };
 
 /** Without controls, line ends and marks that turn the direction of text: it is shown in terminals and logs. */
-const line = "^[^\\p{Cc}\\p{Cs}\\p{Zl}\\p{Zp}\\p{Bidi_Control}]*$";
-export const ofChange = {
+export const line = "^[^\\p{Cc}\\p{Cs}\\p{Zl}\\p{Zp}\\p{Bidi_Control}]*$";
+const ofChange = {
   why: { type: "string", maxLength: 500, pattern: line, description: "For the audit log and the events: one line." },
   by: {
     type: "string",

@@ -160,6 +160,11 @@ export class RolloutController implements RolloutRunner {
     return this.#ledger.rollbacks.all();
   }
 
+  /** What was saved is gone. */
+  saveSoon(): void {
+    this.#ledger.noteEvidence();
+  }
+
   /** Saves what is not saved yet, and stops. */
   async close(): Promise<void> {
     this.#end();

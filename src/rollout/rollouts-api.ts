@@ -15,7 +15,7 @@ export type ChangeAnswer =
   | { readonly kind: "done"; readonly status: RolloutStatus; readonly changed: boolean }
   | { readonly kind: "refused"; readonly cause: RefusedCause; readonly message: string };
 
-/** `no-rollout`: 404. `wrong-phase`: 409. `conflict`: 412. `not-saved`: 503, nothing changed. `invalid`: 400. */
+/** `no-rollout`: 404. `wrong-phase`: 409. `conflict`: 412. `not-saved`: 503, nothing changed, or it is not known. `invalid`: 400. */
 export type RefusedCause = "no-rollout" | "wrong-phase" | "conflict" | "not-saved" | "invalid";
 
 /** Everything that the API, the command line and the dashboard show of one rollout. */

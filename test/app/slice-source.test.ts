@@ -121,7 +121,7 @@ it("what is not used is not loaded", async () => {
     const loaded = [];
     registerHooks({ load(url, context, next) { loaded.push(url.split("/src/").pop()); return next(url, context); } });
     await import(${inApp("app.ts")});
-    const { SliceSource } = await import(${inApp("slice-source.ts")});
+    const { SliceSource } = await import(${inApp("kubernetes/slice-source.ts")});
     await new SliceSource({ env: {} }).load({ services: [] });
     const watched = /slice-watches|list-watch|api-client|find-access|^app.app.ts/;
     process.stdout.write(JSON.stringify(loaded.filter((name) => watched.test(name))));

@@ -182,6 +182,8 @@ describe("three replicas with one state", () => {
     const change = { why: "test", by: "test" };
     expect((await post(leader, changes, { kind: "change", release: "shop", change })).status).toBe(400);
     expect((await post(leader, changes, { kind: "other", release: "shop", change })).status).toBe(400);
+    const inTwoLines = { kind: "change", release: "shop", verb: "pause", change: { ...change, why: "one\ntwo" } };
+    expect((await post(leader, changes, inTwoLines)).status).toBe(400);
     const asked = { kind: "change", release: "shop", verb: "pause", change };
     expect((await post(follower, changes, asked)).status).toBe(409);
     expect(await (await post(leader, changes, asked)).json()).toMatchObject({ kind: "done", changed: true });

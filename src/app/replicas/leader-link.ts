@@ -1,11 +1,13 @@
 import { type Dispatcher, request } from "undici";
 import { replicaChangesPath, replicaReportsPath } from "../../admin/access.ts";
+import { isHandedAnswer, isLeaderAnswer } from "../../rollout/replicas/read-answers.ts";
 import type {
   HandedAnswer,
   HandedOver,
   LeaderAnswer,
   ReplicaMessage,
 } from "../../rollout/replicas/replica-messages.ts";
+import { UnknownOutcome } from "../../rollout/replicas/shared-rollouts.ts";
 
 /** Where the leader's admin server is, and what to show it. */
 export interface LeaderPlace {
@@ -20,36 +22,28 @@ const reportWithinMs = 3_000;
 const changeWithinMs = 15_000;
 const maxAnswerBytes = 16 * 1024 * 1024;
 
+/** Rejects with an `Error` that says why there is no answer. */
 export function sendReports(place: LeaderPlace, message: ReplicaMessage, signal: AbortSignal): Promise<LeaderAnswer> {
-  return post<LeaderAnswer>(
-    place,
-    replicaReportsPath,
-    message,
-    AbortSignal.any([signal, AbortSignal.timeout(reportWithinMs)]),
-  );
+  const within = AbortSignal.any([signal, AbortSignal.timeout(reportWithinMs)]);
+  return post({ place, path: replicaReportsPath, content: message, isAnswer: isLeaderAnswer, signal: within });
 }
 
-export function sendChange(place: LeaderPlace, asked: HandedOver): Promise<HandedAnswer> {
-  return post<HandedAnswer>(place, replicaChangesPath, asked, AbortSignal.timeout(changeWithinMs)).catch((error) => {
-    const outcome =
-      error instanceof NoAnswer
-        ? "it is not known whether the change was made, so look at the status before you ask again"
-        : "nothing changed";
-    throw new Error(`${outcome}: ${whyOf(error)}`);
-  });
+/** The same; with an `UnknownOutcome` where the leader may have made the change all the same. */
+export function sendChange(place: LeaderPlace, asked: HandedOver, signal: AbortSignal): Promise<HandedAnswer> {
+  const within = AbortSignal.any([signal, AbortSignal.timeout(changeWithinMs)]);
+  return post({ place, path: replicaChangesPath, content: asked, isAnswer: isHandedAnswer, signal: within });
 }
 
-/** The request may have been carried out. */
-class NoAnswer extends Error {
-  override readonly name = "NoAnswer";
+interface Post<T> {
+  readonly place: LeaderPlace;
+  readonly path: string;
+  readonly content: unknown;
+  readonly isAnswer: (value: unknown) => value is T;
+  readonly signal: AbortSignal;
 }
 
-async function post<T>(
-  { address, token }: LeaderPlace,
-  path: string,
-  content: unknown,
-  signal: AbortSignal,
-): Promise<T> {
+async function post<T>({ place: { address, token }, path, content, isAnswer, signal }: Post<T>): Promise<T> {
+  const leader = `the leading replica at ${address}`;
   let answer: Dispatcher.ResponseData;
   let text = "";
   try {
@@ -64,10 +58,24 @@ async function post<T>(
       if (text.length > maxAnswerBytes) throw new Error(`its answer is larger than ${maxAnswerBytes} bytes`);
     }
   } catch (error) {
-    throw new NoAnswer(`the leading replica at ${address} does not answer: ${whyOf(error)}`);
+    const why = `${leader} does not answer: ${whyOf(error)}`;
+    throw isUnreached(error) ? new Error(why) : new UnknownOutcome(why);
   }
-  if (answer.statusCode === 200) return JSON.parse(text) as T;
-  throw new Error(`the leading replica at ${address} refused: ${answer.statusCode} ${detailIn(text)}`);
+  const { statusCode } = answer;
+  const value = parsed(text);
+  if (statusCode === 200 && isAnswer(value)) return value;
+  if (statusCode === 200) throw new UnknownOutcome(`${leader} answers in a form that this Perch does not know`);
+  const why = `${leader} refused: ${statusCode} ${detailIn(value)}`;
+  throw statusCode < 500 ? new Error(why) : new UnknownOutcome(why);
+}
+
+const unreached: ReadonlySet<unknown> = new Set([
+  ...["ECONNREFUSED", "EHOSTUNREACH", "ENETUNREACH", "ENOTFOUND", "EAI_AGAIN", "UND_ERR_CONNECT_TIMEOUT"],
+]);
+
+/** Whether no connection was made, so that nothing was sent. */
+function isUnreached(error: unknown): boolean {
+  return error instanceof Error && "code" in error && unreached.has(error.code);
 }
 
 function whyOf(error: unknown): string {
@@ -76,11 +84,16 @@ function whyOf(error: unknown): string {
   return error.message;
 }
 
-/** Of a problem (RFC 9457). */
-function detailIn(text: string): string {
+function parsed(text: string): unknown {
   try {
-    return String((JSON.parse(text) as { readonly detail?: unknown }).detail ?? "");
+    return JSON.parse(text);
   } catch {
-    return "";
+    return undefined;
   }
+}
+
+/** Of a problem (RFC 9457). */
+function detailIn(value: unknown): string {
+  const { detail } = (value ?? {}) as { readonly detail?: unknown };
+  return typeof detail === "string" ? detail : "";
 }

@@ -44,6 +44,8 @@ const reportEachMs = 1_000;
 const reportBadAfterMs = 200;
 /** After a takeover that failed while the lease is held. */
 const takeOverAgainMs = 1_000;
+/** How long a stop waits for the API: for the last save, and to give the lease back. */
+const leaveWithinMs = 3_000;
 
 /** The rollouts of several replicas: elects the one that leads, and connects the others to it. */
 export class SharedReplicas implements Replicas {
@@ -188,12 +190,17 @@ export class SharedReplicas implements Replicas {
     this.#closed.abort();
     this.#cancelReport();
     this.#cancelTakeOver();
+    const cancel = this.#timers.schedule(leaveWithinMs, () => void this.#endRequests());
     await this.rollouts.close();
     await this.leave();
-    await this.#lease?.close();
-    await this.#store.close();
+    cancel();
+    await this.#endRequests();
     await this.#copy?.close();
     await this.#access.close();
+  }
+
+  async #endRequests(): Promise<void> {
+    await Promise.all([this.#lease?.close(), this.#store.close()]);
   }
 
   #found(state: FoundState): void {
@@ -260,9 +267,8 @@ export class SharedReplicas implements Replicas {
 
   async #askLeader(asked: HandedOver): Promise<HandedAnswer> {
     const leader = this.#leader;
-    if (leader === undefined)
-      throw new Error("nothing changed: no replica leads the rollouts at the moment; ask again in some seconds");
-    return sendChange(leader, asked);
+    if (leader === undefined) throw new Error("no replica leads the rollouts at the moment: ask again in some seconds");
+    return sendChange(leader, asked, this.#closed.signal);
   }
 
   /** Sooner than it would be, but not later. */
@@ -295,8 +301,9 @@ export class SharedReplicas implements Replicas {
     const leader = this.#leader;
     const term = this.#lease?.holder?.term;
     if (leader === undefined) return false;
-    const reports = this.#outbox.after(this.#taken);
-    const last = reports.at(-1)?.number ?? this.#taken;
+    const before = this.#taken;
+    const reports = this.#outbox.after(before);
+    const last = reports.at(-1)?.number ?? before;
     const hasMore = this.#outbox.hasMoreThan(last);
     const message = { ...this.rollouts.followed, replica: this.#identity, reports };
     const answer = await sendReports(leader, message, this.#closed.signal);
@@ -305,7 +312,7 @@ export class SharedReplicas implements Replicas {
     this.#taken = answer.taken;
     this.rollouts.leaderSays(answer);
     this.#leaderTrouble(undefined);
-    return hasMore;
+    return hasMore && answer.taken > before;
   }
 
   /** One line when the leader stops answering, and one when it answers again. */

@@ -107,7 +107,7 @@ export class Questions {
     const all = Object.fromEntries(
       this.all.map(({ answer, units, coin }) => [keyOf(answer), { units: units.save(), coin: coin.save() }]),
     );
-    return this.#wantsP95 ? { all, durations: this.#durations } : { all };
+    return this.#wantsP95 ? { all, durations: [...this.#durations] } : { all };
   }
 
   #ask(): BadAnswerQuestions {

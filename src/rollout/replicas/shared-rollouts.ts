@@ -8,6 +8,7 @@ import type { RolloutEvent, SavedState, SplitOverride } from "../rollout-state.t
 import {
   type Change,
   type ChangeAnswer,
+  notSaved,
   type RolloutStatus,
   type Rollouts,
   refused,
@@ -28,7 +29,10 @@ export interface ReplicaParts {
   readonly isLeading: (term?: string) => boolean;
   readonly store: SharedStore;
   readonly outbox: ReportOutbox;
-  /** Asks the leader to make a change. Rejects, with what to do, if there is none or it does not answer. */
+  /**
+   * Asks the leader to make a change. Rejects, with what to do, if there is none or it does not answer: with an
+   * `UnknownOutcome` where it may have made it.
+   */
   readonly askLeader: (asked: HandedOver) => Promise<HandedAnswer>;
   /** Called when an answer that is bad was reported: the leader should know soon. */
   readonly onBadAnswer: () => void;
@@ -46,6 +50,10 @@ export interface SharedStore {
 
 /** Who rolls back again what a replica knows was rolled back. */
 const byReplica = "perch";
+/** A change was sent to the leader, and whether that has made it is not known. */
+export class UnknownOutcome extends Error {
+  override readonly name = "UnknownOutcome";
+}
 
 /** A replica that handed a change over answers once it follows the result itself, or after this time. */
 const followsWithinMs = 2_000;
@@ -184,6 +192,7 @@ export class SharedRollouts implements RolloutRunner {
   adopt(saved: SavedState | undefined, term: string | undefined): void {
     this.#missed = undefined;
     if (this.#leading !== undefined) {
+      if (saved === undefined) this.#leading.controller.saveSoon();
       if (term !== this.#leading.term) this.#missed = { saved, term };
       return;
     }
@@ -363,7 +372,9 @@ export class SharedRollouts implements RolloutRunner {
     try {
       answer = await this.#replica.askLeader(asked);
     } catch (error) {
-      return refused("not-saved", error instanceof Error ? error.message : String(error)) as A;
+      const why = error instanceof Error ? error.message : String(error);
+      const unknown = `it is not known whether this was done: ${why}. Look at the rollout before you ask again`;
+      return (error instanceof UnknownOutcome ? refused("not-saved", unknown) : notSaved(why)) as A;
     }
     if (answer.kind === "done") await this.#follows("status" in answer ? answer.status.revision : answer.revision);
     return answer as A;

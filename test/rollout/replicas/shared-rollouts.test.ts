@@ -142,6 +142,24 @@ describe("a replica that leads no longer", () => {
   });
 });
 
+test("a leader whose saved state is deleted saves it again, so that the next one does not begin anew", async () => {
+  const room = new Room();
+  const [first, second] = [await room.replica("a"), await room.replica("b")];
+  await first.lead("a 1");
+  await first.rollouts.change("shop", "rollback", asked);
+  second.adopt();
+  room.saved = undefined;
+  for (const { rollouts } of [first, second]) rollouts.adopt(undefined, undefined);
+  expect(second.candidateIs).toBe("withdrawn");
+  for (let second = 0; second < 12; second++) {
+    room.clock.advance(1_000);
+    await settled();
+  }
+  first.follow();
+  await second.lead("b 2");
+  expect(second.rollouts.of("shop")?.phase).toBe("rolled-back");
+});
+
 describe("a replica that follows", () => {
   test("keeps to a rollback that the leader told it, whatever its watch brings late", async () => {
     const room = new Room();
@@ -196,5 +214,26 @@ test("a replica named like something that every object has is one like any other
     inbox.take(name, [{ number: 3, report: reportOf(1) }]);
     inbox.saved(JSON.parse(JSON.stringify(inbox.taken)));
     expect([inbox.savedOf(name), inbox.takenOf(name)]).toEqual([3, 3]);
+  }
+});
+
+test("a hundred changes of the leader leave nothing behind", async () => {
+  const room = new Room();
+  const replicas = [await room.replica("a"), await room.replica("b")];
+  for (let turn = 0; turn < 100; turn++) {
+    const replica = replicas[turn % 2];
+    await replica?.lead(`${turn % 2} ${turn}`);
+    replica?.rollouts.report(reportOf(10, turn * 10));
+    await replica?.rollouts.change("shop", turn % 2 === 0 ? "pause" : "resume", asked);
+    if (turn % 3 === 0) await replica?.rollouts.handOver();
+    replica?.follow();
+    replicas[(turn + 1) % 2]?.adopt();
+  }
+  await settled();
+  expect(room.clock.waitsMs).toEqual([]);
+  expect(room.saved?.events.map(({ id }) => id)).toEqual(Array.from({ length: 101 }, (_, at) => at + 1));
+  for (const { events } of replicas) {
+    const ids = events.map(({ id }) => id);
+    expect(ids).toEqual(ids.map((_, at) => (ids[0] ?? 0) + at));
   }
 });
