@@ -1,3 +1,4 @@
+/** @module-tag slow */
 import fc from "fast-check";
 import { RE2JS } from "re2js";
 import { describe, expect, test } from "vitest";

@@ -1,3 +1,4 @@
+/** @module-tag slow */
 import type { ServerResponse } from "node:http";
 import { describe, expect, it } from "vitest";
 import type { StartError } from "../../src/app/app.ts";

@@ -1,3 +1,4 @@
+/** @module-tag slow */
 import { createHmac } from "node:crypto";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";

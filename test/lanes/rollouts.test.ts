@@ -1,3 +1,4 @@
+/** @module-tag slow */
 import { setTimeout as delay } from "node:timers/promises";
 import { Metadata, status } from "@grpc/grpc-js";
 import { describe, expect, it } from "vitest";

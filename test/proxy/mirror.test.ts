@@ -1,3 +1,4 @@
+/** @module-tag slow */
 import { describe, expect, it } from "vitest";
 import { mirrorSeed, percentile } from "../../src/decide/draw.ts";
 import { attributeUnit } from "../../src/decide/unit.ts";

@@ -1,3 +1,4 @@
+/** @module-tag slow */
 import net from "node:net";
 import { describe, expect, it } from "vitest";
 import { parseAddress } from "../../src/decide/ip-address.ts";

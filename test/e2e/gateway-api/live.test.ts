@@ -1,3 +1,4 @@
+/** @module-tag slow */
 import { X509Certificate } from "node:crypto";
 import { expect, test } from "vitest";
 import { perch, upstream } from "../../kit/freed.ts";

@@ -1,3 +1,4 @@
+/** @module-tag slow */
 import { describe, expect, test } from "vitest";
 import { perch, upstream } from "../../kit/freed.ts";
 import { gateway, gatewayClass, type RouteStatus, route, service } from "../../kit/gateway-api.ts";

@@ -1,3 +1,4 @@
+/** @module-tag slow */
 import { describe, expect, test } from "vitest";
 import { canary } from "./argo-manifests.ts";
 import { documents, importedPlan, service } from "./plans.ts";
