@@ -98,7 +98,10 @@ describe("perch demo", () => {
 
   test("serves the requests that it suggests, and ends on a signal with a summary", async () => {
     const main = fileURLToPath(new URL("../../../src/cli/main.ts", import.meta.url));
-    const child = spawn(process.execPath, [main, "demo", "--users", "40"], { stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn(process.execPath, [main, "demo", "--users", "40"], {
+      stdio: ["ignore", "pipe", "pipe"],
+      env: { ...process.env, npm_lifecycle_event: "start" },
+    });
     children.push(child);
     const written = { out: "", err: "" };
     child.stdout.on("data", (chunk) => (written.out += chunk));
