@@ -49,6 +49,8 @@ export interface DiagnosticInput {
   readonly code: DiagnosticCode;
   readonly message: string;
   readonly suggestion?: string | undefined;
+  /** The text at this place may be a secret: the excerpt does not show it. */
+  readonly hidesText?: boolean | undefined;
 }
 
 export function diagnose(
@@ -58,10 +60,12 @@ export function diagnose(
   input: DiagnosticInput,
 ): Diagnostic {
   const { line, column } = source.position(span.start);
-  const text = source.line(line);
+  const written = source.line(line);
   // The position may be one past the last character, if something is missing at the end of the line.
-  const from = Math.min(column - 1, text.length);
-  const until = Math.max(from, Math.min(from + span.end - span.start, text.length));
+  const from = Math.min(column - 1, written.length);
+  const until = Math.max(from, Math.min(from + span.end - span.start, written.length));
+  const hidden = "*".repeat(until - from);
+  const text = input.hidesText === true ? written.slice(0, from) + hidden + written.slice(until) : written;
   const cut = from > windowLead && text.length > windowWidth ? from - windowLead : 0;
   const lead = cut > 0 ? "…" : "";
   const visible = text.slice(cut, cut + windowWidth);

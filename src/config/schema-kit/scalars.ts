@@ -7,8 +7,13 @@ import { quote } from "./tree.ts";
 export class ParseError {
   readonly problem: DiagnosticInput;
 
-  constructor(message: string, suggestion?: string, code: DiagnosticInput["code"] = "bad-value") {
-    this.problem = { code, message, suggestion };
+  constructor(message: string, suggestion?: string, code: DiagnosticInput["code"] = "bad-value", hidesText = false) {
+    this.problem = { code, message, suggestion, hidesText };
+  }
+
+  /** Of a text that may have a secret in it. */
+  static ofSecret(message: string, suggestion?: string): ParseError {
+    return new ParseError(message, suggestion, "bad-value", true);
   }
 }
 

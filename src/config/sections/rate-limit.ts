@@ -14,22 +14,22 @@ type RedisUrl = Pick<TokenStoreSpec, "host" | "port" | "database" | "username"> 
 
 const defaultPort = 6379;
 
-/** Problem texts do not quote the URL, which may have a password in it. */
+/** Problems do not show the URL, which may have a password in it. */
 const redisUrl: Schema<RedisUrl> = scalar({
   what: "the URL of a Redis server such as redis://redis:6379",
   parse(written) {
     const url = /^rediss?:\/\/[!-~]+$/i.test(written) ? URL.parse(written) : null;
     if (url === null || url.hostname === "" || url.search !== "" || url.hash !== "") {
-      return new ParseError("this is not the URL of a Redis server", "write it as in redis://redis:6379");
+      return ParseError.ofSecret("this is not the URL of a Redis server", "write it as in redis://redis:6379");
     }
     if (url.password !== "") {
-      return new ParseError("the URL has a password", "put it in a file, and name that by passwordFile");
+      return ParseError.ofSecret("the URL has a password", "put it in a file, and name that by passwordFile");
     }
     const username = decoded(url.username);
-    if (username === undefined) return new ParseError("the user in the URL is not percent-encoded UTF-8");
+    if (username === undefined) return ParseError.ofSecret("the user in the URL is not percent-encoded UTF-8");
     const [, database] = /^(?:\/(\d{1,5})?)?$/.exec(url.pathname) ?? ["", "none"];
     if (database === "none") {
-      return new ParseError("the path of the URL is not a database's number", "write it as in redis://redis:6379/0");
+      return ParseError.ofSecret("the path of the URL is not a database's number", "write it as in redis://redis:6379/0");
     }
     return {
       host: url.hostname.replace(/^\[|\]$/g, ""),
