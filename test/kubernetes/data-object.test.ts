@@ -1,3 +1,4 @@
+/** @module-tag slow */
 import { once } from "node:events";
 import { writeFile } from "node:fs/promises";
 import type { ServerResponse } from "node:http";

@@ -1,3 +1,4 @@
+/** @module-tag slow */
 import { compareCases } from "./compare-cases.ts";
 import { trusting } from "./configurations.ts";
 import {

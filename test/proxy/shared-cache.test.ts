@@ -1,3 +1,4 @@
+/** @module-tag slow */
 import { describe, expect, it } from "vitest";
 import { perch, upstream } from "../kit/freed.ts";
 import { exchange, lanes, shopYaml } from "../kit/one-service.ts";

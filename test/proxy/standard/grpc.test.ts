@@ -1,3 +1,4 @@
+/** @module-tag slow */
 import { once } from "node:events";
 import { Metadata, type ServiceError, status } from "@grpc/grpc-js";
 import { describe, expect, it } from "vitest";
