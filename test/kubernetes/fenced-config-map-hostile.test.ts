@@ -41,7 +41,7 @@ describe("a fenced ConfigMap", () => {
     const { api, writer, term, arrived } = await shared();
     const [one, other] = [await writer("one"), await writer("other")];
     api.setConfigMap("shop", "state", { text: "first" });
-    await expect.poll(() => one.seen).toHaveLength(1);
+    await expect.poll(() => one.seen.at(-1)).toBe("first of undefined");
     api.delay(200);
     const before = api.requests.length;
     const late = one.map.takeOver("term 1");
