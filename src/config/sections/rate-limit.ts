@@ -29,7 +29,10 @@ const redisUrl: Schema<RedisUrl> = scalar({
     if (username === undefined) return ParseError.ofSecret("the user in the URL is not percent-encoded UTF-8");
     const [, database] = /^(?:\/(\d{1,5})?)?$/.exec(url.pathname) ?? ["", "none"];
     if (database === "none") {
-      return ParseError.ofSecret("the path of the URL is not a database's number", "write it as in redis://redis:6379/0");
+      return ParseError.ofSecret(
+        "the path of the URL is not a database's number",
+        "write it as in redis://redis:6379/0",
+      );
     }
     return {
       host: url.hostname.replace(/^\[|\]$/g, ""),
