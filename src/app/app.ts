@@ -5,8 +5,9 @@ import { join } from "node:path";
 import type { FastifyInstance } from "fastify";
 import type { LiveView } from "../admin/live/live-view.ts";
 import { createAdminServer } from "../admin/server.ts";
-import type { LoadedConfig, LoadResult } from "../config/load.ts";
-import { diagnoseFile, errorsOf, formatDiagnostic } from "../config/schema-kit/diagnostics.ts";
+import type { CompiledConfig } from "../config/compiled-config.ts";
+import type { LoadedConfig } from "../config/load.ts";
+import { formatDiagnostic } from "../config/schema-kit/diagnostics.ts";
 import { formatDuration } from "../config/schema-kit/scalars.ts";
 import { ticketKeyBytes } from "../listener/tls.ts";
 import { descriptorOf } from "../node-internals.ts";
@@ -25,25 +26,14 @@ import { workerCount } from "../workers/worker-count.ts";
 import { adminView } from "./admin-view.ts";
 import { bindAdmin } from "./bind-admin.ts";
 import { warnOfExpiry } from "./certificate-expiries.ts";
-import {
-  type ConfigSource,
-  createLoader,
-  type LoaderMemory,
-  type LoaderOptions,
-  noMemory,
-  sourceName,
-  type Watcher,
-  watch,
-} from "./config-source.ts";
+import { type ConfigSource, type LoaderMemory, sourceName } from "./config-source.ts";
+import { ConfigSources } from "./config-sources.ts";
 import { ConfigThread } from "./config-thread.ts";
 import { type DataPlane, formatAddress, StartError } from "./data-plane.ts";
-import type { GatewaySource } from "./gateway/gateway-source.ts";
 import { InProcessDataPlane } from "./in-process-data-plane.ts";
-import { ConfigObjects } from "./kubernetes/config-objects.ts";
-import { SliceSource } from "./kubernetes/slice-source.ts";
 import { Live } from "./live.ts";
 import { auditEntry, reloadEntry, startEntry } from "./live-entries.ts";
-import { missingNodeInternals } from "./missing-internals.ts";
+import { warnOfMissingInternals } from "./missing-internals.ts";
 import { loadPage } from "./page/load-page.ts";
 import { PlanThread } from "./plan-thread.ts";
 import { batchedRandom } from "./random.ts";
@@ -102,58 +92,29 @@ export class App {
    */
   static async start(options: AppOptions, worker: WorkerSpec = {}): Promise<App> {
     const log = createLogger({ level: options.logLevel, nowMs });
-    const objects = await ConfigObjects.open({ ...options, log });
-    // Watch before the first load, so that a change in between is not missed.
-    const watcher = watch(options.source, objects, log);
-    let memory = noMemory;
-    // In this thread, since nothing is served yet.
-    const loadWith = (gateway: GatewaySource | undefined) =>
-      objects.load(async () => {
-        const loader = createLoader(loaderOptions(options, objects, gateway), nowMs, memory);
-        const result = await loader.load();
-        memory = loader.memory();
-        return result;
-      });
-    const written = await loadWith(undefined);
-    const leader = { isLeading: () => true };
-    const gateway = await followedGateway(options, written, objects, leader, log).catch(async (error) => {
-      await watcher.close();
-      throw error;
-    });
-    const first = gateway === undefined ? written : await loadWith(gateway);
-    if (!first.ok) {
-      await gateway?.close();
-      await watcher.close();
-      throw new StartError(errorsOf(first.problems).map(formatDiagnostic));
-    }
-    const { env, stateDir } = options;
-    const slices = new SliceSource({ env, log });
-    const unfound = await slices.load(first.compiled);
-    if (unfound !== undefined) {
-      await watcher.close();
-      throw new StartError([`perch: ${unfound}`]);
-    }
+    let replicas: RunningRollouts["replicas"];
+    const isLeader = ({ sharedState }: CompiledConfig) =>
+      sharedState === undefined || replicas?.rollouts.isLeading === true;
+    const { sources, first, memory } = await ConfigSources.open({ ...options, log, nowMs, isLeader });
     const size = await workerCount(first.compiled, log);
+    const { env, stateDir } = options;
     const { sharedState } = first.compiled;
     const stateFile = stateFileOf(options, first);
     const rollouts = await RunningRollouts.open({ stateFile, stateDir, sharedState, env, log, nowMs }).catch(
       async (error) => {
-        await slices.close();
-        await gateway?.close();
-        await watcher.close();
+        await sources.close();
         throw error;
       },
     );
-    const { replicas } = rollouts;
-    if (replicas !== undefined) leader.isLeading = () => replicas.rollouts.isLeading;
-    const parts = build({ options, objects, gateway, worker, log, watcher, memory, first, size, rollouts, slices });
+    replicas = rollouts.replicas;
+    const parts = build({ options, sources, worker, log, memory, first, size, rollouts });
     try {
       await rollouts.begin(first, parts.dataPlane);
       const adminAddress = await bindAdmin(parts.admin, first.compiled.admin);
-      rollouts.replicas?.join(adminAddress);
+      replicas?.join(adminAddress);
       if (size === 1 && options.warmUp !== undefined) await warmUp(options.warmUp, first.compiled, toNowhere(), log);
       const listeners = await parts.dataPlane.listen();
-      parts.tellGateway();
+      parts.tellSources();
       for (const warning of first.warnings) log.warn({ problem: formatDiagnostic(warning) }, "configuration warning");
       const at = listeners.map(({ name, address }) => `${name} ${formatAddress(address)}`);
       const workers = size === 1 ? undefined : size;
@@ -232,14 +193,12 @@ export class App {
 
 interface Parts {
   readonly log: Logger;
-  readonly slices: SliceSource;
+  readonly sources: ConfigSources;
   readonly stats: StatsRegistry;
   readonly reload: () => void;
-  /** Tells the source of Gateways what became of what it gave. */
-  readonly tellGateway: () => void;
+  /** Tells the sources what became of what they gave. */
+  readonly tellSources: () => void;
   readonly configThread: ConfigThread;
-  readonly watcher: Watcher;
-  readonly gateway: GatewaySource | undefined;
   readonly admin: FastifyInstance;
   readonly planner: PlanThread;
   readonly dataPlane: DataPlane;
@@ -255,19 +214,15 @@ const nowMs = () => Date.now();
 
 interface Foundation {
   readonly options: AppOptions;
-  readonly objects: ConfigObjects;
-  /** Where Gateways of the Kubernetes API are served. */
-  readonly gateway: GatewaySource | undefined;
+  readonly sources: ConfigSources;
   readonly worker: WorkerSpec;
   readonly log: Logger;
-  readonly watcher: Watcher;
   readonly first: LoadedConfig;
   /** Of its load. */
   readonly memory: LoaderMemory;
   /** The number of threads that serve; 1: the main thread. */
   readonly size: number;
   readonly rollouts: RunningRollouts;
-  readonly slices: SliceSource;
 }
 
 const dayMs = 86_400_000;
@@ -276,20 +231,16 @@ const dayMs = 86_400_000;
 const refusedAtTheDoor: ReadonlySet<number> = new Set([401, 403, 405]);
 
 function build(foundation: Foundation): Parts {
-  const { options, objects, gateway, log, watcher, first, memory, rollouts, slices } = foundation;
+  const { options, sources, log, first, memory, rollouts } = foundation;
   const stats = new StatsRegistry();
   const accessLines = new LogDestination({
     to: options.accessLogTo ?? 1,
     dropped: stats.accessLog.dropped,
     onTrouble: (error) => log.error({ error: error.message }, "cannot write the access log"),
   });
-  let lastLoaded: LoaderOptions | undefined;
   const configThread = new ConfigThread({
     name: sourceName(options.source),
-    options() {
-      lastLoaded = loaderOptions(options, objects, gateway);
-      return lastLoaded;
-    },
+    options: () => sources.take(),
     memory,
     active: () => dataPlane.active.current,
   });
@@ -308,12 +259,7 @@ function build(foundation: Foundation): Parts {
   const reloader = new Reloader(
     {
       file,
-      async load() {
-        const loaded = await objects.load(() => configThread.load());
-        const unfound = loaded.ok ? await slices.load(loaded.compiled) : undefined;
-        if (!loaded.ok || unfound === undefined) return loaded;
-        return { ok: false, problems: [diagnoseFile(file, unfound)], files: loaded.compiled.files };
-      },
+      load: () => sources.load(() => configThread.load()),
       prepare: async (loaded) => {
         const preparation = await dataPlane.prepare(loaded);
         if (preparation.kind === "failed") return preparation;
@@ -326,23 +272,18 @@ function build(foundation: Foundation): Parts {
       nowMs,
       onStatus(now, before) {
         activity.add(reloadEntry(now, before));
-        objects.keep(reloader.active.sources);
+        sources.keep(reloader.active.sources);
       },
-      onFiles: (files, contentsRead) => watcher.alsoWatch(files, contentsRead),
+      onFiles: (files, contentsRead) => sources.watcher.alsoWatch(files, contentsRead),
     },
     first,
   );
-  watcher.alsoWatch(first.compiled.files, first.sources.files);
-  const tellGateway = () => {
-    const { lastError } = reloader.status;
-    const problem = lastError && errorsOf(lastError.problems)[0]?.message;
-    gateway?.loaded(problem, lastLoaded?.keys, reloader.active.sources.text);
-  };
-  const reload = () => void reloader.reload().then(tellGateway);
-  watcher.onChange(reload);
-  gateway?.onChange(reload);
-  rollouts.replicas?.onLeading(() => gateway?.leaderChanged());
-  objects.keep(first.sources);
+  sources.watcher.alsoWatch(first.compiled.files, first.sources.files);
+  const tellSources = () => sources.tell(reloader.status, reloader.active);
+  const reload = () => void reloader.reload().then(tellSources);
+  sources.onChange(reload);
+  rollouts.replicas?.onLeading(() => sources.leaderChanged());
+  sources.keep(first.sources);
   const fromFile = options.source.kind !== "text";
   const planner = new PlanThread({
     active: () => {
@@ -353,7 +294,8 @@ function build(foundation: Foundation): Parts {
     traffic: (release) => rollouts.controller.directions.traffic.get(release),
   });
   const view = adminView({
-    ...{ stats, dataPlane, reloader, rollouts, live, planner, slices, lifecycle, nowMs, fromFile },
+    ...{ stats, dataPlane, reloader, rollouts, live, planner, lifecycle, nowMs, fromFile },
+    slices: sources.slices,
     random: batchedRandom(),
   });
   const admin = createAdminServer(view, {
@@ -372,7 +314,7 @@ function build(foundation: Foundation): Parts {
   const warn = () => warnOfExpiry(dataPlane.active.current.config.listeners, nowMs(), log);
   const certificates = setInterval(warn, dayMs).unref();
   return {
-    ...{ log, slices, stats, reload, tellGateway, configThread, watcher, gateway, admin, planner, dataPlane },
+    ...{ log, sources, stats, reload, tellSources, configThread, admin, planner, dataPlane },
     ...{ rollouts, live, accessLines, lifecycle, certificates },
   };
 }
@@ -383,7 +325,8 @@ function createDataPlane(
   accessLines: LogDestination,
   onDecisions: (batch: DecisionBatch) => void,
 ): DataPlane {
-  const { options, worker, log, secrets, first, size, rollouts, slices } = foundation;
+  const { options, worker, log, secrets, first, size, rollouts, sources } = foundation;
+  const { slices } = sources;
   const ticketKeys = randomBytes(ticketKeyBytes);
   const onRolloutReport = (report: RolloutReport) => rollouts.controller.report(report);
   const parts = { first, stats, accessLines, log, ticketKeys, slices, onRolloutReport, onDecisions };
@@ -396,30 +339,6 @@ function toNowhere(): LogDestination {
   return new LogDestination({ to: devNull, dropped: { value: 0 }, onTrouble() {} });
 }
 
-/** Loaded only where the configuration asks for it. `leader`: only one of several replicas writes statuses. */
-async function followedGateway(
-  options: AppOptions,
-  written: LoadResult,
-  objects: ConfigObjects,
-  leader: { readonly isLeading: () => boolean },
-  log: Logger,
-): Promise<GatewaySource | undefined> {
-  if (!written.ok || written.compiled.gateway === undefined) return undefined;
-  const { GatewaySource } = await import("./gateway/gateway-source.ts");
-  const { gateway: spec } = written.compiled;
-  const loader = loaderOptions(options, objects, undefined);
-  return GatewaySource.open({ spec, loader, isLeader: () => leader.isLeading(), log });
-}
-
-function loaderOptions(
-  { source, env, stateDir }: AppOptions,
-  objects: ConfigObjects,
-  gateway: GatewaySource | undefined,
-): LoaderOptions {
-  const apiFiles = gateway?.take();
-  return { source, keys: objects.take(), env: { ...env }, hasStateDir: stateDir !== undefined, apiFiles };
-}
-
 /** A file that the configuration names wins. */
 function stateFileOf({ stateDir }: AppOptions, { compiled }: LoadedConfig): string | undefined {
   return compiled.stateFile ?? (stateDir === undefined ? undefined : join(stateDir, "state.json"));
@@ -428,9 +347,7 @@ function stateFileOf({ stateDir }: AppOptions, { compiled }: LoadedConfig): stri
 const accessLogCloseMs = 1_000;
 
 async function release({
-  watcher,
-  slices,
-  gateway,
+  sources,
   configThread,
   dataPlane,
   rollouts,
@@ -443,9 +360,7 @@ async function release({
 }: Parts): Promise<void> {
   // The admin server answers until the end, and must not report ready without listeners.
   lifecycle.draining = true;
-  await slices.close();
-  await gateway?.close();
-  await watcher.close();
+  await sources.close();
   clearInterval(certificates);
   live.close();
   await configThread.close();
@@ -466,14 +381,4 @@ function elapsed(ms: number, signal: AbortSignal): Promise<void> {
     resolve();
   });
   return promise;
-}
-
-/** Logs once at start what a missing Node interface costs, rather than letting it be found out under load. */
-async function warnOfMissingInternals(log: Logger): Promise<void> {
-  try {
-    for (const consequence of await missingNodeInternals())
-      log.warn({ consequence }, "this version of Node lacks an interface");
-  } catch (error) {
-    log.debug({ err: error }, "Node's interfaces could not be checked");
-  }
 }

@@ -14,6 +14,7 @@ import {
   startTimeoutChecks,
   watchSocket,
 } from "../node-internals.ts";
+import type { Logger } from "../observe/log.ts";
 
 /** The interfaces that this version of Node lacks, each with its consequence, for the log. */
 export async function missingNodeInternals(): Promise<readonly string[]> {
@@ -145,4 +146,14 @@ function startsTimeoutChecks(): boolean {
 function timersOf(server: Server): number {
   const values = Object.getOwnPropertySymbols(server).map((symbol) => Reflect.get(server, symbol) as unknown);
   return values.filter((value) => typeof value === "object" && value?.constructor.name === "Timeout").length;
+}
+
+/** Logs once at start what a missing Node interface costs, rather than letting it be found out under load. */
+export async function warnOfMissingInternals(log: Logger): Promise<void> {
+  try {
+    for (const consequence of await missingNodeInternals())
+      log.warn({ consequence }, "this version of Node lacks an interface");
+  } catch (error) {
+    log.debug({ err: error }, "Node's interfaces could not be checked");
+  }
 }
