@@ -7,6 +7,7 @@ export interface ObjectMeta {
   readonly namespace?: string;
   /** Opaque, and another one after each change (API concepts, "Resource versions"). */
   readonly resourceVersion: string;
+  readonly annotations?: Readonly<Record<string, string>>;
 }
 
 export interface ApiObject {

@@ -1,19 +1,14 @@
 import { isDeepStrictEqual } from "node:util";
-import type { RandomFraction, Timers } from "../upstream/clock.ts";
-import { type ApiClient, ApiError, type ApiObject } from "./api-client.ts";
-import { ListWatch } from "./list-watch.ts";
+import { ApiError, type ApiObject } from "./api-client.ts";
+import { isConflict, isMissing, NamedObject, type NamedObjectOptions } from "./named-object.ts";
 
 export interface ConfigMapContent {
   readonly data: Readonly<Record<string, string>>;
   readonly binaryData: Readonly<Record<string, Uint8Array>>;
 }
 
-export interface FencedConfigMapOptions {
-  readonly client: ApiClient;
-  readonly namespace: string;
-  readonly name: string;
-  readonly timers: Timers;
-  readonly randomFraction: RandomFraction;
+export interface FencedConfigMapOptions
+  extends Pick<NamedObjectOptions<ConfigMap>, "client" | "namespace" | "name" | "timers" | "randomFraction"> {
   /** Called with each content that is seen, and the term of who wrote it; undefined: there is no such ConfigMap. */
   readonly onContent: (content: ConfigMapContent | undefined, term: string | undefined) => void;
   /** As of `ListWatch`. */
@@ -38,9 +33,8 @@ interface Own {
  * the API refuses whatever the one before still sends, since that names an older version of the object (409).
  */
 export class FencedConfigMap {
-  readonly #options: FencedConfigMapOptions;
-  readonly #watch: ListWatch<ConfigMap>;
-  readonly #closed = new AbortController();
+  readonly #onContent: FencedConfigMapOptions["onContent"];
+  readonly #object: NamedObject<ConfigMap>;
   /** Undefined: this process may not write. */
   #own: Own | undefined;
   #seenVersion: string | undefined;
@@ -48,13 +42,12 @@ export class FencedConfigMap {
   #writtenVersion: string | undefined;
 
   constructor(options: FencedConfigMapOptions) {
-    this.#options = options;
+    this.#onContent = options.onContent;
     const { client, namespace, name, timers, randomFraction, onTrouble } = options;
-    this.#watch = new ListWatch({
-      ...{ client, timers, randomFraction, onTrouble },
-      path: collectionOf(namespace),
-      fieldSelector: `metadata.name=${name}`,
-      onObjects: (objects) => this.#see(objects.get(`${namespace}/${name}`)),
+    this.#object = new NamedObject<ConfigMap>({
+      ...{ client, namespace, name, timers, randomFraction, answerWithinMs, onTrouble },
+      ...{ apiVersion: "v1", kind: "ConfigMap", plural: "configmaps" },
+      onObject: (object) => this.#see(object),
     });
   }
 
@@ -67,7 +60,7 @@ export class FencedConfigMap {
     this.#own = own;
     for (let attempt = 1; ; attempt++) {
       try {
-        const object = await this.#read();
+        const object = await this.#object.read();
         // Else it would take it from who has taken over since.
         if (this.#own !== own) throw new ApiError("this process may not write it any more");
         own.object = await this.#write(object, contentOf(object), term);
@@ -87,7 +80,7 @@ export class FencedConfigMap {
     const refusal = await this.#replace(own, own.object, content);
     if (refusal === undefined) return true;
     // An answer was lost, somebody has changed or deleted it, or another has taken over.
-    const now = await this.#read();
+    const now = await this.#object.read();
     if (this.#own !== own) return false;
     const term = now && termIn(now);
     if (term !== undefined && term !== own.term) {
@@ -121,8 +114,7 @@ export class FencedConfigMap {
 
   async close(): Promise<void> {
     this.#own = undefined;
-    this.#closed.abort();
-    await this.#watch.close();
+    await this.#object.close();
   }
 
   #see(object: ConfigMap | undefined): void {
@@ -131,48 +123,18 @@ export class FencedConfigMap {
     // A watch may be behind what was written since.
     if (Number(version) < Number(this.#writtenVersion)) return;
     this.#seenVersion = version;
-    this.#options.onContent(object && contentOf(object), object && termIn(object));
-  }
-
-  async #read(): Promise<ConfigMap | undefined> {
-    const { client, namespace, name } = this.#options;
-    try {
-      return (await client.get(`${collectionOf(namespace)}/${name}`, {}, this.#signal())) as ConfigMap;
-    } catch (error) {
-      if (isMissing(error)) return undefined;
-      throw error;
-    }
+    this.#onContent(object && contentOf(object), object && termIn(object));
   }
 
   async #write(before: ConfigMap | undefined, content: ConfigMapContent, term: string): Promise<ConfigMap> {
-    const written = await this.#send(before, content, term);
+    const fields = { data: content.data, binaryData: encoded(content.binaryData) };
+    const written = await this.#object.write(before, { annotations: { [termAnnotation]: term }, fields });
     this.#writtenVersion = written.metadata.resourceVersion;
     return written;
   }
-
-  async #send(before: ConfigMap | undefined, content: ConfigMapContent, term: string): Promise<ConfigMap> {
-    const { client, namespace, name } = this.#options;
-    const path = collectionOf(namespace);
-    const annotations = { ...before?.metadata.annotations, [termAnnotation]: term };
-    const filled = { data: content.data, binaryData: encoded(content.binaryData) };
-    if (before === undefined) {
-      const created = { ...named, metadata: { namespace, name, annotations }, ...filled };
-      return (await client.create(path, created, this.#signal())) as ConfigMap;
-    }
-    const replaced: ConfigMap = { ...before, ...filled, metadata: { ...before.metadata, annotations } };
-    return (await client.replace(`${path}/${name}`, replaced, this.#signal())) as ConfigMap;
-  }
-
-  #signal(): AbortSignal {
-    return AbortSignal.any([this.#closed.signal, AbortSignal.timeout(answerWithinMs)]);
-  }
 }
 
-const named = { apiVersion: "v1", kind: "ConfigMap" } as const;
-const collectionOf = (namespace: string): string => `/api/v1/namespaces/${namespace}/configmaps`;
-
 interface ConfigMap extends ApiObject {
-  readonly metadata: ApiObject["metadata"] & { readonly annotations?: Readonly<Record<string, string>> };
   readonly data?: Readonly<Record<string, string>>;
   /** As base64. */
   readonly binaryData?: Readonly<Record<string, string>>;
@@ -199,5 +161,3 @@ function encoded(binaryData: ConfigMapContent["binaryData"]): Readonly<Record<st
 }
 
 const termIn = ({ metadata }: ConfigMap): string | undefined => metadata.annotations?.[termAnnotation];
-const isConflict = (error: unknown): boolean => error instanceof ApiError && error.status === 409;
-const isMissing = (error: unknown): boolean => error instanceof ApiError && error.status === 404;

@@ -1,17 +1,12 @@
-import type { RandomFraction, Timers } from "../upstream/clock.ts";
-import { type ApiClient, ApiError, type ApiObject } from "./api-client.ts";
-import { ListWatch } from "./list-watch.ts";
+import type { ApiObject } from "./api-client.ts";
+import { isConflict, isMissing, NamedObject, type NamedObjectOptions } from "./named-object.ts";
 
-export interface LeaderLeaseOptions {
-  readonly client: ApiClient;
-  readonly namespace: string;
-  readonly name: string;
+export interface LeaderLeaseOptions
+  extends Pick<NamedObjectOptions<Lease>, "client" | "namespace" | "name" | "timers" | "randomFraction"> {
   /** Of this process, and of no other, also not of one that had its name before. */
   readonly identity: string;
   /** Where the others reach this process: `host:port` of its admin server. */
   readonly address: string;
-  readonly timers: Timers;
-  readonly randomFraction: RandomFraction;
   /** Called when this process begins to hold the lease. */
   readonly onHeld: () => void;
   /** Called when it holds it no longer, with the reason. */
@@ -55,8 +50,7 @@ const addressAnnotation = "perch.dev/admin-address";
  */
 export class LeaderLease {
   readonly #options: LeaderLeaseOptions;
-  readonly #watch: ListWatch<Lease>;
-  readonly #closed = new AbortController();
+  readonly #object: NamedObject<Lease>;
   /** As it was last seen, and when it changed to that. */
   #lease: Lease | undefined;
   #seenMs = 0;
@@ -68,15 +62,16 @@ export class LeaderLease {
   /** One request at a time. */
   #asking: Promise<void> = Promise.resolve();
   #isWanted = true;
+  /** Whether the last request of its own failed: the watch tells of its own trouble. */
+  #isTroubled = false;
 
   constructor(options: LeaderLeaseOptions) {
     this.#options = options;
     const { client, namespace, name, timers, randomFraction, onTrouble } = options;
-    this.#watch = new ListWatch({
-      ...{ client, timers, randomFraction, onTrouble },
-      path: collectionOf(namespace),
-      fieldSelector: `metadata.name=${name}`,
-      onObjects: (leases) => this.#see(leases.get(`${namespace}/${name}`)),
+    this.#object = new NamedObject<Lease>({
+      ...{ client, namespace, name, timers, randomFraction, answerWithinMs, onTrouble },
+      ...{ apiVersion: "coordination.k8s.io/v1", kind: "Lease", plural: "leases" },
+      onObject: (lease) => this.#see(lease),
     });
   }
 
@@ -97,7 +92,7 @@ export class LeaderLease {
     if (!this.#isHolder || this.#lease === undefined) return;
     this.#lose("it was given back");
     const spec = { ...this.#lease.spec, holderIdentity: "", renewTime: this.#now(), leaseDurationSeconds: 1 };
-    await this.#write({ ...this.#lease, spec }).catch(() => {});
+    await this.#write(this.#lease, spec).catch(() => {});
   }
 
   /** Without giving it back. */
@@ -105,8 +100,7 @@ export class LeaderLease {
     this.#isWanted = false;
     this.#cancelTimer();
     this.#cancelExpiry();
-    this.#closed.abort();
-    await this.#watch.close();
+    await this.#object.close();
     await this.#asking;
   }
 
@@ -140,11 +134,13 @@ export class LeaderLease {
 
   #ask(what: () => Promise<void>): void {
     this.#asking = this.#asking.then(async () => {
-      if (this.#closed.signal.aborted || !this.#isWanted) return;
+      if (this.#object.isClosed || !this.#isWanted) return;
       try {
         await what();
+        this.#answered();
       } catch (error) {
-        if (this.#closed.signal.aborted) return;
+        if (this.#object.isClosed) return;
+        this.#isTroubled = true;
         this.#options.onTrouble(error instanceof Error ? error.message : String(error));
         if (this.#isHolder) this.#renewIn(retryMs);
         else this.#askIn(Math.max(retryMs, this.#freeInMs));
@@ -157,7 +153,7 @@ export class LeaderLease {
     // Asked for twice.
     if (this.#isHolder) return;
     // The watch may not have told of a renewal.
-    this.#see(await this.#read());
+    this.#see(await this.#object.read());
     if (this.#freeInMs > 0) return;
     const now = this.#lease;
     const sentMs = timers.monotonicMs();
@@ -182,14 +178,10 @@ export class LeaderLease {
 
   /** Undefined if another was faster. */
   async #taken(now: Lease | undefined, spec: LeaseSpec): Promise<Lease | undefined> {
-    const { client, namespace, name } = this.#options;
     try {
-      if (now !== undefined) return await this.#write({ ...now, spec });
-      const metadata = { name, namespace, annotations: this.#annotations() };
-      const lease = { apiVersion, kind: "Lease", metadata, spec };
-      return (await client.create(collectionOf(namespace), lease, this.#signal())) as Lease;
+      return await this.#write(now, spec);
     } catch (error) {
-      if (error instanceof ApiError && error.status === 409) return undefined;
+      if (isConflict(error)) return undefined;
       throw error;
     }
   }
@@ -205,11 +197,11 @@ export class LeaderLease {
     const sentMs = this.#options.timers.monotonicMs();
     let renewed: Lease;
     try {
-      renewed = await this.#write({ ...lease, spec: { ...lease.spec, renewTime: this.#now() } });
+      renewed = await this.#write(lease, { ...lease.spec, renewTime: this.#now() });
     } catch (error) {
-      if (!(error instanceof ApiError) || (error.status !== 409 && error.status !== 404)) throw error;
+      if (!isConflict(error) && !isMissing(error)) throw error;
       // An answer was lost, or somebody wrote: only the Lease says which.
-      const now = await this.#read();
+      const now = await this.#object.read();
       const isOwn = now !== undefined && termOf(now) === termOf(lease);
       if (!isOwn) {
         this.#lose(`${now?.spec?.holderIdentity || "nobody"} has it now`);
@@ -227,7 +219,6 @@ export class LeaderLease {
     }
     this.#lease = renewed;
     this.#heldUntilMs = sentMs + heldMs;
-    this.#options.onTrouble(undefined);
     this.#renewIn(renewMs);
     this.#expectRenewal();
   }
@@ -260,29 +251,14 @@ export class LeaderLease {
     this.#options.onHolder(holder);
   }
 
-  async #read(): Promise<Lease | undefined> {
-    const { client, namespace, name } = this.#options;
-    try {
-      return (await client.get(`${collectionOf(namespace)}/${name}`, {}, this.#signal())) as Lease;
-    } catch (error) {
-      if (error instanceof ApiError && error.status === 404) return undefined;
-      throw error;
-    }
+  #write(before: Lease | undefined, spec: LeaseSpec): Promise<Lease> {
+    const annotations = { [addressAnnotation]: this.#options.address };
+    return this.#object.write(before, { annotations, fields: { spec } });
   }
 
-  async #write(lease: Lease): Promise<Lease> {
-    const { client, namespace, name } = this.#options;
-    const annotations = { ...lease.metadata.annotations, ...this.#annotations() };
-    const written = { ...lease, metadata: { ...lease.metadata, annotations } };
-    return (await client.replace(`${collectionOf(namespace)}/${name}`, written, this.#signal())) as Lease;
-  }
-
-  #annotations(): Readonly<Record<string, string>> {
-    return { [addressAnnotation]: this.#options.address };
-  }
-
-  #signal(): AbortSignal {
-    return AbortSignal.any([this.#closed.signal, AbortSignal.timeout(answerWithinMs)]);
+  #answered(): void {
+    if (this.#isTroubled) this.#options.onTrouble(undefined);
+    this.#isTroubled = false;
   }
 
   /** Of the type MicroTime. */
@@ -291,11 +267,7 @@ export class LeaderLease {
   }
 }
 
-const apiVersion = "coordination.k8s.io/v1";
-const collectionOf = (namespace: string): string => `/apis/${apiVersion}/namespaces/${namespace}/leases`;
-
 interface Lease extends ApiObject {
-  readonly metadata: ApiObject["metadata"] & { readonly annotations?: Readonly<Record<string, string>> };
   /** Missing: nobody has held it. */
   readonly spec?: LeaseSpec | null;
 }
