@@ -1,35 +1,11 @@
-import { performance } from "node:perf_hooks";
 import { describe, expect, test } from "vitest";
-import { podAccess } from "../../src/kubernetes/api-access.ts";
-import { ApiClient } from "../../src/kubernetes/api-client.ts";
-import { FencedConfigMap } from "../../src/kubernetes/fenced-config-map.ts";
-import { scheduleUnref } from "../../src/upstream/clock.ts";
-import { freeAfterTest } from "../kit/freed.ts";
-import { KubernetesApi } from "../kit/kubernetes-api.ts";
+import { stateObject as object, sharedConfigMap } from "./config-map-writers.ts";
 
-const object = { apiVersion: "v1", kind: "ConfigMap", metadata: { namespace: "shop", name: "state" } };
 const termAnnotation = "perch.dev/term";
 const content = (text: string) => ({ data: { text }, binaryData: {} });
 
 async function shared() {
-  const api = await KubernetesApi.start();
-  const writer = async (account: string) => {
-    const { folder, env } = await api.pod(account);
-    const access = podAccess(env, () => performance.now(), folder);
-    const seen: (string | undefined)[] = [];
-    const map = new FencedConfigMap({
-      client: new ApiClient(access),
-      ...{ namespace: "shop", name: "state", randomFraction: Math.random },
-      timers: { nowMs: Date.now, monotonicMs: () => performance.now(), schedule: scheduleUnref },
-      onContent: (found, term) => void seen.push(found && `${found.data["text"]} of ${term}`),
-      onTrouble() {},
-    });
-    freeAfterTest(async () => {
-      await map.close();
-      await access.close();
-    });
-    return { map, seen };
-  };
+  const { api, writer } = await sharedConfigMap();
   const term = () => api.object(object)?.metadata.annotations?.[termAnnotation];
   const arrived = async (what: RegExp, before: number) =>
     expect.poll(() => api.requests.slice(before).some((request) => what.test(request))).toBe(true);

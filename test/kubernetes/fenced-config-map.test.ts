@@ -1,40 +1,11 @@
-import { performance } from "node:perf_hooks";
 import { describe, expect, test } from "vitest";
-import { podAccess } from "../../src/kubernetes/api-access.ts";
-import { ApiClient } from "../../src/kubernetes/api-client.ts";
-import { FencedConfigMap } from "../../src/kubernetes/fenced-config-map.ts";
-import { scheduleUnref } from "../../src/upstream/clock.ts";
-import { freeAfterTest } from "../kit/freed.ts";
-import { KubernetesApi } from "../kit/kubernetes-api.ts";
+import { stateObject as object, sharedConfigMap } from "./config-map-writers.ts";
 
-const object = { apiVersion: "v1", kind: "ConfigMap", metadata: { namespace: "shop", name: "state" } };
 const content = (text: string) => ({ data: { text }, binaryData: { bytes: Buffer.from([0, 255]) } });
-
-async function shared() {
-  const api = await KubernetesApi.start();
-  const writer = async (account: string) => {
-    const { folder, env } = await api.pod(account);
-    const access = podAccess(env, () => performance.now(), folder);
-    const seen: (string | undefined)[] = [];
-    const map = new FencedConfigMap({
-      client: new ApiClient(access),
-      ...{ namespace: "shop", name: "state", randomFraction: Math.random },
-      timers: { nowMs: Date.now, monotonicMs: () => performance.now(), schedule: scheduleUnref },
-      onContent: (found, term) => void seen.push(found && `${found.data["text"]} of ${term}`),
-      onTrouble() {},
-    });
-    freeAfterTest(async () => {
-      await map.close();
-      await access.close();
-    });
-    return { map, seen };
-  };
-  return { api, writer };
-}
 
 describe("a fenced ConfigMap", () => {
   test("is written by who took it over, and read by all", async () => {
-    const { api, writer } = await shared();
+    const { api, writer } = await sharedConfigMap();
     const [one, other] = [await writer("one"), await writer("other")];
     expect(await one.map.takeOver("term 1")).toEqual({ data: {}, binaryData: {} });
     expect(await one.map.save(content("first"))).toBe(true);
@@ -46,7 +17,7 @@ describe("a fenced ConfigMap", () => {
   });
 
   test("is not written any more by who held it before", async () => {
-    const { api, writer } = await shared();
+    const { api, writer } = await sharedConfigMap();
     const [one, other] = [await writer("one"), await writer("other")];
     await one.map.takeOver("term 1");
     await one.map.save(content("first"));
@@ -59,14 +30,14 @@ describe("a fenced ConfigMap", () => {
   });
 
   test("is not written by who never took it over", async () => {
-    const { api, writer } = await shared();
+    const { api, writer } = await sharedConfigMap();
     const { map } = await writer("one");
     expect(await map.save(content("first"))).toBe(false);
     expect(api.writes).toEqual([]);
   });
 
   test("goes on with its writer after a write whose answer was lost, and after a note of somebody else", async () => {
-    const { api, writer } = await shared();
+    const { api, writer } = await sharedConfigMap();
     const { map } = await writer("one");
     await map.takeOver("term 1");
     const now = api.object(object);
@@ -77,7 +48,7 @@ describe("a fenced ConfigMap", () => {
   });
 
   test("is written if the write was done and only its answer was lost", async () => {
-    const { api, writer } = await shared();
+    const { api, writer } = await sharedConfigMap();
     const { map } = await writer("one");
     await map.takeOver("term 1");
     api.loseAnswers(1);
@@ -88,7 +59,7 @@ describe("a fenced ConfigMap", () => {
   });
 
   test("whose API refuses is not written, and its writer may try again", async () => {
-    const { api, writer } = await shared();
+    const { api, writer } = await sharedConfigMap();
     const { map } = await writer("one");
     await map.takeOver("term 1");
     await expect.poll(() => api.watches).toBe(1);

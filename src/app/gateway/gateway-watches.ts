@@ -1,8 +1,7 @@
-import { performance } from "node:perf_hooks";
 import type { NamedObject } from "../../config/import/live-gateway/live-listeners.ts";
 import type { ApiClient, ApiObject } from "../../kubernetes/api-client.ts";
 import { ListWatch } from "../../kubernetes/list-watch.ts";
-import { scheduleUnref } from "../../upstream/clock.ts";
+import { systemTimers } from "../system-timers.ts";
 
 /** An object as the API gives it, with its kind. */
 export type WatchedObject = ApiObject & Readonly<Record<string, unknown>>;
@@ -131,7 +130,7 @@ export class GatewayWatches {
       path,
       ...(labelSelector === undefined ? {} : { labelSelector }),
       ...(fieldSelector === undefined ? {} : { fieldSelector }),
-      timers: { nowMs: () => Date.now(), monotonicMs: () => performance.now(), schedule: scheduleUnref },
+      timers: systemTimers,
       randomFraction: Math.random,
       onObjects(objects) {
         followed.objects = objects;

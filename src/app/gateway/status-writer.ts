@@ -1,7 +1,8 @@
 import { isDeepStrictEqual } from "node:util";
 import type { WantedStatus } from "../../config/import/live-gateway/statuses.ts";
 import { isMap, type Loose } from "../../config/import/source-object.ts";
-import { type ApiClient, ApiError } from "../../kubernetes/api-client.ts";
+import type { ApiClient } from "../../kubernetes/api-client.ts";
+import { isConflict, isMissing } from "../../kubernetes/named-object.ts";
 import { objectPath, type WatchedObject } from "./gateway-watches.ts";
 
 /** A status that others change at the same time is tried again so often. */
@@ -59,12 +60,12 @@ export class StatusWriter {
           await client.replace(`${path}/status`, { ...object, status } as WatchedObject, signal);
           return true;
         } catch (error) {
-          if (!(error instanceof ApiError) || error.status !== 409 || tries >= maxTries) throw error;
+          if (!isConflict(error) || tries >= maxTries) throw error;
         }
         object = (await client.get(path, {}, signal)) as WatchedObject;
       }
     } catch (error) {
-      if (signal.aborted || (error instanceof ApiError && error.status === 404)) return true;
+      if (signal.aborted || isMissing(error)) return true;
       onFailure(
         `${wanted.kind} ${wanted.namespace}/${wanted.name}`,
         error instanceof Error ? error.message : String(error),

@@ -11,7 +11,7 @@ import {
 } from "../../kubernetes/data-object.ts";
 import { findAccess } from "../../kubernetes/find-access.ts";
 import type { Logger } from "../../observe/log.ts";
-import { scheduleUnref } from "../../upstream/clock.ts";
+import { systemTimers } from "../system-timers.ts";
 
 export interface FollowedObjectsOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -94,7 +94,7 @@ export class FollowedObjects {
     const watch = new DataObjectWatch({
       client: this.#client,
       id,
-      timers: { nowMs: () => Date.now(), monotonicMs: () => performance.now(), schedule: scheduleUnref },
+      timers: systemTimers,
       randomFraction: Math.random,
       onObject: (object) => {
         followed.object = object;

@@ -1,4 +1,3 @@
-import { performance } from "node:perf_hooks";
 import type { ApiAccess } from "../../kubernetes/api-access.ts";
 import { ApiClient } from "../../kubernetes/api-client.ts";
 import {
@@ -9,10 +8,10 @@ import {
 } from "../../kubernetes/endpoint-slices.ts";
 import { ListWatch } from "../../kubernetes/list-watch.ts";
 import type { Logger } from "../../observe/log.ts";
-import { scheduleUnref, type Timers } from "../../upstream/clock.ts";
 import type { SliceResolver } from "../../upstream/endpoint-resolver.ts";
 import type { SliceRecords } from "../../upstream/received-slices.ts";
 import { type EndpointRecord, questionKey, type SliceQuestion } from "../../upstream/service-spec.ts";
+import { systemTimers } from "../system-timers.ts";
 
 /** What Perch knows of the endpoints of one Kubernetes Service. */
 export interface SliceReport extends Pick<ServiceEndpoints, "counts" | "problems"> {
@@ -39,8 +38,6 @@ export interface SliceWatchesOptions {
 
 /** Changes that come sooner after others are taken together: each costs every thread a new list of endpoints. */
 const togetherMs = 100;
-
-const timers: Timers = { nowMs: () => Date.now(), monotonicMs: () => performance.now(), schedule: scheduleUnref };
 
 const notYet: ServiceEndpoints = {
   used: [],
@@ -89,7 +86,7 @@ export class SliceWatches implements SliceResolver {
     const names = new Set(questions.map((question) => this.#nameOf(question)));
     const first = Promise.all(Array.from(names, (name) => this.#watches.get(name)?.first));
     const { promise: timeout, resolve } = Promise.withResolvers<void>();
-    const cancel = timers.schedule(maxMs, resolve);
+    const cancel = systemTimers.schedule(maxMs, resolve);
     await Promise.race([first, timeout]);
     cancel();
     const waiting = [...names].filter((name) => this.#watches.get(name)?.isAnswered === false);
@@ -191,7 +188,7 @@ class ServiceWatch {
       client: options.client,
       path: `/apis/discovery.k8s.io/v1/namespaces/${namespace}/endpointslices`,
       labelSelector: `kubernetes.io/service-name=${service}`,
-      timers,
+      timers: systemTimers,
       randomFraction: Math.random,
       onTrouble: options.onTrouble,
       onObjects: (slices) => this.#take(slices),
@@ -250,15 +247,15 @@ class ServiceWatch {
       this.#first.resolve();
       return;
     }
-    const sinceMs = timers.monotonicMs() - this.#readAtMs;
-    this.#cancelRead ??= timers.schedule(Math.max(togetherMs - sinceMs, 0), () => this.#read());
+    const sinceMs = systemTimers.monotonicMs() - this.#readAtMs;
+    this.#cancelRead ??= systemTimers.schedule(Math.max(togetherMs - sinceMs, 0), () => this.#read());
   }
 
   #read(): void {
     if (this.#slices === undefined) return;
     this.#cancelRead?.();
     this.#cancelRead = undefined;
-    this.#readAtMs = timers.monotonicMs();
+    this.#readAtMs = systemTimers.monotonicMs();
     const slices = [...this.#slices.values()];
     const changed = new Map<string, readonly EndpointRecord[]>();
     for (const [key, followed] of this.#followed)

@@ -20,8 +20,8 @@ import type {
 import { ReportOutbox } from "../../rollout/replicas/report-outbox.ts";
 import { SharedRollouts } from "../../rollout/replicas/shared-rollouts.ts";
 import { SerialQueue } from "../../rollout/state-keeper.ts";
-import { scheduleUnref, type Timers } from "../../upstream/clock.ts";
 import { StartError } from "../data-plane.ts";
+import { systemTimers } from "../system-timers.ts";
 import { type LeaderPlace, sendChange, sendReports } from "./leader-link.ts";
 import { type FoundState, SharedStateStore } from "./shared-state-store.ts";
 import { StateCopy } from "./state-copy.ts";
@@ -54,11 +54,6 @@ export class SharedReplicas implements Replicas {
   readonly #access: ApiAccess;
   readonly #namespace: string;
   readonly #identity = `${hostname()}_${randomBytes(4).toString("hex")}`;
-  readonly #timers: Timers = {
-    nowMs: () => Date.now(),
-    monotonicMs: () => performance.now(),
-    schedule: scheduleUnref,
-  };
   readonly #outbox = new ReportOutbox();
   readonly #store: SharedStateStore;
   readonly #copy: StateCopy | undefined;
@@ -85,7 +80,7 @@ export class SharedReplicas implements Replicas {
     this.#access = access;
     this.#namespace = namespace;
     this.#store = new SharedStateStore({
-      ...{ log, namespace, timers: this.#timers, randomFraction: Math.random },
+      ...{ log, namespace, timers: systemTimers, randomFraction: Math.random },
       client: new ApiClient(access),
       name: spec.configMap,
       onState: (state) => this.#found(state),
@@ -105,7 +100,7 @@ export class SharedReplicas implements Replicas {
           this.#leadAgain();
         },
       },
-      this.#timers.monotonicMs,
+      systemTimers.monotonicMs,
     );
   }
 
@@ -135,7 +130,7 @@ export class SharedReplicas implements Replicas {
     const { spec, log } = this.#options;
     const address = addressFor(admin, this.#options.env);
     this.#lease = new LeaderLease({
-      ...{ address, timers: this.#timers, randomFraction: Math.random },
+      ...{ address, timers: systemTimers, randomFraction: Math.random },
       client: new ApiClient(this.#access),
       namespace: this.#namespace,
       name: spec.lease,
@@ -190,7 +185,7 @@ export class SharedReplicas implements Replicas {
     this.#closed.abort();
     this.#cancelReport();
     this.#cancelTakeOver();
-    const cancel = this.#timers.schedule(leaveWithinMs, () => void this.#endRequests());
+    const cancel = systemTimers.schedule(leaveWithinMs, () => void this.#endRequests());
     await this.rollouts.close();
     await this.leave();
     cancel();
@@ -225,7 +220,7 @@ export class SharedReplicas implements Replicas {
     this.rollouts.follow();
     this.#store.handOver();
     this.#cancelTakeOver();
-    this.#cancelTakeOver = this.#timers.schedule(takeOverAgainMs, () => this.#lead());
+    this.#cancelTakeOver = systemTimers.schedule(takeOverAgainMs, () => this.#lead());
   }
 
   #lead(): void {
@@ -273,11 +268,11 @@ export class SharedReplicas implements Replicas {
 
   /** Sooner than it would be, but not later. */
   #reportIn(ms: number): void {
-    const atMs = this.#timers.monotonicMs() + ms;
+    const atMs = systemTimers.monotonicMs() + ms;
     if (this.#closed.signal.aborted || atMs >= this.#reportAtMs) return;
     this.#cancelReport();
     this.#reportAtMs = atMs;
-    this.#cancelReport = this.#timers.schedule(ms, () => {
+    this.#cancelReport = systemTimers.schedule(ms, () => {
       this.#reportAtMs = Number.POSITIVE_INFINITY;
       void this.#report();
     });

@@ -14,7 +14,8 @@ import {
 import type { RolloutStatus } from "../rollouts-api.ts";
 import { type NextRollout, splitsUnder, type Takeover, takeoverOf, unsaved } from "../takeover.ts";
 import { judgeKey, statusOf, trafficOf, type World, worldOf } from "../world.ts";
-import type { LeaderAnswer, LeaderState, ReleaseQuestions } from "./replica-messages.ts";
+import { readQuestions } from "./release-questions.ts";
+import type { LeaderAnswer, LeaderState } from "./replica-messages.ts";
 
 export interface FollowedParts {
   readonly planner: Planner;
@@ -202,7 +203,7 @@ export class FollowedRollouts {
     const answer = this.#said?.answer;
     const isOfThis = answer?.statuses.some((status) => status.release === release && status.id === id) === true;
     const said = isOfThis ? answer.questions.find((questions) => questions.release === release) : undefined;
-    return said === undefined ? this.#judgeOf(running).questions() : questionsIn(said);
+    return said === undefined ? this.#judgeOf(running).questions() : readQuestions(said);
   }
 
   /** As it was saved. */
@@ -222,12 +223,4 @@ export class FollowedRollouts {
     this.#running = new Map(running.map((each) => [each.state.release, each]));
     for (const release of this.#judges.keys()) if (!this.#running.has(release)) this.#judges.delete(release);
   }
-}
-
-function questionsIn({ failures, slowLimitsMs, wantsBaselineDurations }: ReleaseQuestions): BadAnswerQuestions {
-  return {
-    failures: new Set(failures),
-    slowLimitsMs: slowLimitsMs.map((limit) => limit ?? Number.POSITIVE_INFINITY),
-    wantsBaselineDurations,
-  };
 }

@@ -1,5 +1,6 @@
 import type { RolloutState, SplitOverride } from "../rollout-state.ts";
 import type { Change, ChangeAnswer, RolloutStatus, SplitAnswer, Verb } from "../rollouts-api.ts";
+import type { ReleaseQuestions } from "./release-questions.ts";
 import type { NumberedReport } from "./report-outbox.ts";
 
 /** What a replica tells the leader each second: plain JSON. */
@@ -36,14 +37,6 @@ export interface LeaderState {
   readonly revision: number;
   readonly rollouts: readonly RolloutState[];
   readonly splits: readonly SplitOverride[];
-}
-
-/** `BadAnswerQuestions` of a release; null stands for a limit that is not known yet. */
-export interface ReleaseQuestions {
-  readonly release: string;
-  readonly failures: readonly number[];
-  readonly slowLimitsMs: readonly (number | null)[];
-  readonly wantsBaselineDurations: boolean;
 }
 
 /** A change that somebody asked a replica for, which only the leader makes. */

@@ -17,9 +17,11 @@ import {
 } from "../rollouts-api.ts";
 import type { Saving } from "../state/state-store.ts";
 import { FollowedRollouts } from "./followed-rollouts.ts";
+import { writeQuestions } from "./release-questions.ts";
 import type { HandedAnswer, HandedOver, LeaderAnswer, ReplicaMessage } from "./replica-messages.ts";
 import { ReportInbox } from "./report-inbox.ts";
 import type { ReportOutbox } from "./report-outbox.ts";
+import { ToldEvents } from "./told-events.ts";
 
 /** What this replica reaches the others by. */
 export interface ReplicaParts {
@@ -75,7 +77,7 @@ export class SharedRollouts implements RolloutRunner {
   readonly #replica: ReplicaParts;
   readonly #followed: FollowedRollouts;
   readonly #rollbacks = new RollbackCounts();
-  readonly #listeners = new Set<(event: RolloutEvent) => void>();
+  readonly #told = new ToldEvents();
   /** Called at the next change of the state. */
   readonly #waiting = new Set<() => void>();
   #leading: Leading | undefined;
@@ -83,7 +85,6 @@ export class SharedRollouts implements RolloutRunner {
   #tenure = 0;
   /** What another saved while this replica still led. */
   #missed: { readonly saved: SavedState | undefined; readonly term: string | undefined } | undefined;
-  #lastEvent: number | undefined;
   #isClosed = false;
 
   constructor(parts: Omit<ControllerParts, "store">, replica: ReplicaParts, monotonicMs: () => number) {
@@ -228,12 +229,7 @@ export class SharedRollouts implements RolloutRunner {
       taken: inbox.takenOf(replica),
       saved: inbox.savedOf(replica),
       statuses: controller.all(),
-      questions: Array.from(controller.directions.questions, ([release, asked]) => ({
-        release,
-        failures: [...asked.failures],
-        slowLimitsMs: asked.slowLimitsMs.map((limit) => (Number.isFinite(limit) ? limit : null)),
-        wantsBaselineDurations: asked.wantsBaselineDurations,
-      })),
+      questions: Array.from(controller.directions.questions, ([release, asked]) => writeQuestions(release, asked)),
       state: isKnown ? undefined : { revision, rollouts: states, splits: controller.splits() },
     };
   }
@@ -290,10 +286,7 @@ export class SharedRollouts implements RolloutRunner {
   }
 
   subscribe(listener: (event: RolloutEvent) => void): () => void {
-    this.#listeners.add(listener);
-    return () => {
-      this.#listeners.delete(listener);
-    };
+    return this.#told.subscribe(listener);
   }
 
   rollbacks(): ReturnType<Rollouts["rollbacks"]> {
@@ -401,18 +394,13 @@ export class SharedRollouts implements RolloutRunner {
     });
   }
 
-  /** Each once, whoever tells of it. */
   #publish(events: readonly RolloutEvent[]): void {
-    const last = this.#lastEvent;
-    this.#lastEvent = events.at(-1)?.id ?? last ?? 0;
-    // What had happened before this replica began is no news.
-    if (last === undefined) return;
-    const { log } = this.#parts;
-    for (const event of events.filter(({ id }) => id > last)) {
-      for (const listener of this.#listeners) listener(event);
-      const { release, rollout, type, phase, step, weight, by, why } = event;
-      if (this.#leading === undefined)
-        log.info({ release, rollout, event: type, phase, step, weight, by }, `as the leading replica says: ${why}`);
+    const news = this.#told.tell(events);
+    // Its own controller logs what it does.
+    if (this.#leading !== undefined) return;
+    for (const { release, rollout, type, phase, step, weight, by, why } of news) {
+      const fields = { release, rollout, event: type, phase, step, weight, by };
+      this.#parts.log.info(fields, `as the leading replica says: ${why}`);
     }
   }
 }

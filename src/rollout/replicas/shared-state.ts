@@ -17,7 +17,12 @@ const maxEvidenceBytes = 64 * 1024 * 1024;
 const compress = promisify(gzip);
 const decompress = promisify(gunzip);
 
-export type SharedReading = StateReading | { readonly kind: "none" };
+export type SharedReading =
+  | Extract<StateReading, { kind: "read" }>
+  /** A clause that says what it is instead. */
+  | { readonly kind: "unusable"; readonly why: string }
+  /** Nothing was saved yet. */
+  | { readonly kind: "none" };
 
 /** Where the events with all that was known at each do not fit. */
 const fewEvents = 50;
@@ -38,7 +43,6 @@ export async function sharedContentOf(
   return { content: { data: { [stateKey]: text }, binaryData }, lacksEvidence };
 }
 
-/** `none`: nothing was saved yet. */
 export async function readSharedContent(content: SharedContent | undefined): Promise<SharedReading> {
   const text = content?.data[stateKey];
   if (content === undefined || text === undefined) return { kind: "none" };
@@ -46,9 +50,7 @@ export async function readSharedContent(content: SharedContent | undefined): Pro
   const evidence = content.binaryData[evidenceKey];
   if (reading.kind === "unusable" || evidence === undefined) return reading;
   const judge = await evidenceIn(evidence);
-  if (judge === undefined) {
-    return { kind: "unusable", why: `its ${evidenceKey} is damaged`, remedy: "" };
-  }
+  if (judge === undefined) return { kind: "unusable", why: `its ${evidenceKey} is damaged` };
   return { kind: "read", saved: { ...reading.saved, judge } };
 }
 
