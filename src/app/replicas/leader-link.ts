@@ -1,5 +1,6 @@
 import { type Dispatcher, request } from "undici";
 import { replicaChangesPath, replicaReportsPath } from "../../admin/access.ts";
+import { UnknownOutcome } from "../../rollout/replicas/change-handover.ts";
 import { isHandedAnswer, isLeaderAnswer } from "../../rollout/replicas/read-answers.ts";
 import type {
   HandedAnswer,
@@ -7,7 +8,6 @@ import type {
   LeaderAnswer,
   ReplicaMessage,
 } from "../../rollout/replicas/replica-messages.ts";
-import { UnknownOutcome } from "../../rollout/replicas/shared-rollouts.ts";
 
 /** Where the leader's admin server is, and what to show it. */
 export interface LeaderPlace {

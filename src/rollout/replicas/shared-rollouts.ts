@@ -5,17 +5,9 @@ import { RolloutController } from "../controller.ts";
 import type { ControllerParts, RolloutPreparation, RolloutRunner } from "../controller-parts.ts";
 import { RollbackCounts } from "../event-journal.ts";
 import type { RolloutEvent, SavedState, SplitOverride } from "../rollout-state.ts";
-import {
-  type Change,
-  type ChangeAnswer,
-  notSaved,
-  type RolloutStatus,
-  type Rollouts,
-  refused,
-  type SplitAnswer,
-  type Verb,
-} from "../rollouts-api.ts";
+import type { Change, ChangeAnswer, RolloutStatus, Rollouts, SplitAnswer, Verb } from "../rollouts-api.ts";
 import type { Saving } from "../state/state-store.ts";
+import { ChangeHandover, type ChangeHandoverParts } from "./change-handover.ts";
 import { FollowedRollouts } from "./followed-rollouts.ts";
 import { writeQuestions } from "./release-questions.ts";
 import type { HandedAnswer, HandedOver, LeaderAnswer, ReplicaMessage } from "./replica-messages.ts";
@@ -31,11 +23,7 @@ export interface ReplicaParts {
   readonly isLeading: (term?: string) => boolean;
   readonly store: SharedStore;
   readonly outbox: ReportOutbox;
-  /**
-   * Asks the leader to make a change. Rejects, with what to do, if there is none or it does not answer: with an
-   * `UnknownOutcome` where it may have made it.
-   */
-  readonly askLeader: (asked: HandedOver) => Promise<HandedAnswer>;
+  readonly askLeader: ChangeHandoverParts["askLeader"];
   /** Called when an answer that is bad was reported: the leader should know soon. */
   readonly onBadAnswer: () => void;
   /** Called when another has the state although this replica may lead. */
@@ -52,13 +40,6 @@ export interface SharedStore {
 
 /** Who rolls back again what a replica knows was rolled back. */
 const byReplica = "perch";
-/** A change was sent to the leader, and whether that has made it is not known. */
-export class UnknownOutcome extends Error {
-  override readonly name = "UnknownOutcome";
-}
-
-/** A replica that handed a change over answers once it follows the result itself, or after this time. */
-const followsWithinMs = 2_000;
 
 interface Leading {
   readonly term: string;
@@ -78,8 +59,7 @@ export class SharedRollouts implements RolloutRunner {
   readonly #followed: FollowedRollouts;
   readonly #rollbacks = new RollbackCounts();
   readonly #told = new ToldEvents();
-  /** Called at the next change of the state. */
-  readonly #waiting = new Set<() => void>();
+  readonly #handover: ChangeHandover;
   #leading: Leading | undefined;
   /** Rises with each beginning and end: what is of an earlier one may not save any more. */
   #tenure = 0;
@@ -90,7 +70,9 @@ export class SharedRollouts implements RolloutRunner {
   constructor(parts: Omit<ControllerParts, "store">, replica: ReplicaParts, monotonicMs: () => number) {
     this.#parts = parts;
     this.#replica = replica;
-    this.#followed = new FollowedRollouts({ planner: parts.planner, nowMs: parts.nowMs, monotonicMs });
+    const { planner, nowMs, schedule } = parts;
+    this.#followed = new FollowedRollouts({ planner, nowMs, monotonicMs });
+    this.#handover = new ChangeHandover({ askLeader: replica.askLeader, revision: () => this.revision, schedule });
   }
 
   get isLeading(): boolean {
@@ -260,7 +242,7 @@ export class SharedRollouts implements RolloutRunner {
   }
 
   async change(release: string, verb: Verb, change: Change): Promise<ChangeAnswer> {
-    return this.#handOver({ kind: "change", release, verb, change });
+    return this.#changeByLeader({ kind: "change", release, verb, change });
   }
 
   async setSplit(
@@ -269,11 +251,11 @@ export class SharedRollouts implements RolloutRunner {
     forMs: number | undefined,
     change: Change,
   ): Promise<SplitAnswer> {
-    return this.#handOver({ kind: "set-split", release, split, forMs, change });
+    return this.#changeByLeader({ kind: "set-split", release, split, forMs, change });
   }
 
   async endSplit(release: string, change: Change): Promise<SplitAnswer> {
-    return this.#handOver({ kind: "end-split", release, change });
+    return this.#changeByLeader({ kind: "end-split", release, change });
   }
 
   splits(): readonly SplitOverride[] {
@@ -358,40 +340,14 @@ export class SharedRollouts implements RolloutRunner {
     return saving;
   }
 
-  async #handOver<A extends HandedAnswer>(asked: HandedOver): Promise<A> {
-    const made = await this.make(asked);
-    if (made !== undefined) return made as A;
-    let answer: HandedAnswer;
-    try {
-      answer = await this.#replica.askLeader(asked);
-    } catch (error) {
-      const why = error instanceof Error ? error.message : String(error);
-      const unknown = `it is not known whether this was done: ${why}. Look at the rollout before you ask again`;
-      return (error instanceof UnknownOutcome ? refused("not-saved", unknown) : notSaved(why)) as A;
-    }
-    if (answer.kind === "done") await this.#follows("status" in answer ? answer.status.revision : answer.revision);
-    return answer as A;
-  }
-
-  /** Resolves once this replica does as the state of this revision says. */
-  async #follows(revision: number): Promise<void> {
-    if (this.revision >= revision) return;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const look = () => this.revision >= revision && resolve();
-    this.#waiting.add(look);
-    const cancel = this.#parts.schedule(followsWithinMs, resolve);
-    await promise;
-    cancel();
-    this.#waiting.delete(look);
+  async #changeByLeader<A extends HandedAnswer>(asked: HandedOver): Promise<A> {
+    return ((await this.make(asked)) as A | undefined) ?? this.#handover.ask<A>(asked);
   }
 
   #changed(): void {
-    const told = () => {
-      for (const look of this.#waiting) look();
-    };
-    this.#parts.act(this.directions).then(told, (error: unknown) => {
+    const failed = (error: unknown) =>
       this.#parts.log.error({ err: error }, "the data planes could not be told what the rollouts say");
-    });
+    this.#parts.act(this.directions).then(() => this.#handover.changed(), failed);
   }
 
   #publish(events: readonly RolloutEvent[]): void {
