@@ -7,7 +7,11 @@ import { gateway, gatewayClass, namespace, route, service } from "../../kit/gate
 import { KubernetesApi } from "../../kit/kubernetes-api.ts";
 import type { DraftObject } from "../../kit/kubernetes-objects.ts";
 import type { TestUpstream } from "../../kit/upstream.ts";
-import { type BackendName, type RoutedRequest, routingCases, type Wanted } from "./routing-cases.ts";
+import { filterCases } from "./routing-cases/filters.ts";
+import { listenerCases } from "./routing-cases/listeners.ts";
+import { matchingCases } from "./routing-cases/matching.ts";
+import { referenceCases } from "./routing-cases/references.ts";
+import type { BackendName, RoutedRequest, Wanted } from "./routing-cases/routing-case.ts";
 
 const backends: readonly (readonly [name: BackendName, namespace: string])[] = [
   ["v1", "shop"],
@@ -101,14 +105,17 @@ function cameOf(
   };
 }
 
-test.each(routingCases)("$sentence", async ({ gateways = [gateway("web")], objects, requests }) => {
-  const { upstreams, ports } = await cluster(gateways, objects);
-  const came: unknown[] = [];
-  for (const [asked, wanted] of requests) {
-    came.push([asked, cameOf(await ask(asked, ports[asked.port ?? 80]), wanted, upstreams)]);
-  }
-  expect(came).toEqual(requests.map(([asked, wanted]) => [asked, { status: 200, ...wanted }]));
-});
+test.each([...matchingCases, ...listenerCases, ...filterCases, ...referenceCases])(
+  "$sentence",
+  async ({ gateways = [gateway("web")], objects, requests }) => {
+    const { upstreams, ports } = await cluster(gateways, objects);
+    const came: unknown[] = [];
+    for (const [asked, wanted] of requests) {
+      came.push([asked, cameOf(await ask(asked, ports[asked.port ?? 80]), wanted, upstreams)]);
+    }
+    expect(came).toEqual(requests.map(([asked, wanted]) => [asked, { status: 200, ...wanted }]));
+  },
+);
 
 const weights = { v1: 70, v2: 30, v3: 0 } as const;
 

@@ -19,8 +19,8 @@ export interface FoundParents {
 }
 
 /**
- * Which listeners take a route, by the rules of the specification. `hostnames`: of the route; empty: any; a problem: none
- * of them has an equivalent, so no listener does.
+ * Which listeners take a route, by the rules of the specification. `hostnames`: those of the route; if it has none, every
+ * host is its own. With a problem instead, none of its hostnames has an equivalent, so no listener takes it.
  */
 export function parentsOf(
   route: Manifest,
