@@ -4,7 +4,6 @@
  */
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
 import { Child, killChildrenAtExit, nodeCommand, planPinning } from "./child.ts";
 import { findProgram } from "./find-program.ts";
 import { freePorts } from "./free-ports.ts";
@@ -12,20 +11,10 @@ import type { LimitPlaneAccount, LimitPlaneListening } from "./limit-plane.ts";
 import { describeMachine, machineLine } from "./machine.ts";
 import { PinnedLoad } from "./pinned-load.ts";
 import type { UpstreamPorts } from "./running-proxy.ts";
-import { inTurns, turnsText } from "./turns.ts";
+import { inTurns, turnOptions, turnsText } from "./turns.ts";
 import { requestHeaders } from "./users.ts";
 
-const { values } = parseArgs({
-  options: {
-    rounds: { type: "string", default: "15" },
-    seconds: { type: "string", default: "2" },
-    users: { type: "string", default: "2000" },
-    connections: { type: "string", default: "32" },
-  },
-});
-const rounds = Number(values.rounds);
-const turnMs = Number(values.seconds) * 1_000;
-const users = Number(values.users);
+const { rounds, turnMs, users, connections } = turnOptions(2);
 
 const modes = ["unlimited", "own", "shared"] as const;
 type Mode = (typeof modes)[number];
@@ -68,15 +57,13 @@ async function measure(): Promise<void> {
     return told;
   };
   const requests = new Map(modes.map((mode) => [mode, requestsOf(mode)]));
-  const load = new PinnedLoad(port, Number(values.connections));
+  const load = new PinnedLoad(port, connections);
   const cpu = async (mode: Mode): Promise<number> => {
     const [before, answersBefore] = [await account(), load.answers];
     await load.run(requests.get(mode) ?? [], turnMs);
     return (((await account()).cpuMs - before.cpuMs) * 1_000) / (load.answers - answersBefore);
   };
-  console.log(
-    `${values.connections} connections:\n${turnsText(await inTurns(modes, rounds, cpu), "µs of CPU a request")}`,
-  );
+  console.log(`${connections} connections:\n${turnsText(await inTurns(modes, rounds, cpu), "µs of CPU a request")}`);
   const single = new PinnedLoad(port, 1);
   const latency = async (mode: Mode): Promise<number> => {
     const answersBefore = single.answers;

@@ -6,26 +6,14 @@ import { once } from "node:events";
 import { type ClientRequest, get } from "node:http";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
 import { Child, killChildrenAtExit, nodeCommand, planPinning } from "./child.ts";
 import { describeMachine, machineLine } from "./machine.ts";
 import type { PagePlaneAccount, PagePlaneListening } from "./page-plane.ts";
 import { PinnedLoad, pinnedRequests } from "./pinned-load.ts";
 import type { UpstreamPorts } from "./running-proxy.ts";
-import { inTurns, turnsText } from "./turns.ts";
+import { inTurns, turnOptions, turnsText } from "./turns.ts";
 
-const { values } = parseArgs({
-  options: {
-    rounds: { type: "string", default: "15" },
-    seconds: { type: "string", default: "3" },
-    users: { type: "string", default: "2000" },
-    connections: { type: "string", default: "32" },
-  },
-});
-const rounds = Number(values.rounds);
-const turnMs = Number(values.seconds) * 1_000;
-const users = Number(values.users);
-const connections = Number(values.connections);
+const { rounds, turnMs, users, connections } = turnOptions(3);
 
 /** With load, after readers have come or gone: at least one second's events are sent. */
 const settleMs = 1_500;

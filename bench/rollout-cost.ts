@@ -3,26 +3,14 @@
  * of 90/10 and by a rollout at 10 %, in turns of seconds, so that what the machine does besides meets both.
  */
 import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
 import { Child, killChildrenAtExit, nodeCommand, planPinning } from "./child.ts";
 import { describeMachine, machineLine } from "./machine.ts";
 import { PinnedLoad, pinnedRequests } from "./pinned-load.ts";
 import type { RolloutMode, RolloutPlaneAccount, RolloutPlaneListening } from "./rollout-plane.ts";
 import type { UpstreamPorts } from "./running-proxy.ts";
-import { inTurns, turnsText } from "./turns.ts";
+import { inTurns, turnOptions, turnsText } from "./turns.ts";
 
-const { values } = parseArgs({
-  options: {
-    rounds: { type: "string", default: "15" },
-    seconds: { type: "string", default: "2" },
-    users: { type: "string", default: "2000" },
-    connections: { type: "string", default: "32" },
-  },
-});
-const rounds = Number(values.rounds);
-const turnMs = Number(values.seconds) * 1_000;
-const users = Number(values.users);
-const connections = Number(values.connections);
+const { rounds, turnMs, users, connections } = turnOptions(2);
 
 /** After a change of mode, before a turn is measured. */
 const settleMs = 500;

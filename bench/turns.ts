@@ -1,4 +1,31 @@
+import { parseArgs } from "node:util";
 import { median } from "./spread.ts";
+
+/** How long and by whom a benchmark in turns is run. */
+export interface TurnOptions {
+  readonly rounds: number;
+  readonly turnMs: number;
+  readonly users: number;
+  readonly connections: number;
+}
+
+/** Of the command line. `seconds`: the default of a turn. */
+export function turnOptions(seconds: number): TurnOptions {
+  const { values } = parseArgs({
+    options: {
+      rounds: { type: "string", default: "15" },
+      seconds: { type: "string", default: String(seconds) },
+      users: { type: "string", default: "2000" },
+      connections: { type: "string", default: "32" },
+    },
+  });
+  return {
+    rounds: Number(values.rounds),
+    turnMs: Number(values.seconds) * 1_000,
+    users: Number(values.users),
+    connections: Number(values.connections),
+  };
+}
 
 /** What was measured in one turn after the other, by mode. */
 export interface Turns<Mode extends string> {
