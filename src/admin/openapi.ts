@@ -94,7 +94,7 @@ const problems: Readonly<Record<number, string>> = {
   415: "The body is not application/json.",
   429: "Too many requests from this address.",
   500: "An internal error; see the log.",
-  503: "The change could not be saved, so nothing changed, unless the detail says that this is not known; too many clients follow this stream; or another plan is being made.",
+  503: "The change could not be saved, so nothing changed, unless the detail says that this is not known; too many clients follow this stream; or too many plans are being made.",
 };
 const ofEveryRoute = [401, 403, 429, 500];
 

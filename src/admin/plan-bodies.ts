@@ -6,7 +6,7 @@ export type PlanAnswer =
   | { readonly kind: "invalid"; readonly problems: readonly string[] }
   /** `plan`: what `perch plan --json` prints of the active configuration and this one. */
   | { readonly kind: "planned"; readonly warnings: readonly string[]; readonly plan: object }
-  /** No answer now: another plan is being made, or this one took too long. */
+  /** No answer now: too many plans are being made, or this one took too long. */
   | { readonly kind: "busy"; readonly message: string };
 
 export type PreviewAnswer =

@@ -38,11 +38,7 @@ export class JobThread<Job, Reply> {
     return this.#worker !== undefined;
   }
 
-  get isBusy(): boolean {
-    return this.#end !== undefined;
-  }
-
-  /** Only if it is not busy. `make` is told whether the thread is new, and so without state of earlier jobs. */
+  /** Only once the job before has ended. `make` is told whether the thread is new, and so without state of earlier jobs. */
   async ask(make: (thread: "new" | "known") => Job): Promise<JobOutcome<Reply>> {
     if (this.#closed) return { kind: "given-up", cause: "closed" };
     const { timeLimitMs, idleMs } = this.#parts;

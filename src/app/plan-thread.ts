@@ -45,18 +45,23 @@ const defaultEntry = new URL(`./plan-main${extname(import.meta.url)}`, import.me
 
 const maxTextBytes = 1024 * 1024;
 const resourceLimits = { maxOldGenerationSizeMb: 256 };
-const busy = { kind: "busy", message: "Another plan is being computed; try again in a moment." } as const;
+/** The one that is being answered, and those that wait: a slider that is moved asks again before it has an answer. */
+const maxInLine = 4;
+const busy = { kind: "busy", message: "Too many plans are being computed; try again in a moment." } as const;
 const defaultTimeLimitMs = 10_000;
 
 /**
  * Computes in a separate thread what configurations and splits would do: it takes long, so it must not
- * run in a thread that serves requests. One request at a time.
+ * run in a thread that serves requests. One question at a time: others wait in line, and are refused once it is long.
  */
 export class PlanThread implements Planner {
   readonly #parts: PlanThreadParts;
   readonly #thread: JobThread<PlanJob, PlanReply>;
   /** Of the configuration that the thread has. */
   #sentHash: string | undefined;
+  #inLine = 0;
+  /** Fulfilled once the last in line has its answer. */
+  #last: Promise<void> = Promise.resolve();
 
   constructor(parts: PlanThreadParts) {
     const { entry = defaultEntry, idleMs = 30_000, timeLimitMs = defaultTimeLimitMs } = parts;
@@ -86,14 +91,28 @@ export class PlanThread implements Planner {
     return (await this.#ask({ kind: "preview", release, split, traffic })) as PreviewAnswer;
   }
 
-  /** Ends the thread at once; a pending request gets an answer. */
+  /** Ends the thread at once; all in line get an answer. */
   async close(): Promise<void> {
     await this.#thread.close();
   }
 
   /** The type of the answer is that of the question. Rejects if it failed by a bug. */
   async #ask(question: PlanQuestion): Promise<PlanAnswer | PreviewAnswer> {
-    if (this.#thread.isBusy) return busy;
+    if (this.#inLine === maxInLine) return busy;
+    this.#inLine++;
+    const before = this.#last;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#last = promise;
+    try {
+      await before;
+      return await this.#answer(question);
+    } finally {
+      this.#inLine--;
+      resolve();
+    }
+  }
+
+  async #answer(question: PlanQuestion): Promise<PlanAnswer | PreviewAnswer> {
     const outcome = await this.#thread.ask((thread) => this.#jobOf(question, thread));
     if (outcome.kind === "given-up") return { kind: "busy", message: this.#messageOf(outcome.cause) };
     const { reply } = outcome;

@@ -271,11 +271,23 @@ describe("a preview of a split", () => {
 describe("the thread", () => {
   const entry = new URL("./ending-planner.ts", import.meta.url);
 
-  it("answers one question at a time; a further one learns that it is busy", async () => {
+  it("answers four questions one after the other; a fifth learns that it is busy", async () => {
     const { planner } = planning(yaml);
-    const [first, second] = await Promise.all([planner.plan(yaml), planner.previewSplit("shop", { stable: 1 })]);
-    expect([first.kind, second]).toEqual(["planned", { kind: "busy", message: expect.stringContaining("Another") }]);
+    const plan = planner.plan(yaml);
+    const previews = [1, 2, 3, 4].map((stable) => planner.previewSplit("shop", { stable, canary: 1 }));
+    expect((await plan).kind).toBe("planned");
+    const answers = await Promise.all(previews);
+    expect(answers.pop()).toEqual({ kind: "busy", message: expect.stringContaining("Too many") });
+    const shares = answers.map((answer) => answer.kind === "preview" && answer.preview.after["canary"]);
+    expect(shares).toEqual([1 / 2, 1 / 3, 1 / 4]);
     expect((await planner.plan(yaml)).kind).toBe("planned");
+  });
+
+  it("goes on with the next in line when it has ended", async () => {
+    const { planner } = planning(yaml, { entry, timeLimitMs: 20_000 });
+    const answers = await Promise.all(["end", "end", "end"].map((text) => planner.plan(text)));
+    const ended = { kind: "busy", message: expect.stringContaining("ended") };
+    expect(answers).toEqual([ended, ended, ended]);
   });
 
   it("ends when it was idle for a while, and starts again with the next question", async () => {
@@ -298,11 +310,12 @@ describe("the thread", () => {
     }
   });
 
-  it("ends with Perch, and a question that waits is answered", async () => {
+  it("ends with Perch, and all questions in line are answered", async () => {
     const { planner } = planning(yaml, { entry });
-    const answer = planner.plan("wait");
+    const answers = Promise.all([planner.plan("wait"), planner.plan("wait")]);
     await planner.close();
-    expect([await answer, planner.isRunning]).toEqual([{ kind: "busy", message: "Perch is stopping." }, false]);
+    const stopping = { kind: "busy", message: "Perch is stopping." };
+    expect([await answers, planner.isRunning]).toEqual([[stopping, stopping], false]);
     expect((await planner.plan(yaml)).kind).toBe("busy");
   });
 });
