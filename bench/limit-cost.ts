@@ -64,6 +64,8 @@ async function measure(): Promise<void> {
     return (((await account()).cpuMs - before.cpuMs) * 1_000) / (load.answers - answersBefore);
   };
   console.log(`${connections} connections:\n${turnsText(await inTurns(modes, rounds, cpu), "µs of CPU a request")}`);
+  // Perch would close them while they are idle.
+  load.close();
   const single = new PinnedLoad(port, 1);
   const latency = async (mode: Mode): Promise<number> => {
     const answersBefore = single.answers;
@@ -74,7 +76,6 @@ async function measure(): Promise<void> {
   const { fallbacks } = await account();
   console.log(`${load.answers + single.answers} answers, ${load.wrong + single.wrong} wrong; ${fallbacks} fallbacks`);
   if (load.wrong + single.wrong > 0 || fallbacks > 0) throw new Error("some answers were wrong, or not by Redis");
-  load.close();
   single.close();
   await Promise.all([plane.stop(), redis.stop(), upstream.stop()]);
 }
