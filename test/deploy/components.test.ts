@@ -286,10 +286,8 @@ components: [../../components/gateway-api]
     const { rules } = find(manifests, "ClusterRole", "perch-gateway-api");
     const allowed = (verb: string) =>
       rules.flatMap(({ resources, verbs }) => (verbs.includes(verb) ? resources : [])).toSorted();
-    const read = ["gatewayclasses", "gateways", "grpcroutes", "httproutes"];
-    expect(allowed("list")).toEqual(
-      [...read, "backendtlspolicies", "namespaces", "referencegrants", "services"].toSorted(),
-    );
+    const read = ["backendtlspolicies", "gatewayclasses", "gateways", "grpcroutes", "httproutes"];
+    expect(allowed("list")).toEqual([...read, "namespaces", "referencegrants", "services"].toSorted());
     expect(allowed("watch")).toEqual(allowed("list"));
     expect(allowed("get")).toEqual(read);
     expect(allowed("update")).toEqual(read.map((kind) => `${kind}/status`));

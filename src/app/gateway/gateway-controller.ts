@@ -8,7 +8,7 @@ import {
 } from "../../config/import/live-gateway/compile-gateway.ts";
 import { KnownRefusals, refusalMs } from "../../config/import/live-gateway/known-refusals.ts";
 import type { NamedObject } from "../../config/import/live-gateway/live-listeners.ts";
-import { hasOurs, type WantedStatus, wantedStatuses, withoutOurs } from "../../config/import/live-gateway/statuses.ts";
+import { type WantedStatus, wantedStatuses, withoutOurs } from "../../config/import/live-gateway/statuses.ts";
 import { isMap } from "../../config/import/source-object.ts";
 import type { LoadResult } from "../../config/load.ts";
 import type { ApiFiles } from "../../config/named-files.ts";
@@ -195,22 +195,20 @@ export class GatewayController {
     const { problem = "", isActive } = loaded;
     const activation = isActive ? undefined : { reason: "Invalid", message: problem };
     const wanted = wantedStatuses(compiled, spec, activation);
-    const isComplete = await this.#writer.write([...wanted, ...this.#abandoned(compiled)], (status) =>
+    const isComplete = await this.#writer.write([...wanted, ...this.#abandoned(wanted)], (status) =>
       this.#objects.get(`${status.kind} ${status.namespace}/${status.name}`),
     );
     if (!isComplete) scheduleUnref(retryMs, () => this.#changed());
   }
 
-  /** Routes that had a parent of ours. */
-  #abandoned({ routes }: CompiledGatewayApi): readonly WantedStatus[] {
+  /** Objects that nothing is to be said of any more, with entries of ours. */
+  #abandoned(wanted: readonly WantedStatus[]): readonly WantedStatus[] {
     const { controllerName } = this.#start.spec;
-    const own = new Set(routes.map(({ manifest }) => `${manifest.kind} ${manifest.namespace}/${manifest.name}`));
+    const own = new Set(wanted.map(({ kind, namespace, name }) => `${kind} ${namespace}/${name}`));
     return [...this.#objects].flatMap(([key, { kind, status, metadata }]) => {
-      if ((kind !== "HTTPRoute" && kind !== "GRPCRoute") || own.has(key)) return [];
+      if (own.has(key) || !isMap(status)) return [];
       const { namespace = "", name } = metadata;
-      return isMap(status) && hasOurs(status, controllerName)
-        ? [withoutOurs({ kind, namespace, name }, controllerName)]
-        : [];
+      return withoutOurs({ kind: String(kind), namespace, name }, status, controllerName) ?? [];
     });
   }
 

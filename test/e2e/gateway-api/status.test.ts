@@ -141,6 +141,30 @@ test("entries of others stay, and ours goes when the route leaves our Gateways",
   expect(statusWrites().filter((write) => write.startsWith("httproutes/"))).toHaveLength(2);
 });
 
+test("a BackendTLSPolicy gets an entry for our Gateway, which goes when no route leads to its Service", async () => {
+  const policy: DraftObject = {
+    apiVersion: "gateway.networking.k8s.io/v1",
+    kind: "BackendTLSPolicy",
+    metadata: { name: "policy", namespace: "shop" },
+    spec: {
+      targetRefs: [{ group: "", kind: "Service", name: "shop" }],
+      validation: { hostname: "shop.internal", wellKnownCACertificates: "System" },
+    },
+  };
+  const { api, lead, loaded, changed } = await followed([shop, policy]);
+  loaded();
+  lead();
+  const entries = () => (statusOf(api, policy) as { ancestors?: readonly object[] } | undefined)?.ancestors;
+  const ancestorRef = { group: "gateway.networking.k8s.io", kind: "Gateway", namespace: "shop", name: "web" };
+  const ours = { controllerName: "perch.dev/gateway", ancestorRef };
+  await expect.poll(entries, soon).toMatchObject([ours]);
+  expect(conditionsIn(entries()?.[0])).toEqual(["Accepted=True/Accepted", "ResolvedRefs=True/ResolvedRefs"]);
+  api.put(route("shop", [{ backendRefs: [to("other", 80)] }]));
+  await changed();
+  loaded();
+  await expect.poll(entries, soon).toEqual([]);
+});
+
 test("a configuration that is rejected shows in Programmed, with why, unless it was active before", async () => {
   const { api, lead, loaded } = await followed([]);
   lead();

@@ -4,6 +4,7 @@ import { certificateOf, type Draft, type YamlMap } from "../draft.ts";
 import { byAge, type Manifest, titleOf } from "../manifests.ts";
 import { type Advice, noteUnread } from "../notes.ts";
 import type { SourceObject } from "../source-object.ts";
+import { tlsPolicyFor } from "./tls-policy-targets.ts";
 
 const advice: Readonly<Record<string, Advice>> = {
   subjectAltNames: { text: "not imported: Perch verifies `tls.serverName`", protects: true },
@@ -24,15 +25,9 @@ export class BackendTls {
 
   /** `tls` of a service in Perch for this Service; undefined if no policy is for it. */
   of(namespace: string, service: string, portName: string): YamlMap | undefined {
-    const targetsIn = ({ spec }: Manifest) =>
-      spec.objects("targetRefs").filter((one) => one.text("kind") === "Service" && one.text("name") === service);
-    const ofNamespace = this.#policies.filter((policy) => policy.namespace === namespace);
-    // A policy for one port comes before that of the whole Service.
-    const policy =
-      ofNamespace.find((one) =>
-        targetsIn(one).some((target) => portName !== "" && target.text("sectionName") === portName),
-      ) ?? ofNamespace.find((one) => targetsIn(one).some((target) => !target.has("sectionName")));
-    return policy && this.#settingsOf(policy);
+    const policies = this.#policies.map((manifest) => ({ manifest }));
+    const policy = tlsPolicyFor(policies, namespace, service, portName);
+    return policy && this.#settingsOf(policy.manifest);
   }
 
   noteUnread(): void {

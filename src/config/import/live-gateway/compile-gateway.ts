@@ -13,12 +13,13 @@ import { keptRoutes, partsOf, usableParts } from "../usable-parts.ts";
 import { Cluster, type ClusterObject } from "./cluster.ts";
 import type { Problem } from "./conditions.ts";
 import type { KnownRefusals } from "./known-refusals.ts";
-import { LiveBackends, objectsOfPolicies } from "./live-backends.ts";
+import { LiveBackends } from "./live-backends.ts";
 import { LiveListeners, type NamedObject, objectsOfListeners, routeKinds } from "./live-listeners.ts";
 import { type LiveParent, parentsOf } from "./live-parents.ts";
 import { addLiveRoute, type LiveRule, rulesOf } from "./live-rules.ts";
 import { type PolicyProblem, type RoutePolicy, readPolicies, routeKey } from "./policies.ts";
 import { StableNames, type TakenNames } from "./stable-names.ts";
+import { objectsOfPolicies, TlsPolicies, type TlsPolicy } from "./tls-policies.ts";
 
 export interface GatewayInput {
   readonly spec: GatewaySpec;
@@ -49,6 +50,12 @@ export interface CompiledRoute extends ClusterObject {
   readonly isServed: boolean;
 }
 
+/** A BackendTLSPolicy for backends of routes that have a parent of ours. */
+export interface CompiledTlsPolicy extends TlsPolicy {
+  /** Of ours, whose routes lead to its Services. */
+  readonly gateways: readonly Manifest[];
+}
+
 /** What the objects of the Gateway API mean: what Perch is to serve, and what their statuses are to say. */
 export interface CompiledGatewayApi {
   readonly parts: GatewayParts;
@@ -59,6 +66,7 @@ export interface CompiledGatewayApi {
   readonly gateways: readonly CompiledGateway[];
   readonly listeners: LiveListeners;
   readonly routes: readonly CompiledRoute[];
+  readonly tlsPolicies: readonly CompiledTlsPolicy[];
 }
 
 /** GatewayClasses that name our controller. */
@@ -140,7 +148,8 @@ function compileWith(
   const gateways = ownGateways(cluster, classes).map((one) => ({ ...one, notAccepted: refusalOf(one.manifest) }));
   const accepted = gateways.flatMap(({ manifest, notAccepted }) => (notAccepted === undefined ? [manifest] : []));
   const listeners = new LiveListeners(accepted, cluster, spec);
-  const backends = new LiveBackends(cluster, draft);
+  const tlsPolicies = new TlsPolicies(cluster);
+  const backends = new LiveBackends(cluster, tlsPolicies, draft);
   const stable = new StableNames(names);
   const bases = new Map<string, string>();
   const made = { services: new Set<string>(), releases: new Set<string>(), cookies: new Set<unknown>() };
@@ -153,7 +162,7 @@ function compileWith(
     draft.listeners.push({ name, source: "", where: "", port, certificates: undefined });
   }
   addRoutes(read, listeners, stable, draft);
-  const files = new Map([...listeners.files, ...backends.files]);
+  const files = new Map([...listeners.files, ...tlsPolicies.files()]);
   const listenerParts = withH2c(listeners.parts(), draft);
   const write = (some: DraftParts) => writtenParts(some, listenerParts, bases);
   const usable = withoutRefused(usableParts(draft), refusals, draft);
@@ -172,8 +181,18 @@ function compileWith(
     unsupported: [...unsupported, ...rules.flatMap((rule) => rule.unsupported ?? [])],
     isServed: isServed(attached, written, kept),
   }));
-  const compiled = { parts: write(served), files, notes: draft.notes, classes, gateways, listeners, routes };
+  const compiled = {
+    ...{ parts: write(served), files, notes: draft.notes },
+    ...{ classes, gateways, listeners, routes },
+    tlsPolicies: tlsPolicies.inUse().map((policy) => ({ ...policy, gateways: gatewaysOf(policy, routes) })),
+  };
   return { compiled, problem };
+}
+
+/** By which these routes get to the policy's backends. */
+function gatewaysOf({ routes }: TlsPolicy, all: readonly CompiledRoute[]): readonly Manifest[] {
+  const parents = all.filter(({ manifest }) => routes.has(manifest)).flatMap((route) => route.parents);
+  return [...new Set(parents.flatMap(({ gateway, notAccepted }) => (notAccepted === undefined ? [gateway] : [])))];
 }
 
 function withoutRefused(parts: DraftParts, refusals: KnownRefusals, draft: Draft): DraftParts {

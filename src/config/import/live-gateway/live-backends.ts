@@ -1,7 +1,3 @@
-import { checkAuthorities } from "../../certificate.ts";
-import { apiFile } from "../../named-files.ts";
-import { upstreamTlsSchema } from "../../sections/upstream-tls.ts";
-import { problemWith } from "../accepts.ts";
 import type { Draft, YamlMap } from "../draft.ts";
 import { routeFilters } from "../gateway-api/backends.ts";
 import { headerModifiers } from "../gateway-api/http-route-filters.ts";
@@ -10,7 +6,7 @@ import { ServicePorts, speaksHttp2 } from "../service-ports.ts";
 import type { SourceObject } from "../source-object.ts";
 import type { Cluster } from "./cluster.ts";
 import type { Problem } from "./conditions.ts";
-import type { NamedObject } from "./live-listeners.ts";
+import type { TlsPolicies } from "./tls-policies.ts";
 
 /** A backend of a rule: a port of a Service. */
 export interface LiveBackend {
@@ -35,23 +31,17 @@ export interface BackendTarget {
   readonly settings: YamlMap;
 }
 
-interface TlsSettings {
-  readonly settings: YamlMap;
-}
-
 /** Reads backendRefs as a gateway in the cluster does: what is not there gets an error. */
 export class LiveBackends {
-  /** Files that `tls` names. */
-  readonly files = new Map<string, Uint8Array>();
   readonly #cluster: Cluster;
   readonly #ports: ServicePorts;
-  readonly #policies: readonly Manifest[];
+  readonly #policies: TlsPolicies;
   readonly #draft: Draft;
 
-  constructor(cluster: Cluster, draft: Draft) {
+  constructor(cluster: Cluster, policies: TlsPolicies, draft: Draft) {
     this.#cluster = cluster;
     this.#ports = new ServicePorts(cluster.manifests, draft);
-    this.#policies = cluster.all("BackendTLSPolicy").map(({ manifest }) => manifest);
+    this.#policies = policies;
     this.#draft = draft;
   }
 
@@ -98,7 +88,7 @@ export class LiveBackends {
     if (service.spec.peek("type") === "ExternalName") return missing(`Service ${namespace}/${name} is an ExternalName`);
     const servicePort = this.#ports.port(namespace, name, port);
     if (servicePort === undefined) return missing(`Service ${namespace}/${name} has no port ${port}`);
-    const tls = this.#tlsOf(namespace, name, servicePort.text("name"));
+    const tls = this.#policies.settingsFor(route, namespace, name, servicePort.text("name"));
     if (tls !== undefined && "reason" in tls) return tls;
     const where = titleOf(route);
     const own = alone ? routeFilters([ref]) : [];
@@ -126,66 +116,6 @@ export class LiveBackends {
     const host = address === "" ? `${name}.${namespace}` : address.includes(":") ? `[${address}]` : address;
     return `${scheme}://${host}:${port}`;
   }
-
-  /** `tls` by the BackendTLSPolicy for this port; undefined if there is none. */
-  #tlsOf(namespace: string, service: string, portName: string): TlsSettings | Problem | undefined {
-    const policy = policyFor(this.#policies, namespace, service, portName);
-    if (policy === undefined) return undefined;
-    const invalid = (message: string): Problem => ({
-      reason: "BackendNotFound",
-      message: `${titleOf(policy)} cannot be followed: ${message}`,
-    });
-    const { spec } = policy;
-    const validation = spec.object("validation");
-    if (validation.objects("subjectAltNames").length > 0) return invalid("Perch verifies the hostname alone");
-    const hostname = validation.text("hostname");
-    const problem = problemWith(upstreamTlsSchema, { serverName: hostname });
-    if (problem !== undefined) return invalid(problem);
-    const refs = validation.objects("caCertificateRefs");
-    if (refs.length === 0) {
-      const isSystem = validation.text("wellKnownCACertificates") === "System";
-      return isSystem ? { settings: { serverName: hostname } } : invalid("it names no CA");
-    }
-    const [named, ...others] = refs.map((ref) => authorityOf(ref, policy));
-    if (named === undefined || others.length > 0) return invalid("Perch takes CAs from one ConfigMap");
-    const pem = this.#cluster.file("ConfigMap", named.namespace, named.name, "ca.crt");
-    const why = pem === undefined ? "it does not exist, or has no ca.crt" : checkAuthorities(pem);
-    if (pem === undefined || why !== undefined) return invalid(`the ConfigMap ${named.name}: ${why}`);
-    const file = apiFile(`configmaps/${named.namespace}/${named.name}/ca.crt`);
-    this.files.set(file, pem);
-    return { settings: { ca: file, serverName: hostname } };
-  }
-}
-
-/** The ConfigMaps with CAs that BackendTLSPolicies name. */
-export function objectsOfPolicies(cluster: Cluster): readonly NamedObject[] {
-  return cluster.all("BackendTLSPolicy").flatMap(({ manifest }) =>
-    manifest.spec
-      .object("validation")
-      .objects("caCertificateRefs")
-      .flatMap((ref) => authorityOf(ref, manifest) ?? []),
-  );
-}
-
-function authorityOf(ref: SourceObject, policy: Manifest): NamedObject | undefined {
-  if ((ref.text("kind") || "ConfigMap") !== "ConfigMap" || ref.text("group") !== "") return undefined;
-  return { kind: "ConfigMap", namespace: policy.namespace, name: ref.text("name") };
-}
-
-/** A policy for one port comes before that of the whole Service; of several the first, which is the oldest, counts. */
-function policyFor(
-  policies: readonly Manifest[],
-  namespace: string,
-  service: string,
-  portName: string,
-): Manifest | undefined {
-  const targetsIn = ({ spec }: Manifest) =>
-    spec.objects("targetRefs").filter((one) => one.text("kind") === "Service" && one.text("name") === service);
-  const own = policies.filter((policy) => policy.namespace === namespace);
-  return (
-    own.find((one) => targetsIn(one).some((target) => portName !== "" && target.text("sectionName") === portName)) ??
-    own.find((one) => targetsIn(one).some((target) => !target.has("sectionName")))
-  );
 }
 
 /** Of one service of Perch, all versions have these in common. */

@@ -10,6 +10,7 @@ import { isProgrammed, isUsable, type LiveListener, type LiveListeners } from ".
 export interface LiveParent {
   /** As the route has it. */
   readonly reference: Loose;
+  readonly gateway: Manifest;
   readonly notAccepted: Problem | undefined;
 }
 
@@ -35,7 +36,7 @@ export function parentsOf(
     if (gateway === undefined) continue;
     const found =
       "reason" in hostnames ? hostnames : listenersFor(ref, route, hostnames, listeners.of(gateway), listeners);
-    parents.push({ reference: referenceOf(ref), notAccepted: "reason" in found ? found : undefined });
+    parents.push({ reference: referenceOf(ref), gateway, notAccepted: "reason" in found ? found : undefined });
     if ("reason" in found) continue;
     for (const listener of found) {
       listener.attached.add(route);

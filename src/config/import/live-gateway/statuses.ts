@@ -4,7 +4,7 @@ import { gatewayGroup } from "../gateway-api/gateways.ts";
 import type { Manifest } from "../manifests.ts";
 import { isMap, type Loose } from "../source-object.ts";
 import type { ClusterObject } from "./cluster.ts";
-import type { CompiledGateway, CompiledGatewayApi, CompiledRoute } from "./compile-gateway.ts";
+import type { CompiledGateway, CompiledGatewayApi, CompiledRoute, CompiledTlsPolicy } from "./compile-gateway.ts";
 import { type Condition, conditionOf, type Problem } from "./conditions.ts";
 import { isProgrammed, isUsable, type LiveListener } from "./live-listeners.ts";
 
@@ -30,21 +30,28 @@ export function wantedStatuses(
     ...compiled.classes.map(classStatus),
     ...compiled.gateways.map((gateway) => gatewayStatus(gateway, compiled, addresses, activation)),
     ...compiled.routes.map((route) => routeStatus(route, controllerName)),
+    ...compiled.tlsPolicies.map((policy) => tlsPolicyStatus(policy, controllerName)),
   ];
 }
 
-/** The status of a route that has no parent of ours any more, but still an entry of ours. */
-export function withoutOurs(
-  { kind, namespace, name }: Pick<WantedStatus, "kind" | "namespace" | "name">,
-  controllerName: string,
-): WantedStatus {
-  const merge = (status: Loose) => ({ ...status, parents: othersIn(status, controllerName) });
-  return { kind, namespace, name, merge };
+type EntriesKey = "parents" | "ancestors";
+
+/** Where the statuses of a kind have an entry for each Gateway and controller; undefined if they have none. */
+function entriesKeyOf(kind: string): EntriesKey | undefined {
+  if (kind === "BackendTLSPolicy") return "ancestors";
+  return kind === "HTTPRoute" || kind === "GRPCRoute" ? "parents" : undefined;
 }
 
-/** Whether the status has an entry of this controller. */
-export function hasOurs(status: Loose, controllerName: string): boolean {
-  return listIn(status, "parents").some((entry) => entry["controllerName"] === controllerName);
+/** The status of an object that has nothing to do with Gateways of ours; undefined if no entry in it is ours. */
+export function withoutOurs(
+  { kind, namespace, name }: Pick<WantedStatus, "kind" | "namespace" | "name">,
+  status: Loose,
+  controllerName: string,
+): WantedStatus | undefined {
+  const key = entriesKeyOf(kind);
+  if (key === undefined || !listIn(status, key).some((entry) => isOurs(entry, controllerName))) return undefined;
+  const merge = (now: Loose) => ({ ...now, [key]: othersIn(now, key, controllerName) });
+  return { kind, namespace, name, merge };
 }
 
 const placeOf = ({ kind, namespace, name }: Manifest) => ({ kind, namespace, name });
@@ -152,23 +159,64 @@ function routeStatus(route: CompiledRoute, controllerName: string): WantedStatus
   const { manifest, generation } = route;
   return {
     ...placeOf(manifest),
-    merge(status, nowMs) {
-      const before = listIn(status, "parents").filter((one) => one["controllerName"] === controllerName);
-      const own = route.parents.map(({ reference, notAccepted }) => {
-        const known = before.find((one) => isDeepStrictEqual(one["parentRef"], reference)) ?? {};
-        const conditions = routeConditions(route, notAccepted);
-        const { conditions: merged } = withConditions(
-          { conditions: known["conditions"] },
-          conditions,
-          generation,
-          nowMs,
-        );
-        return { parentRef: reference, controllerName, conditions: merged };
-      });
-      return { ...status, parents: [...othersIn(status, controllerName), ...own] };
-    },
+    merge: (status, nowMs) =>
+      withEntries(
+        status,
+        { key: "parents", controllerName },
+        route.parents.map(({ reference, notAccepted }) => ({
+          ref: { parentRef: reference },
+          conditions: routeConditions(route, notAccepted),
+        })),
+        { generation, nowMs },
+      ),
   };
 }
+
+function tlsPolicyStatus(policy: CompiledTlsPolicy, controllerName: string): WantedStatus {
+  const { manifest, generation, gateways, notAccepted, unresolved } = policy;
+  const conditions = [conditionOf("Accepted", notAccepted), conditionOf("ResolvedRefs", unresolved)];
+  return {
+    ...placeOf(manifest),
+    merge: (status, nowMs) =>
+      withEntries(
+        status,
+        { key: "ancestors", controllerName },
+        gateways.map(({ namespace, name }) => ({
+          ref: { ancestorRef: { group: gatewayGroup, kind: "Gateway", namespace, name } },
+          conditions,
+        })),
+        { generation, nowMs },
+      ),
+  };
+}
+
+/** What is said of an object to one Gateway, or by one reference to it. */
+interface Entry {
+  readonly ref: Loose;
+  readonly conditions: readonly Condition[];
+}
+
+/** The status with these entries of ours beside those of others. */
+function withEntries(
+  status: Loose,
+  { key, controllerName }: { readonly key: EntriesKey; readonly controllerName: string },
+  entries: readonly Entry[],
+  { generation, nowMs }: { readonly generation: number; readonly nowMs: number },
+): Loose {
+  const before = listIn(status, key).filter((one) => isOurs(one, controllerName));
+  const others = othersIn(status, key, controllerName);
+  const own = entries.slice(0, Math.max(0, maxEntries[key] - others.length)).map(({ ref, conditions }) => {
+    const known = before.find((one) =>
+      Object.entries(ref).every(([name, value]) => isDeepStrictEqual(one[name], value)),
+    );
+    const { conditions: merged } = withConditions({ conditions: known?.["conditions"] }, conditions, generation, nowMs);
+    return { ...ref, controllerName, conditions: merged };
+  });
+  return { ...status, [key]: [...others, ...own] };
+}
+
+/** By the CRDs. */
+const maxEntries = { parents: 32, ancestors: 16 } as const;
 
 function routeConditions(route: CompiledRoute, notAccepted: Problem | undefined): readonly Condition[] {
   const { unresolved, unsupported, isServed, policy } = route;
@@ -227,8 +275,10 @@ function withConditions(status: Loose, conditions: readonly Condition[], generat
   return { ...status, conditions: [...before.filter((one) => !ours.has(one["type"])), ...own] };
 }
 
-function othersIn(status: Loose, controllerName: string): readonly Loose[] {
-  return listIn(status, "parents").filter((entry) => entry["controllerName"] !== controllerName);
+const isOurs = (entry: Loose, controllerName: string): boolean => entry["controllerName"] === controllerName;
+
+function othersIn(status: Loose, key: EntriesKey, controllerName: string): readonly Loose[] {
+  return listIn(status, key).filter((entry) => !isOurs(entry, controllerName));
 }
 
 function listIn(status: Loose, key: string): readonly Loose[] {

@@ -2,10 +2,24 @@ import { describe, expect, test } from "vitest";
 import { Cluster } from "../../../../src/config/import/live-gateway/cluster.ts";
 import { neededObjects } from "../../../../src/config/import/live-gateway/compile-gateway.ts";
 import { testCertificate, testKey } from "../../../kit/certificate.ts";
-import { gateway, gatewayClass, grant, namespace, route, service, to } from "../../../kit/gateway-api.ts";
+import {
+  conditionsIn,
+  gateway,
+  gatewayClass,
+  grant,
+  httpListener,
+  namespace,
+  route,
+  service,
+  to,
+} from "../../../kit/gateway-api.ts";
 import type { DraftObject } from "../../../kit/kubernetes-objects.ts";
 import { certPem, keyPem } from "../../../kit/pki.ts";
 import { compiled, routeConditions } from "./compiled.ts";
+
+interface Ancestor {
+  readonly ancestorRef: { readonly namespace: string; readonly name: string };
+}
 
 const secret = (name: string, chain: string, key: string): DraftObject => ({
   apiVersion: "v1",
@@ -69,6 +83,13 @@ describe("TLS to backends, by a BackendTLSPolicy", () => {
   });
   const objects = [...base, gateway("web"), route("r", [{ backendRefs: [to("shop", 80)] }])];
   const caCertificateRefs = [{ group: "", kind: "ConfigMap", name: "ca" }];
+  const fine = ["Accepted=True/Accepted", "ResolvedRefs=True/ResolvedRefs"];
+  const ofSecond = { parents: [{ name: "second" }], hostnames: ["second.test"] };
+  /** Each Gateway in the status of a policy, with the conditions for it. */
+  const ancestorsOf = (result: Pick<ReturnType<typeof compiled>, "status">, name: string) => {
+    const ancestors = (result.status("BackendTLSPolicy", name)["ancestors"] ?? []) as readonly Ancestor[];
+    return ancestors.map((one) => [`${one.ancestorRef.namespace}/${one.ancestorRef.name}`, ...conditionsIn(one)]);
+  };
 
   test("with the CAs of a ConfigMap", () => {
     const tls = policy({ hostname: "shop.internal", caCertificateRefs });
@@ -78,17 +99,32 @@ describe("TLS to backends, by a BackendTLSPolicy", () => {
     expect(JSON.stringify(made?.versions)).toContain("https://127.0.0.1:80");
   });
 
+  const invalid = ["Accepted=False/Invalid", "ResolvedRefs=True/ResolvedRefs"];
+  const unresolved = (reason: string) => ["Accepted=False/NoValidCACertificate", `ResolvedRefs=False/${reason}`];
   test.each([
-    ["CAs that do not exist", { hostname: "shop.internal", caCertificateRefs }],
-    ["no CAs", { hostname: "shop.internal" }],
+    ["CAs that do not exist", { hostname: "shop.internal", caCertificateRefs }, unresolved("InvalidCACertificateRef")],
+    [
+      "CAs that are none",
+      { hostname: "shop.internal", caCertificateRefs: [{ group: "", kind: "ConfigMap", name: "malformed" }] },
+      unresolved("InvalidCACertificateRef"),
+    ],
+    [
+      "CAs in another kind of object",
+      { hostname: "shop.internal", caCertificateRefs: [{ group: "", kind: "Secret", name: "ca" }] },
+      unresolved("InvalidKind"),
+    ],
+    ["no CAs", { hostname: "shop.internal" }, invalid],
+    ["no valid hostname", { hostname: "*.internal", wellKnownCACertificates: "System" }, invalid],
     [
       "subjects that Perch does not verify",
       { hostname: "shop.internal", wellKnownCACertificates: "System", subjectAltNames: [{ type: "URI" }] },
+      invalid,
     ],
-  ])("with %s: no request goes to the backend", (_sentence, validation) => {
-    const result = compiled([...objects, policy(validation)]);
+  ])("with %s: no request goes to the backend", (_sentence, validation, conditions) => {
+    const result = compiled([...objects, policy(validation), authority("malformed", "not a certificate")]);
     expect(result.parts.routes).toMatchObject([{ fault: { abort: { status: 500 } } }]);
     expect(routeConditions(result, "r")).toContain("ResolvedRefs=False/BackendNotFound");
+    expect(ancestorsOf(result, "policy")).toEqual([["shop/web", ...conditions]]);
   });
 
   test("of two for one Service the older counts", () => {
@@ -98,8 +134,50 @@ describe("TLS to backends, by a BackendTLSPolicy", () => {
       "a",
       "2026-02-01T00:00:00Z",
     );
-    const { loaded } = compiled([...objects, young, old]);
-    expect(loaded.compiled.services[0]?.tls).toMatchObject({ serverName: "old.internal" });
+    const result = compiled([...objects, young, old]);
+    expect(result.loaded.compiled.services[0]?.tls).toMatchObject({ serverName: "old.internal" });
+    expect(ancestorsOf(result, "z-old")).toEqual([["shop/web", ...fine]]);
+    expect(ancestorsOf(result, "a")).toEqual([
+      ["shop/web", "Accepted=False/Conflicted", "ResolvedRefs=True/ResolvedRefs"],
+    ]);
+  });
+
+  test("one for a port comes before the one for the whole Service, and both are accepted", () => {
+    const whole = policy({ hostname: "whole.internal", wellKnownCACertificates: "System" }, "whole");
+    const ofPort = policy(
+      { hostname: "port.internal", wellKnownCACertificates: "System" },
+      "port",
+      "2026-02-01T00:00:00Z",
+    );
+    const target = { group: "", kind: "Service", name: "shop", sectionName: "http" };
+    const { loaded, ...result } = compiled([
+      ...objects,
+      whole,
+      { ...ofPort, spec: { ...(ofPort["spec"] as object), targetRefs: [target] } },
+    ]);
+    expect(loaded.compiled.services[0]?.tls).toMatchObject({ serverName: "port.internal" });
+    for (const name of ["whole", "port"]) expect(ancestorsOf(result, name)).toEqual([["shop/web", ...fine]]);
+  });
+
+  test("its status names each Gateway of ours whose routes it is for, keeps what others wrote, and is empty without", () => {
+    const tls = policy({ hostname: "shop.internal", wellKnownCACertificates: "System" });
+    const second = [
+      gateway("second", [{ ...httpListener, hostname: "second.test" }]),
+      route("s", [{ backendRefs: [to("shop", 80)] }], ofSecond),
+    ];
+    const result = compiled([...objects, ...second, tls]);
+    expect(ancestorsOf(result, "policy")).toEqual([
+      ["shop/web", ...fine],
+      ["shop/second", ...fine],
+    ]);
+    const theirs = { ancestorRef: { name: "theirs" }, controllerName: "example.com/gateway", conditions: [] };
+    const many = Array.from({ length: 15 }, () => theirs);
+    const [wanted] = result.wanted("BackendTLSPolicy", "policy");
+    // The CRD takes no more than 16.
+    const ours = { controllerName: "perch.dev/gateway", ancestorRef: { name: "web" } };
+    expect(wanted?.merge({ ancestors: many }, 0)).toMatchObject({ ancestors: [...many, ours] });
+    const unused = compiled([...base, gateway("web"), tls]);
+    expect(unused.wanted("BackendTLSPolicy", "policy")).toEqual([]);
   });
 });
 

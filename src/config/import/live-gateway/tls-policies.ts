@@ -1,0 +1,157 @@
+import { checkAuthorities } from "../../certificate.ts";
+import { apiFile } from "../../named-files.ts";
+import { upstreamTlsSchema } from "../../sections/upstream-tls.ts";
+import { problemWith } from "../accepts.ts";
+import type { YamlMap } from "../draft.ts";
+import { tlsPolicyFor, tlsPolicyTargets } from "../gateway-api/tls-policy-targets.ts";
+import { type Manifest, titleOf } from "../manifests.ts";
+import type { SourceObject } from "../source-object.ts";
+import type { Cluster, ClusterObject } from "./cluster.ts";
+import type { Problem } from "./conditions.ts";
+import type { NamedObject } from "./live-listeners.ts";
+
+/** A BackendTLSPolicy for a Service that routes lead to. */
+export interface TlsPolicy extends ClusterObject {
+  readonly notAccepted: Problem | undefined;
+  readonly unresolved: Problem | undefined;
+  /** Routes with a backend that it is for. */
+  readonly routes: ReadonlySet<Manifest>;
+}
+
+type Outcome =
+  | { readonly settings: YamlMap; readonly ca?: { readonly file: string; readonly pem: Uint8Array } }
+  | Pick<TlsPolicy, "notAccepted" | "unresolved">;
+
+interface KnownPolicy extends ClusterObject {
+  readonly outcome: Outcome;
+  /** An older one is for all that it is for. */
+  readonly conflict: Problem | undefined;
+  readonly routes: Set<Manifest>;
+}
+
+/** BackendTLSPolicies: how backends are spoken to by TLS, and what became of each policy. */
+export class TlsPolicies {
+  readonly #cluster: Cluster;
+  /** By age. */
+  readonly #policies: readonly KnownPolicy[];
+
+  constructor(cluster: Cluster) {
+    this.#cluster = cluster;
+    const policies = cluster.all("BackendTLSPolicy");
+    this.#policies = policies.map((object) => ({
+      ...object,
+      outcome: this.#read(object.manifest),
+      conflict: conflictOf(object.manifest, policies),
+      routes: new Set(),
+    }));
+  }
+
+  /** `tls` for a backend of this route; undefined if no policy is for it. */
+  settingsFor(
+    route: Manifest,
+    namespace: string,
+    service: string,
+    portName: string,
+  ): { readonly settings: YamlMap } | Problem | undefined {
+    for (const { manifest, routes } of this.#policies) {
+      const isFor = tlsPolicyTargets(manifest).some((target) => target.service === service);
+      if (manifest.namespace === namespace && isFor) routes.add(route);
+    }
+    const policy = tlsPolicyFor(this.#policies, namespace, service, portName);
+    if (policy === undefined) return undefined;
+    const { outcome } = policy;
+    if ("settings" in outcome) return { settings: outcome.settings };
+    const why = (outcome.unresolved ?? outcome.notAccepted)?.message;
+    return { reason: "BackendNotFound", message: `${titleOf(policy.manifest)} cannot be followed: ${why}` };
+  }
+
+  /** CAs that settings name. */
+  files(): ReadonlyMap<string, Uint8Array> {
+    const inUse = this.#policies.filter(({ routes }) => routes.size > 0);
+    return new Map(
+      inUse.flatMap(({ outcome }) => {
+        const ca = "settings" in outcome ? outcome.ca : undefined;
+        return ca === undefined ? [] : [[ca.file, ca.pem] as const];
+      }),
+    );
+  }
+
+  /** Those for Services that routes lead to. */
+  inUse(): readonly TlsPolicy[] {
+    return this.#policies
+      .filter(({ routes }) => routes.size > 0)
+      .map(({ manifest, generation, outcome, conflict, routes }) => {
+        const { notAccepted, unresolved } = "settings" in outcome ? noProblem : outcome;
+        return { manifest, generation, notAccepted: notAccepted ?? conflict, unresolved, routes };
+      });
+  }
+
+  #read(policy: Manifest): Outcome {
+    const validation = policy.spec.object("validation");
+    const hostname = validation.text("hostname");
+    if (validation.objects("subjectAltNames").length > 0) {
+      return invalid("Perch verifies the hostname alone, and no subjectAltNames");
+    }
+    const problem = problemWith(upstreamTlsSchema, { serverName: hostname });
+    if (problem !== undefined) return invalid(problem);
+    const refs = validation.objects("caCertificateRefs");
+    const [ref] = refs;
+    if (ref === undefined) {
+      const isSystem = validation.text("wellKnownCACertificates") === "System";
+      return isSystem ? { settings: { serverName: hostname } } : invalid("it names no CA");
+    }
+    if (refs.length > 1) return invalid("Perch takes CAs from one ConfigMap");
+    const authority = authorityOf(ref, policy);
+    if (authority === undefined) {
+      return unresolvedCa("InvalidKind", `CAs are taken from a ConfigMap, not from a ${ref.text("kind")}`);
+    }
+    const { namespace, name } = authority;
+    const pem = this.#cluster.file("ConfigMap", namespace, name, "ca.crt");
+    const why = pem === undefined ? "it does not exist, or has no ca.crt" : checkAuthorities(pem);
+    if (pem === undefined || why !== undefined) {
+      return unresolvedCa("InvalidCACertificateRef", `the ConfigMap ${name}: ${why}`);
+    }
+    const file = apiFile(`configmaps/${namespace}/${name}/ca.crt`);
+    return { settings: { ca: file, serverName: hostname }, ca: { file, pem } };
+  }
+}
+
+const noProblem = { notAccepted: undefined, unresolved: undefined };
+
+function invalid(message: string): Outcome {
+  return { notAccepted: { reason: "Invalid", message }, unresolved: undefined };
+}
+
+function unresolvedCa(reason: string, message: string): Outcome {
+  return { notAccepted: { reason: "NoValidCACertificate", message }, unresolved: { reason, message } };
+}
+
+/** `policies`: by age. */
+function conflictOf(policy: Manifest, policies: readonly ClusterObject[]): Problem | undefined {
+  const older = tlsPolicyTargets(policy).map(({ service, port }) => {
+    const first = policies.find(
+      ({ manifest }) =>
+        manifest.namespace === policy.namespace &&
+        tlsPolicyTargets(manifest).some((target) => target.service === service && target.port === port),
+    );
+    return first?.manifest === policy ? undefined : first?.manifest;
+  });
+  const [first] = older;
+  if (first === undefined || older.includes(undefined)) return undefined;
+  return { reason: "Conflicted", message: `${titleOf(first)} is for the same Service, and older` };
+}
+
+/** The ConfigMaps with CAs that BackendTLSPolicies name. */
+export function objectsOfPolicies(cluster: Cluster): readonly NamedObject[] {
+  return cluster.all("BackendTLSPolicy").flatMap(({ manifest }) =>
+    manifest.spec
+      .object("validation")
+      .objects("caCertificateRefs")
+      .flatMap((ref) => authorityOf(ref, manifest) ?? []),
+  );
+}
+
+function authorityOf(ref: SourceObject, policy: Manifest): NamedObject | undefined {
+  if ((ref.text("kind") || "ConfigMap") !== "ConfigMap" || ref.text("group") !== "") return undefined;
+  return { kind: "ConfigMap", namespace: policy.namespace, name: ref.text("name") };
+}
