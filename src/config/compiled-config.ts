@@ -81,6 +81,8 @@ export interface GatewaySpec {
   /** Names of listeners, by the port of Gateways. */
   readonly ports: readonly { readonly port: number; readonly listener: string }[];
   readonly addresses: readonly string[];
+  /** Of the backends: their Services' cluster addresses, or their Pods. */
+  readonly endpoints: "service" | "pods";
   readonly secretFile: string | undefined;
 }
 

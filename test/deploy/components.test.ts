@@ -308,6 +308,29 @@ components: [../../components/gateway-api]
   });
 });
 
+describe.skipIf(kustomizeNeeds !== "")(`deploy/components/gateway-endpoints${kustomizeNeeds}`, () => {
+  test("adds to gateway-api the right to follow EndpointSlices everywhere, and nothing else", async () => {
+    const manifests = await buildIn({
+      "kustomization.yaml": `apiVersion: kustomize.config.k8s.io/v1beta1
+kind: Kustomization
+namespace: shop
+resources: [../../base]
+components: [../../components/gateway-api, ../../components/gateway-endpoints]
+`,
+    });
+    expect(manifests.filter(({ kind }) => kind !== "GatewayClass").flatMap(schemaProblems)).toEqual([]);
+    const { rules } = find(manifests, "ClusterRole", "perch-gateway-endpoints");
+    expect(rules).toEqual([
+      { apiGroups: ["discovery.k8s.io"], resources: ["endpointslices"], verbs: ["list", "watch"] },
+    ]);
+    const { roleRef, subjects } = find(manifests, "ClusterRoleBinding", "perch-gateway-endpoints");
+    expect(roleRef).toMatchObject({ kind: "ClusterRole", name: "perch-gateway-endpoints" });
+    const { spec } = find(manifests, "Deployment", "perch").spec.template;
+    expect(subjects).toEqual([{ kind: "ServiceAccount", name: spec.serviceAccountName, namespace: "shop" }]);
+    expect(spec.containers[0].env?.map(({ name }: { name: string }) => name)).toContain("PERCH_ZONE");
+  });
+});
+
 describe.skipIf(kustomizeNeeds !== "").each(["native", "classic"] as const)(
   `deploy/overlays/sidecar/%s${kustomizeNeeds}`,
   (variant) => {

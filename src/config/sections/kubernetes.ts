@@ -3,7 +3,7 @@ import type { BindAddress, GatewaySpec } from "../compiled-config.ts";
 import { filePath, resourceName } from "../scalars.ts";
 import { type Entry, list, mapOf } from "../schema-kit/collections.ts";
 import { defaulted, object, optional } from "../schema-kit/object.ts";
-import { text } from "../schema-kit/scalars.ts";
+import { oneOf, text } from "../schema-kit/scalars.ts";
 import type { Infer } from "../schema-kit/schema.ts";
 
 /** The controller that a GatewayClass names for Perch to serve its Gateways. */
@@ -54,6 +54,11 @@ const gateway = object(
       list(publishedAddress, { of: "addresses", max: maxAddresses }),
       [],
     ),
+    endpoints: defaulted(
+      "What the endpoints of a backend are: its Service's cluster address (service), or its ready Pods by their EndpointSlices (pods).",
+      oneOf(["service", "pods"]),
+      "service",
+    ),
     secretFile: optional(
       "A file of secrets for the pins of routes with several backends, as for a release's cookie. Default: a random " +
         "secret, which works for one instance and is lost on restart.",
@@ -95,7 +100,7 @@ export function compileGateway(
   context: CompileContext,
 ): GatewaySpec {
   const { parsing } = context;
-  const { controllerName, namespaces, addresses, secretFile } = config;
+  const { controllerName, namespaces, addresses, endpoints, secretFile } = config;
   const names = new Set(listeners.map(({ name }) => name));
   for (const entry of config.ports) {
     if (!names.has(entry.value)) parsing.unknownName(parsing.spanOf(entry), "listener", entry.value, names);
@@ -103,7 +108,7 @@ export function compileGateway(
   // A secret that cannot be read is a problem of the file, not of each route.
   if (secretFile === undefined) warnOfRandomSecret(config, context);
   else context.secrets(secretFile, parsing.spanOf(config, "secretFile"));
-  return { controllerName, namespaces, addresses, secretFile, ports: portsOf(config.ports, listeners) };
+  return { controllerName, namespaces, addresses, endpoints, secretFile, ports: portsOf(config.ports, listeners) };
 }
 
 function portsOf(written: readonly Entry<string>[], listeners: readonly NamedListener[]): GatewaySpec["ports"] {

@@ -53,7 +53,10 @@ async function followed(objects: readonly DraftObject[], namespaces: readonly st
   const logged: string[] = [];
   const ports = [{ port: 80, listener: "web" }];
   const source = await GatewaySource.open({
-    spec: { controllerName: "perch.dev/gateway", namespaces, ports, addresses: [], secretFile: undefined },
+    spec: {
+      ...{ controllerName: "perch.dev/gateway", namespaces, ports },
+      ...{ addresses: [], endpoints: "service", secretFile: undefined },
+    },
     loader: {
       source: { kind: "file", path },
       keys: new Map(),

@@ -149,7 +149,7 @@ function compileWith(
   const accepted = gateways.flatMap(({ manifest, notAccepted }) => (notAccepted === undefined ? [manifest] : []));
   const listeners = new LiveListeners(accepted, cluster, spec);
   const tlsPolicies = new TlsPolicies(cluster);
-  const backends = new LiveBackends(cluster, tlsPolicies, draft);
+  const backends = new LiveBackends(cluster, tlsPolicies, spec.endpoints, draft);
   const stable = new StableNames(names);
   const bases = new Map<string, string>();
   const made = { services: new Set<string>(), releases: new Set<string>(), cookies: new Set<unknown>() };

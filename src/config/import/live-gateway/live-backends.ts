@@ -1,3 +1,4 @@
+import type { GatewaySpec } from "../../compiled-config.ts";
 import type { Draft, YamlMap } from "../draft.ts";
 import { routeFilters } from "../gateway-api/backends.ts";
 import { headerModifiers } from "../gateway-api/http-route-filters.ts";
@@ -36,10 +37,12 @@ export class LiveBackends {
   readonly #cluster: Cluster;
   readonly #ports: ServicePorts;
   readonly #policies: TlsPolicies;
+  readonly #endpoints: GatewaySpec["endpoints"];
   readonly #draft: Draft;
 
-  constructor(cluster: Cluster, policies: TlsPolicies, draft: Draft) {
+  constructor(cluster: Cluster, policies: TlsPolicies, endpoints: GatewaySpec["endpoints"], draft: Draft) {
     this.#cluster = cluster;
+    this.#endpoints = endpoints;
     this.#ports = new ServicePorts(cluster.manifests, draft);
     this.#policies = policies;
     this.#draft = draft;
@@ -107,11 +110,17 @@ export class LiveBackends {
     };
   }
 
-  /** By its cluster address, which needs no DNS; of a headless Service, the addresses of its Pods. */
+  /** Its Pods by their slices; or its cluster address, which needs no DNS, and of a headless Service its Pods by DNS. */
   #endpointOf(scheme: "http" | "https", service: Manifest, port: number, where: string): string | YamlMap {
     const { namespace, name, spec } = service;
+    const byScheme = scheme === "http" ? {} : { scheme };
+    if (this.#endpoints === "pods") {
+      // A Service's only port needs no name.
+      const portName = this.#ports.portName(namespace, name, port);
+      return { kubernetes: { service: name, namespace, ...(portName === "" ? {} : { port: portName }) }, ...byScheme };
+    }
     const pods = this.#ports.pods(namespace, name, port, where);
-    if (pods !== undefined) return { ...pods, ...(scheme === "http" ? {} : { scheme }) };
+    if (pods !== undefined) return { ...pods, ...byScheme };
     const address = spec.text("clusterIP");
     const host = address === "" ? `${name}.${namespace}` : address.includes(":") ? `[${address}]` : address;
     return `${scheme}://${host}:${port}`;

@@ -13,6 +13,7 @@ export interface CompileOptions {
   readonly file?: string;
   readonly ports?: readonly { readonly port: number; readonly listener: string }[];
   readonly addresses?: readonly string[];
+  readonly endpoints?: "service" | "pods";
   readonly secretFile?: string;
   /** Of compilations before. Default: none. */
   readonly refusals?: KnownRefusals;
@@ -38,10 +39,11 @@ export function compiled(objects: readonly DraftObject[], options: CompileOption
     file = "routes: []\n",
     ports = defaultPorts,
     addresses = [],
+    endpoints = "service",
     secretFile,
     refusals = new KnownRefusals(() => 0),
   } = options;
-  const spec = { controllerName: "perch.dev/gateway", namespaces: [], ports, addresses, secretFile };
+  const spec = { controllerName: "perch.dev/gateway", namespaces: [], ports, addresses, endpoints, secretFile };
   const load = (parts: GatewayParts, files: ApiFiles) => {
     const bytes = new TextEncoder().encode(JSON.stringify(parts));
     return loadConfigText(listeners + file, {
