@@ -2,6 +2,16 @@ import { delimiter, join } from "node:path";
 import { type ApiAccess, isInPod, NoApiAccess, podAccess } from "./api-access.ts";
 import { kubeconfigAccess } from "./kubeconfig.ts";
 
+/** The access of `findAccess` by the clock of this process; or why there is none. */
+export function openAccess(env: Readonly<Record<string, string | undefined>>): ApiAccess | NoApiAccess {
+  try {
+    return findAccess(env, () => performance.now());
+  } catch (error) {
+    if (error instanceof NoApiAccess) return error;
+    throw error;
+  }
+}
+
 /**
  * The access that kubectl would take: of the files that `KUBECONFIG` lists, else of `~/.kube/config`, else of the Pod.
  * Files that do not exist are skipped.

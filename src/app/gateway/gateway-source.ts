@@ -4,7 +4,7 @@ import { Worker } from "node:worker_threads";
 import type { GatewaySpec } from "../../config/compiled-config.ts";
 import type { ApiFiles } from "../../config/named-files.ts";
 import { NoApiAccess } from "../../kubernetes/api-access.ts";
-import { findAccess } from "../../kubernetes/find-access.ts";
+import { openAccess } from "../../kubernetes/find-access.ts";
 import type { Logger } from "../../observe/log.ts";
 import type { LoaderOptions } from "../config-source.ts";
 import { StartError } from "../data-plane.ts";
@@ -133,10 +133,9 @@ export class GatewaySource {
 
 /** A start without any way to the API is told what to do at once. */
 async function checkAccess(env: LoaderOptions["env"]): Promise<void> {
-  try {
-    await findAccess(env, () => performance.now()).close();
-  } catch (error) {
-    if (!(error instanceof NoApiAccess)) throw error;
-    throw new StartError([`perch: the Gateway API cannot be read: ${error.message}`]);
+  const access = openAccess(env);
+  if (access instanceof NoApiAccess) {
+    throw new StartError([`perch: the Gateway API cannot be read: ${access.message}`]);
   }
+  await access.close();
 }

@@ -145,18 +145,19 @@ export class ConfigObjects {
   /** Undefined if there is no access. */
   async #open(): Promise<FollowedObjects | undefined> {
     if (this.#followed !== undefined) return this.#followed;
-    const [{ FollowedObjects }, { NoApiAccess }] = await Promise.all([
+    const [{ FollowedObjects }, { openAccess }, { NoApiAccess }] = await Promise.all([
       import("./followed-objects.ts"),
+      import("../../kubernetes/find-access.ts"),
       import("../../kubernetes/api-access.ts"),
     ]);
     const { env, log } = this.#options;
-    try {
-      this.#followed = new FollowedObjects({ env, log, onChange: (id) => this.#changed(id) });
-      this.#noAccess = undefined;
-    } catch (error) {
-      if (!(error instanceof NoApiAccess)) throw error;
-      this.#noAccess = error.message;
+    const access = openAccess(env);
+    if (access instanceof NoApiAccess) {
+      this.#noAccess = access.message;
+      return undefined;
     }
+    this.#noAccess = undefined;
+    this.#followed = new FollowedObjects({ access, log, onChange: (id) => this.#changed(id) });
     return this.#followed;
   }
 

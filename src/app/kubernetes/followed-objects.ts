@@ -1,4 +1,3 @@
-import { performance } from "node:perf_hooks";
 import type { ApiAccess } from "../../kubernetes/api-access.ts";
 import { ApiClient } from "../../kubernetes/api-client.ts";
 import {
@@ -9,12 +8,12 @@ import {
   titleOf,
   valueIn,
 } from "../../kubernetes/data-object.ts";
-import { findAccess } from "../../kubernetes/find-access.ts";
 import type { Logger } from "../../observe/log.ts";
 import { systemTimers } from "../system-timers.ts";
 
 export interface FollowedObjectsOptions {
-  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Closed in the end. */
+  readonly access: ApiAccess;
   readonly log: Logger;
   /** Called after each change of an object, the first answer included. */
   readonly onChange: (id: DataObjectId) => void;
@@ -35,16 +34,13 @@ interface Followed {
 /** ConfigMaps and Secrets that are followed by the Kubernetes API, each by a watch of its own. */
 export class FollowedObjects {
   readonly #options: FollowedObjectsOptions;
-  readonly #access: ApiAccess;
   readonly #client: ApiClient;
   readonly #followed = new Map<string, Followed>();
   #ending: Promise<unknown> = Promise.resolve();
 
-  /** Throws a `NoApiAccess`. */
   constructor(options: FollowedObjectsOptions) {
     this.#options = options;
-    this.#access = findAccess(options.env, () => performance.now());
-    this.#client = new ApiClient(this.#access);
+    this.#client = new ApiClient(options.access);
   }
 
   /** Follows these, and no others. */
@@ -87,7 +83,7 @@ export class FollowedObjects {
   async close(): Promise<void> {
     this.follow([]);
     await this.#ending;
-    await this.#access.close();
+    await this.#options.access.close();
   }
 
   #start(title: string, id: DataObjectId): void {

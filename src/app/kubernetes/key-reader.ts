@@ -1,25 +1,18 @@
-import { performance } from "node:perf_hooks";
 import { parseKeyReference } from "../../config/key-reference.ts";
 import { type ApiAccess, NoApiAccess } from "../../kubernetes/api-access.ts";
 import { ApiClient } from "../../kubernetes/api-client.ts";
 import { type DataObject, type KeyValue, readDataObject, titleOf, valueIn } from "../../kubernetes/data-object.ts";
-import { findAccess } from "../../kubernetes/find-access.ts";
+import { openAccess } from "../../kubernetes/find-access.ts";
 import { type KeySource, type KeyValues, maxObjects, tooManyObjects } from "./named-keys.ts";
 
 /** Reads keys of ConfigMaps and Secrets once, for commands. Each object is asked for once; what fails is a missing key. */
 export class KeyReader implements KeySource {
-  readonly #access: ApiAccess | undefined;
-  readonly #noAccess: string | undefined;
+  readonly #access: ApiAccess | NoApiAccess;
   readonly #objects = new Map<string, Promise<DataObject | undefined>>();
   readonly #values = new Map<string, KeyValue>();
 
   constructor(env: Readonly<Record<string, string | undefined>>) {
-    try {
-      this.#access = findAccess(env, () => performance.now());
-    } catch (error) {
-      if (!(error instanceof NoApiAccess)) throw error;
-      this.#noAccess = error.message;
-    }
+    this.#access = openAccess(env);
   }
 
   get values(): KeyValues {
@@ -35,13 +28,13 @@ export class KeyReader implements KeySource {
   }
 
   async close(): Promise<void> {
-    await this.#access?.close();
+    if (!(this.#access instanceof NoApiAccess)) await this.#access.close();
   }
 
   async #valueOf(reference: string): Promise<KeyValue> {
     const key = parseKeyReference(reference);
     if (key === undefined) throw new TypeError(`"${reference}" is no reference`);
-    if (this.#access === undefined) return { kind: "missing", why: this.#noAccess ?? "" };
+    if (this.#access instanceof NoApiAccess) return { kind: "missing", why: this.#access.message };
     const title = titleOf(key);
     const isNew = !this.#objects.has(title);
     if (isNew && this.#objects.size >= maxObjects) return { kind: "missing", why: tooManyObjects(maxObjects) };

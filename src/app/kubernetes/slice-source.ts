@@ -25,22 +25,17 @@ export class SliceSource implements SliceResolver {
     const [first] = sliceQuestionsOf(services);
     if (this.#watches !== undefined || first === undefined) return undefined;
     const { env, log } = this.#options;
-    const [{ SliceWatches }, { findAccess }, { NoApiAccess }] = await Promise.all([
+    const [{ SliceWatches }, { openAccess }, { NoApiAccess }] = await Promise.all([
       import("./slice-watches.ts"),
       import("../../kubernetes/find-access.ts"),
       import("../../kubernetes/api-access.ts"),
     ]);
-    try {
-      this.#watches = new SliceWatches({
-        access: findAccess(env, () => performance.now()),
-        zone: env["PERCH_ZONE"] || undefined,
-        log,
-        onRecords: (records) => this.#onRecords(records),
-      });
-    } catch (error) {
-      if (!(error instanceof NoApiAccess)) throw error;
-      return `the endpoints of the Kubernetes Service ${first.service} cannot be found: ${error.message}`;
+    const access = openAccess(env);
+    if (access instanceof NoApiAccess) {
+      return `the endpoints of the Kubernetes Service ${first.service} cannot be found: ${access.message}`;
     }
+    const zone = env["PERCH_ZONE"] || undefined;
+    this.#watches = new SliceWatches({ access, zone, log, onRecords: (records) => this.#onRecords(records) });
     return undefined;
   }
 

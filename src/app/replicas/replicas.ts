@@ -1,13 +1,12 @@
 import { randomBytes } from "node:crypto";
 import type { AddressInfo } from "node:net";
 import { hostname } from "node:os";
-import { performance } from "node:perf_hooks";
 import { isLoopbackAddress } from "../../admin/access.ts";
 import type { ReplicaStatus, Replicas } from "../../admin/replicas-view.ts";
 import type { SharedStateSpec } from "../../config/compiled-config.ts";
 import { type ApiAccess, isInPod, NoApiAccess } from "../../kubernetes/api-access.ts";
 import { ApiClient } from "../../kubernetes/api-client.ts";
-import { findAccess } from "../../kubernetes/find-access.ts";
+import { openAccess } from "../../kubernetes/find-access.ts";
 import { LeaderLease, type LeaseHolder } from "../../kubernetes/leader-lease.ts";
 import type { Logger } from "../../observe/log.ts";
 import type { ControllerParts } from "../../rollout/controller-parts.ts";
@@ -332,12 +331,9 @@ export class SharedReplicas implements Replicas {
 }
 
 function accessOf(env: SharedReplicasOptions["env"]): ApiAccess {
-  try {
-    return findAccess(env, () => performance.now());
-  } catch (error) {
-    if (!(error instanceof NoApiAccess)) throw error;
-    throw new StartError([`perch: state.kubernetes needs the Kubernetes API: ${error.message}`]);
-  }
+  const access = openAccess(env);
+  if (!(access instanceof NoApiAccess)) return access;
+  throw new StartError([`perch: state.kubernetes needs the Kubernetes API: ${access.message}`]);
 }
 
 /** Where other replicas reach this one's admin server. */
