@@ -8,6 +8,7 @@ import { openAccess } from "../../kubernetes/find-access.ts";
 import type { Logger } from "../../observe/log.ts";
 import type { LoaderOptions } from "../config-source.ts";
 import { StartError } from "../data-plane.ts";
+import { within } from "../within.ts";
 import type { GatewayReply, GatewayRequest } from "./gateway-messages.ts";
 
 export interface GatewaySourceOptions {
@@ -51,11 +52,7 @@ export class GatewaySource {
   static async open(options: GatewaySourceOptions): Promise<GatewaySource> {
     await checkAccess(options.loader.env);
     const source = new GatewaySource(options);
-    const { promise: tooLate, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, waitMs);
-    await Promise.race([source.#first.promise, tooLate]);
-    clearTimeout(timer);
-    if (source.#files !== undefined) return source;
+    if (await within(waitMs, source.#first.promise)) return source;
     await source.close();
     throw new StartError([`perch: the Gateway API cannot be read: ${source.#unready}`]);
   }

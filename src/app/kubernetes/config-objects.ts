@@ -10,6 +10,7 @@ import type { DataObjectId, KeyValue } from "../../kubernetes/data-object.ts";
 import type { Logger } from "../../observe/log.ts";
 import type { ConfigSource } from "../config-source.ts";
 import { StartError } from "../data-plane.ts";
+import { within } from "../within.ts";
 import { ConfigCache } from "./config-cache.ts";
 import type { FollowedObjects } from "./followed-objects.ts";
 import {
@@ -241,13 +242,4 @@ function isSame(one: KeyValue, other: KeyValue, withVersion: boolean): boolean {
 
 function whyOf(followed: FollowedObjects, keys: readonly DataObjectId[]): string {
   return keys.map((key) => followed.troubleOf(key)).find((why) => why !== undefined) ?? "no answer yet";
-}
-
-/** Whether the promise is fulfilled within this time. */
-async function within(ms: number, awaited: Promise<void>): Promise<boolean> {
-  const { promise, resolve } = Promise.withResolvers<boolean>();
-  const timer = setTimeout(() => resolve(false), ms);
-  const isFulfilled = await Promise.race([awaited.then(() => true), promise]);
-  clearTimeout(timer);
-  return isFulfilled;
 }

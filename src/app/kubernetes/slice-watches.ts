@@ -12,6 +12,7 @@ import type { SliceResolver } from "../../upstream/endpoint-resolver.ts";
 import type { SliceRecords } from "../../upstream/received-slices.ts";
 import { type EndpointRecord, questionKey, type SliceQuestion } from "../../upstream/service-spec.ts";
 import { systemTimers } from "../system-timers.ts";
+import { within } from "../within.ts";
 
 /** What Perch knows of the endpoints of one Kubernetes Service. */
 export interface SliceReport extends Pick<ServiceEndpoints, "counts" | "problems"> {
@@ -85,10 +86,7 @@ export class SliceWatches implements SliceResolver {
     this.#watches = this.#with(questions, new Map(this.#watches));
     const names = new Set(questions.map((question) => this.#nameOf(question)));
     const first = Promise.all(Array.from(names, (name) => this.#watches.get(name)?.first));
-    const { promise: timeout, resolve } = Promise.withResolvers<void>();
-    const cancel = systemTimers.schedule(maxMs, resolve);
-    await Promise.race([first, timeout]);
-    cancel();
+    await within(maxMs, first);
     const waiting = [...names].filter((name) => this.#watches.get(name)?.isAnswered === false);
     if (waiting.length === 0) return;
     const why = waiting.map((name) => this.#troubles.get(name)).find((each) => each !== undefined) ?? "no answer yet";

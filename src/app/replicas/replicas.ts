@@ -21,6 +21,7 @@ import { SharedRollouts } from "../../rollout/replicas/shared-rollouts.ts";
 import { SerialQueue } from "../../rollout/state-keeper.ts";
 import { StartError } from "../data-plane.ts";
 import { systemTimers } from "../system-timers.ts";
+import { within } from "../within.ts";
 import { type LeaderPlace, sendChange, sendReports } from "./leader-link.ts";
 import { type FoundState, SharedStateStore } from "./shared-state-store.ts";
 import { StateCopy } from "./state-copy.ts";
@@ -56,7 +57,7 @@ export class SharedReplicas implements Replicas {
   readonly #outbox = new ReportOutbox();
   readonly #store: SharedStateStore;
   readonly #copy: StateCopy | undefined;
-  readonly #first = Promise.withResolvers<boolean>();
+  readonly #first = Promise.withResolvers<void>();
   readonly #closed = new AbortController();
   #lease: LeaderLease | undefined;
   /** Of the leader that is reported to: up to which number it has taken them. */
@@ -113,10 +114,8 @@ export class SharedReplicas implements Replicas {
     }
     const replicas = new SharedReplicas(options, access, namespace);
     const copy = await replicas.#copy?.read();
-    const { promise, resolve } = Promise.withResolvers<boolean>();
-    const timer = setTimeout(resolve, copy === undefined ? stateWithinMs.withoutCopy : stateWithinMs.withCopy, false);
-    const isRead = await Promise.race([replicas.#first.promise, promise]);
-    clearTimeout(timer);
+    const maxMs = copy === undefined ? stateWithinMs.withoutCopy : stateWithinMs.withCopy;
+    const isRead = await within(maxMs, replicas.#first.promise);
     if (!isRead && copy !== undefined) {
       options.log.warn({ copy: options.copyFile }, "the Kubernetes API does not answer: the copy of the state is used");
       replicas.rollouts.adopt(copy, undefined);
@@ -205,7 +204,7 @@ export class SharedReplicas implements Replicas {
     this.rollouts.troubled(state.kind === "read" ? undefined : state.problem);
     // What could not be used was repaired.
     if (state.kind === "read" && this.rollouts.isLeading && this.#store.problem !== undefined) this.#leadAgain();
-    this.#first.resolve(true);
+    this.#first.resolve();
   }
 
   /** Of a term: whether this process leads in it. */
