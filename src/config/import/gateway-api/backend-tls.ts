@@ -4,7 +4,7 @@ import { certificateOf, type Draft, type YamlMap } from "../draft.ts";
 import { byAge, type Manifest, titleOf } from "../manifests.ts";
 import { type Advice, noteUnread } from "../notes.ts";
 import type { SourceObject } from "../source-object.ts";
-import { tlsPolicyFor } from "./tls-policy-targets.ts";
+import { TlsPolicyTargets } from "./tls-policy-targets.ts";
 
 const advice: Readonly<Record<string, Advice>> = {
   subjectAltNames: { text: "not imported: Perch verifies `tls.serverName`", protects: true },
@@ -14,19 +14,20 @@ const advice: Readonly<Record<string, Advice>> = {
 /** BackendTLSPolicies: TLS to backends, with the name and the CAs that their certificates are verified by. */
 export class BackendTls {
   readonly #policies: readonly Manifest[];
+  readonly #targets: TlsPolicyTargets<{ readonly manifest: Manifest }>;
   readonly #draft: Draft;
 
   constructor(manifests: readonly Manifest[], draft: Draft) {
     this.#policies = manifests
       .filter(({ kind, group }) => kind === "BackendTLSPolicy" && group === "gateway.networking.k8s.io")
       .toSorted(byAge);
+    this.#targets = new TlsPolicyTargets(this.#policies.map((manifest) => ({ manifest })));
     this.#draft = draft;
   }
 
   /** `tls` of a service in Perch for this Service; undefined if no policy is for it. */
   of(namespace: string, service: string, portName: string): YamlMap | undefined {
-    const policies = this.#policies.map((manifest) => ({ manifest }));
-    const policy = tlsPolicyFor(policies, namespace, service, portName);
+    const policy = this.#targets.find(namespace, service, portName);
     return policy && this.#settingsOf(policy.manifest);
   }
 

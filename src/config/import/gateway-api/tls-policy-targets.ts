@@ -1,34 +1,50 @@
 import type { Manifest } from "../manifests.ts";
 
-/** A Service that a BackendTLSPolicy is for, in the policy's own namespace. */
-interface TlsPolicyTarget {
-  readonly service: string;
-  /** The name of the Service's port; empty: all its ports. */
-  readonly port: string;
+/** BackendTLSPolicies by what they are for: ports of Services in their own namespace. */
+export class TlsPolicyTargets<Policy extends { readonly manifest: Manifest }> {
+  /** By `namespace/service`. `port`: its name; empty: all ports. */
+  readonly #byService = new Map<string, { readonly policy: Policy; readonly port: string }[]>();
+
+  /** `policies`: by age, since of several for one target the oldest counts. */
+  constructor(policies: readonly Policy[]) {
+    for (const policy of policies) {
+      const { namespace } = policy.manifest;
+      for (const { service, port } of targetsOf(policy.manifest)) {
+        const key = `${namespace}/${service}`;
+        const known = this.#byService.get(key) ?? [];
+        known.push({ policy, port });
+        this.#byService.set(key, known);
+      }
+    }
+  }
+
+  /** The policy for a port: one for the port itself comes before that of the whole Service. */
+  find(namespace: string, service: string, portName: string): Policy | undefined {
+    return this.#first(namespace, service, portName) ?? this.#first(namespace, service, "");
+  }
+
+  /** All for a Service or a port of it. */
+  all(namespace: string, service: string): readonly Policy[] {
+    return this.#byService.get(`${namespace}/${service}`)?.map(({ policy }) => policy) ?? [];
+  }
+
+  /** The older policies that are for the same, if they are for all that this one is for; else empty. */
+  allBefore(policy: Policy): readonly Policy[] {
+    const { namespace } = policy.manifest;
+    const firsts = targetsOf(policy.manifest).flatMap(
+      ({ service, port }) => this.#first(namespace, service, port) ?? [],
+    );
+    return firsts.includes(policy) ? [] : firsts;
+  }
+
+  #first(namespace: string, service: string, port: string): Policy | undefined {
+    return this.#byService.get(`${namespace}/${service}`)?.find((one) => one.port === port)?.policy;
+  }
 }
 
-export function tlsPolicyTargets({ spec }: Manifest): readonly TlsPolicyTarget[] {
+function targetsOf({ spec }: Manifest) {
   return spec
     .objects("targetRefs")
     .filter((one) => one.text("kind") === "Service")
     .map((one) => ({ service: one.text("name"), port: one.text("sectionName") }));
-}
-
-/**
- * The policy for a port of a Service: one for the port comes before that of the whole Service. `policies`: by age, since
- * of several the oldest counts.
- */
-export function tlsPolicyFor<Policy extends { readonly manifest: Manifest }>(
-  policies: readonly Policy[],
-  namespace: string,
-  service: string,
-  portName: string,
-): Policy | undefined {
-  const withPort = (port: string) =>
-    policies.find(
-      ({ manifest }) =>
-        manifest.namespace === namespace &&
-        tlsPolicyTargets(manifest).some((target) => target.service === service && target.port === port),
-    );
-  return (portName === "" ? undefined : withPort(portName)) ?? withPort("");
 }

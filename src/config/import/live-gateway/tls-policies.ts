@@ -3,7 +3,7 @@ import { apiFile } from "../../named-files.ts";
 import { upstreamTlsSchema } from "../../sections/upstream-tls.ts";
 import { problemWith } from "../accepts.ts";
 import type { YamlMap } from "../draft.ts";
-import { tlsPolicyFor, tlsPolicyTargets } from "../gateway-api/tls-policy-targets.ts";
+import { TlsPolicyTargets } from "../gateway-api/tls-policy-targets.ts";
 import { type Manifest, titleOf } from "../manifests.ts";
 import type { SourceObject } from "../source-object.ts";
 import type { Cluster, ClusterObject } from "./cluster.ts";
@@ -24,26 +24,21 @@ type Outcome =
 
 interface KnownPolicy extends ClusterObject {
   readonly outcome: Outcome;
-  /** An older one is for all that it is for. */
-  readonly conflict: Problem | undefined;
   readonly routes: Set<Manifest>;
 }
 
 /** BackendTLSPolicies: how backends are spoken to by TLS, and what became of each policy. */
 export class TlsPolicies {
   readonly #cluster: Cluster;
-  /** By age. */
   readonly #policies: readonly KnownPolicy[];
+  readonly #targets: TlsPolicyTargets<KnownPolicy>;
 
   constructor(cluster: Cluster) {
     this.#cluster = cluster;
-    const policies = cluster.all("BackendTLSPolicy");
-    this.#policies = policies.map((object) => ({
-      ...object,
-      outcome: this.#read(object.manifest),
-      conflict: conflictOf(object.manifest, policies),
-      routes: new Set(),
-    }));
+    this.#policies = cluster
+      .all("BackendTLSPolicy")
+      .map((object) => ({ ...object, outcome: this.#read(object.manifest), routes: new Set() }));
+    this.#targets = new TlsPolicyTargets(this.#policies);
   }
 
   /** `tls` for a backend of this route; undefined if no policy is for it. */
@@ -53,11 +48,8 @@ export class TlsPolicies {
     service: string,
     portName: string,
   ): { readonly settings: YamlMap } | Problem | undefined {
-    for (const { manifest, routes } of this.#policies) {
-      const isFor = tlsPolicyTargets(manifest).some((target) => target.service === service);
-      if (manifest.namespace === namespace && isFor) routes.add(route);
-    }
-    const policy = tlsPolicyFor(this.#policies, namespace, service, portName);
+    for (const { routes } of this.#targets.all(namespace, service)) routes.add(route);
+    const policy = this.#targets.find(namespace, service, portName);
     if (policy === undefined) return undefined;
     const { outcome } = policy;
     if ("settings" in outcome) return { settings: outcome.settings };
@@ -80,10 +72,17 @@ export class TlsPolicies {
   inUse(): readonly TlsPolicy[] {
     return this.#policies
       .filter(({ routes }) => routes.size > 0)
-      .map(({ manifest, generation, outcome, conflict, routes }) => {
+      .map((policy) => {
+        const { manifest, generation, outcome, routes } = policy;
         const { notAccepted, unresolved } = "settings" in outcome ? noProblem : outcome;
-        return { manifest, generation, notAccepted: notAccepted ?? conflict, unresolved, routes };
+        return { manifest, generation, notAccepted: notAccepted ?? this.#conflictOf(policy), unresolved, routes };
       });
+  }
+
+  #conflictOf(policy: KnownPolicy): Problem | undefined {
+    const [older] = this.#targets.allBefore(policy);
+    if (older === undefined) return undefined;
+    return { reason: "Conflicted", message: `${titleOf(older.manifest)} is for the same Service, and older` };
   }
 
   #read(policy: Manifest): Outcome {
@@ -124,21 +123,6 @@ function invalid(message: string): Outcome {
 
 function unresolvedCa(reason: string, message: string): Outcome {
   return { notAccepted: { reason: "NoValidCACertificate", message }, unresolved: { reason, message } };
-}
-
-/** `policies`: by age. */
-function conflictOf(policy: Manifest, policies: readonly ClusterObject[]): Problem | undefined {
-  const older = tlsPolicyTargets(policy).map(({ service, port }) => {
-    const first = policies.find(
-      ({ manifest }) =>
-        manifest.namespace === policy.namespace &&
-        tlsPolicyTargets(manifest).some((target) => target.service === service && target.port === port),
-    );
-    return first?.manifest === policy ? undefined : first?.manifest;
-  });
-  const [first] = older;
-  if (first === undefined || older.includes(undefined)) return undefined;
-  return { reason: "Conflicted", message: `${titleOf(first)} is for the same Service, and older` };
 }
 
 /** The ConfigMaps with CAs that BackendTLSPolicies name. */
