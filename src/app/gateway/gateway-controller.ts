@@ -128,14 +128,15 @@ export class GatewayController {
       return;
     }
     const objects = [...this.#watches.objects()];
-    const signature = signatureOf(objects);
+    const unreadable = this.#watches.unreadable();
+    const signature = signatureOf(objects, unreadable);
     if (signature !== this.#signature) {
-      const cluster = new Cluster(objects);
+      const cluster = new Cluster(objects, unreadable);
       this.#follow(neededObjects(cluster, this.#start.spec));
       // Their first lists bring the next run.
       if (!this.#watches.isSettled) return;
       this.#signature = signature;
-      await this.#compile(objects);
+      await this.#compile(objects, unreadable);
     }
     this.#objects = new Map(objects.map((object) => [keyOf(object), object]));
     await this.#writeStatuses();
@@ -157,7 +158,7 @@ export class GatewayController {
     this.#watches.follow(needed.slice(0, maxNamedObjects));
   }
 
-  async #compile(objects: readonly WatchedObject[]): Promise<void> {
+  async #compile(objects: readonly WatchedObject[], unreadable: ReadonlyMap<string, string>): Promise<void> {
     const { spec, loader: options } = this.#start;
     const loader = createLoader({ ...options, keys: this.#keys }, () => Date.now(), this.#memory);
     const alone = await loader.load();
@@ -170,7 +171,10 @@ export class GatewayController {
       if (!alone.ok) return undefined;
       return errorIn(loader.loadWith(withParts(parts, files)));
     };
-    const compiled = compileGatewayApi({ spec, objects, names: namesIn(alone), problemIn, refusals: this.#refusals });
+    const compiled = compileGatewayApi({
+      ...{ spec, objects, unreadable, problemIn },
+      ...{ names: namesIn(alone), refusals: this.#refusals },
+    });
     if (!this.#refusals.isEmpty) this.#tryAgain();
     this.#tellNotes(compiled);
     const files = withParts(compiled.parts, compiled.files);
@@ -239,7 +243,7 @@ function keyOf({ kind, metadata }: WatchedObject): string {
 }
 
 /** Another one where something changed that counts: statuses do not. */
-function signatureOf(objects: readonly WatchedObject[]): string {
+function signatureOf(objects: readonly WatchedObject[], unreadable: ReadonlyMap<string, string>): string {
   const parts = objects.map((object) => {
     const { generation, labels, annotations, resourceVersion, uid } = object.metadata as unknown as Readonly<
       Record<string, unknown>
@@ -250,7 +254,7 @@ function signatureOf(objects: readonly WatchedObject[]): string {
       : [uid, resourceVersion];
     return `${keyOf(object)} ${JSON.stringify(version)}`;
   });
-  return hash("sha256", parts.join("\n"));
+  return hash("sha256", [...parts, JSON.stringify([...unreadable])].join("\n"));
 }
 
 function withParts(parts: GatewayParts, files: ApiFiles): ApiFiles {

@@ -100,6 +100,14 @@ export class GatewayWatches {
     }
   }
 
+  /** Why the API does not give some of those that are followed by name, by `kind namespace/name`. */
+  unreadable(): ReadonlyMap<string, string> {
+    const found = Array.from(this.#named, ([key, { objects, trouble }]) =>
+      objects === undefined && trouble !== undefined ? ([key, trouble] as const) : undefined,
+    );
+    return new Map(found.filter((entry) => entry !== undefined));
+  }
+
   /** Follows these Secrets and ConfigMaps, and no others. */
   follow(objects: readonly NamedObject[]): void {
     const wanted = new Map(objects.map((one) => [`${one.kind} ${one.namespace}/${one.name}`, one]));

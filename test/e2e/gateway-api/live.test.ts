@@ -180,6 +180,7 @@ test("a Secret that may not be read is a problem of its listener, not of the oth
     (api.object(gateway("web"))?.status as { listeners?: readonly object[] } | undefined)?.listeners?.map(conditionsIn);
   await expect.poll(() => listeners()?.[1]).toContain("ResolvedRefs=False/InvalidCertificateRef");
   expect(listeners()?.[0]).toContain("Programmed=True/Programmed");
+  expect(JSON.stringify(api.object(gateway("web"))?.status)).toMatch(/the Secret shop\/cert cannot be read: .*403/);
 });
 
 test("worker threads serve the routes too", async () => {

@@ -19,10 +19,15 @@ export class Cluster {
   readonly manifests: readonly Manifest[];
   readonly #objects: readonly ClusterObject[];
   readonly #data = new Map<string, SourceObject>();
+  readonly #unreadable: ReadonlyMap<string, string>;
   readonly #services = new Map<string, Manifest>();
 
-  /** The objects need `apiVersion` and `kind`, which lists of the API leave out. */
-  constructor(objects: readonly Loose[]) {
+  /**
+   * The objects need `apiVersion` and `kind`, which lists of the API leave out. `unreadable`: why the API does not give
+   * some Secrets and ConfigMaps, by `kind namespace/name`.
+   */
+  constructor(objects: readonly Loose[], unreadable: ReadonlyMap<string, string>) {
+    this.#unreadable = unreadable;
     this.#objects = objects
       .map((object) => ({ manifest: manifestOf(object), generation: generationOf(object) }))
       .toSorted((a, b) => byAge(a.manifest, b.manifest));
@@ -55,6 +60,13 @@ export class Cluster {
     const text = this.#data.get(`${kind} ${namespace}/${name}`)?.peek(key);
     if (typeof text !== "string") return undefined;
     return kind === "Secret" ? new Uint8Array(Buffer.from(text, "base64")) : new TextEncoder().encode(text);
+  }
+
+  /** Why `file` has not found something. `what`: what it should have, such as `no ca.crt`. */
+  whyMissing(kind: "Secret" | "ConfigMap", namespace: string, name: string, what: string): string {
+    const why = this.#unreadable.get(`${kind} ${namespace}/${name}`);
+    const cause = why === undefined ? `does not exist, or has ${what}` : `cannot be read: ${why}`;
+    return `the ${kind} ${namespace}/${name} ${cause}`;
   }
 
   /** Whether an object may refer to that one: in its own namespace, or by a ReferenceGrant. */

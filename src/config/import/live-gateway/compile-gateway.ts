@@ -25,6 +25,8 @@ export interface GatewayInput {
   readonly spec: GatewaySpec;
   /** With `apiVersion` and `kind`, which lists of the API leave out. */
   readonly objects: readonly Loose[];
+  /** Why the API does not give some Secrets and ConfigMaps, by `kind namespace/name`. */
+  readonly unreadable: ReadonlyMap<string, string>;
   /** Of the file, beside which the routes of the API stand. */
   readonly names: TakenNames;
   /** The first problem of a configuration with these parts, if they may be the cause. */
@@ -91,7 +93,7 @@ export function neededObjects(cluster: Cluster, spec: Pick<GatewaySpec, "control
 
 /** Compiles the objects of the API. What is not valid in one of them takes no other down. */
 export function compileGatewayApi(input: GatewayInput): CompiledGatewayApi {
-  const found = readPolicies(new Cluster(input.objects));
+  const found = readPolicies(new Cluster(input.objects, input.unreadable));
   const { refusals } = input;
   const [known, policies] = partition(found.policies, (policy) => refusals.whyOf(JSON.stringify(policy)) !== undefined);
   const problems = [
@@ -138,10 +140,10 @@ function policiesThat(isBad: (some: readonly RoutePolicy[]) => boolean, some: re
 function compileWith(
   policies: readonly RoutePolicy[],
   problems: readonly PolicyProblem[],
-  { spec, objects, names, problemIn, refusals }: GatewayInput,
+  { spec, objects, unreadable, names, problemIn, refusals }: GatewayInput,
 ): { readonly compiled: CompiledGatewayApi; readonly problem: string | undefined } {
   // Each compilation has its own: objects remember what was read of them.
-  const cluster = new Cluster(objects);
+  const cluster = new Cluster(objects, unreadable);
   const draft = new Draft();
   for (const { where, why } of problems) draft.note(where, `the policy is not applied: ${why}`);
   const classes = ownClasses(cluster, spec);

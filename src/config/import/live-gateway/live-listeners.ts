@@ -195,7 +195,7 @@ export class LiveListeners {
     const chain = this.#cluster.file("Secret", namespace, name, "tls.crt");
     const key = this.#cluster.file("Secret", namespace, name, "tls.key");
     if (chain === undefined || key === undefined) {
-      return invalid(`the Secret ${namespace}/${name} does not exist, or has no tls.crt and tls.key`);
+      return invalid(this.#cluster.whyMissing("Secret", namespace, name, "no tls.crt and tls.key"));
     }
     const read = readCertificate(chain, key);
     if ("problem" in read) return invalid(`the ${read.file} of the Secret ${namespace}/${name}: ${read.problem}`);
@@ -219,8 +219,9 @@ export class LiveListeners {
       return { reason: "RefNotPermitted", message: `no ReferenceGrant allows the ConfigMap ${namespace}/${name}` };
     }
     const pem = this.#cluster.file("ConfigMap", namespace, name, "ca.crt");
-    const problem = pem === undefined ? "it does not exist, or has no ca.crt" : checkAuthorities(pem);
-    if (pem === undefined || problem !== undefined) return invalid(`the ConfigMap ${namespace}/${name}: ${problem}`);
+    if (pem === undefined) return invalid(this.#cluster.whyMissing("ConfigMap", namespace, name, "no ca.crt"));
+    const problem = checkAuthorities(pem);
+    if (problem !== undefined) return invalid(`the ConfigMap ${namespace}/${name}: ${problem}`);
     const file = apiFile(`configmaps/${namespace}/${name}/ca.crt`);
     this.files.set(file, pem);
     return { file };

@@ -106,10 +106,10 @@ export class TlsPolicies {
     }
     const { namespace, name } = authority;
     const pem = this.#cluster.file("ConfigMap", namespace, name, "ca.crt");
-    const why = pem === undefined ? "it does not exist, or has no ca.crt" : checkAuthorities(pem);
-    if (pem === undefined || why !== undefined) {
-      return unresolvedCa("InvalidCACertificateRef", `the ConfigMap ${name}: ${why}`);
-    }
+    const unresolved = (message: string) => unresolvedCa("InvalidCACertificateRef", message);
+    if (pem === undefined) return unresolved(this.#cluster.whyMissing("ConfigMap", namespace, name, "no ca.crt"));
+    const problemOfCa = checkAuthorities(pem);
+    if (problemOfCa !== undefined) return unresolved(`the ConfigMap ${namespace}/${name}: ${problemOfCa}`);
     const file = apiFile(`configmaps/${namespace}/${name}/ca.crt`);
     return { settings: { ca: file, serverName: hostname }, ca: { file, pem } };
   }

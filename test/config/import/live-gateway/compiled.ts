@@ -15,6 +15,8 @@ export interface CompileOptions {
   readonly addresses?: readonly string[];
   readonly endpoints?: "service" | "pods";
   readonly secretFile?: string;
+  /** Why the API does not give some Secrets and ConfigMaps. Default: it gives all. */
+  readonly unreadable?: ReadonlyMap<string, string>;
   /** Of compilations before. Default: none. */
   readonly refusals?: KnownRefusals;
 }
@@ -42,6 +44,7 @@ export function compiled(objects: readonly DraftObject[], options: CompileOption
     endpoints = "service",
     secretFile,
     refusals = new KnownRefusals(() => 0),
+    unreadable = new Map(),
   } = options;
   const spec = { controllerName: "perch.dev/gateway", namespaces: [], ports, addresses, endpoints, secretFile };
   const load = (parts: GatewayParts, files: ApiFiles) => {
@@ -65,6 +68,7 @@ export function compiled(objects: readonly DraftObject[], options: CompileOption
   const result = compileGatewayApi({
     spec,
     objects: objects.map(withMetadata),
+    unreadable,
     names: { services: names(services), releases: names(releases), routes: names(routes) },
     refusals,
     problemIn(parts, files) {

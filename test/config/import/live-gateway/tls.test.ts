@@ -198,7 +198,7 @@ test("only Secrets that a Gateway of ours names and may are asked for", () => {
     gateway("theirs", [listener([{ name: "private" }])], { className: "theirs" }),
     grant("other", { kind: "Gateway", namespace: "shop" }, { kind: "Secret", name: "granted" }),
   ];
-  const needed = neededObjects(new Cluster(objects), { controllerName: "perch.dev/gateway" });
+  const needed = neededObjects(new Cluster(objects, new Map()), { controllerName: "perch.dev/gateway" });
   expect(needed.map(({ kind, namespace: place, name }) => `${kind} ${place}/${name}`)).toEqual([
     "Secret shop/own",
     "Secret other/granted",
