@@ -67,14 +67,17 @@ export function readPolicies(cluster: Cluster): FoundPolicies {
   return withoutDuplicates(policies, problems);
 }
 
+/** Never throws: anybody may have written it. */
 function readPolicy(text: string, namespace: string, where: string): RoutePolicy | PolicyProblem {
-  let value: unknown;
   try {
-    value = parse(text, { maxAliasCount: 0 });
+    return policyIn(parse(text, { maxAliasCount: 0 }), namespace, where);
   } catch (error) {
     const message = error instanceof Error ? (error.message.split("\n")[0] ?? "") : String(error);
     return { where, route: undefined, why: message };
   }
+}
+
+function policyIn(value: unknown, namespace: string, where: string): RoutePolicy | PolicyProblem {
   if (!isMap(value) || !isMap(value["target"])) {
     return { where, route: undefined, why: "it needs a target: { kind: HTTPRoute, name: … }" };
   }
@@ -87,9 +90,10 @@ function readPolicy(text: string, namespace: string, where: string): RoutePolicy
   }
   if (other !== namespace) return { where, route: undefined, why: "its target must be in its own namespace" };
   const route = routeKey({ kind: String(kind), namespace, name });
+  if (rule !== undefined && typeof rule !== "string") return { where, route, why: "rule in its target is no name" };
   const problem = problemOf(settings);
   if (problem !== undefined) return { where, route, why: problem };
-  return { where, route, rule: rule === undefined ? undefined : String(rule), settings, base: undefined };
+  return { where, route, rule, settings, base: undefined };
 }
 
 function problemOf(settings: YamlMap): string | undefined {

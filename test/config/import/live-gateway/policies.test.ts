@@ -113,6 +113,7 @@ describe("a policy", () => {
       `${target}rules: [{ name: a, when: { region: x }, use: cannary }]`,
       "does not load with it",
     ],
+    ["for a rule without a name", `target: { name: shop, rule: { toString: 1 } }\n${rule}`, "rule in its target is no name"],
     ["with aliases", `${target}rules: &a [*a]`, "lias"],
   ];
   test.each(bad)("%s is not applied, and takes nothing down", (_sentence, text, why) => {
