@@ -99,23 +99,24 @@ function policyIn(value: unknown, namespace: string, where: string): RoutePolicy
 function problemOf(settings: YamlMap): string | undefined {
   const own = Object.keys(settings).find((key) => ofRoute.has(key));
   if (own !== undefined) return `${own} is what the route itself says, with weights and filters`;
-  const file = findKey(settings, fileKeys, 0);
+  if (isDeeperThan(maxDepth, settings)) return `it nests deeper than ${maxDepth} levels`;
+  const file = findKey(settings, fileKeys);
   if (file !== undefined)
     return `${file} names a file, which only the configuration may; use the annotation ${annotation}`;
   return problemWith(releaseSchema, settings);
 }
 
-function findKey(value: YamlValue | undefined, keys: ReadonlySet<string>, depth: number): string | undefined {
-  if (depth > maxDepth || typeof value !== "object" || value === null) return undefined;
-  if (Array.isArray(value)) {
-    for (const item of value) {
-      const found = findKey(item, keys, depth + 1);
-      if (found !== undefined) return found;
-    }
-    return undefined;
-  }
-  for (const [key, item] of Object.entries(value)) {
-    const found = keys.has(key) ? key : findKey(item, keys, depth + 1);
+function isDeeperThan(depth: number, value: YamlValue): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  return depth === 0 || Object.values(value).some((one) => isDeeperThan(depth - 1, one));
+}
+
+function findKey(value: YamlValue, keys: ReadonlySet<string>): string | undefined {
+  if (typeof value !== "object" || value === null) return undefined;
+  const own = Array.isArray(value) ? undefined : Object.keys(value).find((key) => keys.has(key));
+  if (own !== undefined) return own;
+  for (const one of Object.values(value)) {
+    const found = findKey(one, keys);
     if (found !== undefined) return found;
   }
   return undefined;

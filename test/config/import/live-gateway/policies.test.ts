@@ -102,6 +102,11 @@ describe("a policy", () => {
       `${target}rules: [{ name: a, when: { region: { inFile: /etc/passwd } }, use: canary }]`,
       "inFile names a file",
     ],
+    [
+      "with a file that is nested deep",
+      `${target}rules: [{ name: a, when: ${"{ not: ".repeat(60)}{ region: { inFile: /etc/passwd } }${" }".repeat(60)}, use: canary }]`,
+      "it nests deeper than 50 levels",
+    ],
     ["with an unknown key", `${target}stiky: {}`, 'unknown key "stiky"'],
     [
       "with an attribute that the file does not have",
@@ -113,7 +118,11 @@ describe("a policy", () => {
       `${target}rules: [{ name: a, when: { region: x }, use: cannary }]`,
       "does not load with it",
     ],
-    ["for a rule without a name", `target: { name: shop, rule: { toString: 1 } }\n${rule}`, "rule in its target is no name"],
+    [
+      "for a rule without a name",
+      `target: { name: shop, rule: { toString: 1 } }\n${rule}`,
+      "rule in its target is no name",
+    ],
     ["with aliases", `${target}rules: &a [*a]`, "lias"],
   ];
   test.each(bad)("%s is not applied, and takes nothing down", (_sentence, text, why) => {
