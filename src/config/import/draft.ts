@@ -95,6 +95,8 @@ export function lossOf(protects: boolean): Loss {
   return protects ? "protection" : "none";
 }
 
+export type NameKind = "attribute" | "listener" | "service" | "release" | "route";
+
 /** A Perch configuration under construction. */
 export class Draft {
   /** Empty: one for http. */
@@ -118,6 +120,12 @@ export class Draft {
   readonly #releases = new Map<string, string>();
   /** The names of the pins' cookies. */
   readonly #cookies = new Set<string>();
+  /** Undefined: names are unique within this draft. */
+  readonly #nameOf: ((kind: NameKind, wanted: string) => string) | undefined;
+
+  constructor(nameOf?: (kind: NameKind, wanted: string) => string) {
+    this.#nameOf = nameOf;
+  }
 
   /** Those of lost protection first. */
   get notes(): readonly Note[] {
@@ -218,7 +226,8 @@ export class Draft {
   }
 
   /** A valid name that is unique within its kind. */
-  name(kind: "attribute" | "listener" | "service" | "release" | "route", wanted: string): string {
+  name(kind: NameKind, wanted: string): string {
+    if (this.#nameOf !== undefined) return this.#nameOf(kind, wanted);
     const taken = this.#names.get(kind) ?? new Set<string>();
     this.#names.set(kind, taken);
     const base = resourceNameOf(wanted);

@@ -1,3 +1,4 @@
+import { culpritsIn } from "./culprits.ts";
 import type { Draft, DraftParts, DraftRoute } from "./draft.ts";
 import { keptRoutes, partsOf } from "./usable-parts.ts";
 
@@ -10,23 +11,18 @@ export function loadableParts(
   draft: Draft,
   problemIn: (parts: DraftParts) => string | undefined,
 ): DraftParts {
-  const problems = new Map<DraftRoute, string>();
-  search(parts.routes);
+  const problems = problemsOfRoutes(parts, parts.routes, problemIn);
   return partsOf(
     parts,
     keptRoutes(parts.routes, draft, (route) => problems.get(route)),
   );
+}
 
-  /** Halves the routes until those with a problem are alone: few have one, and loading takes time. */
-  function search(routes: readonly DraftRoute[]): void {
-    const problem = problemIn(partsOf(parts, routes));
-    const [first] = routes;
-    if (problem === undefined || first === undefined) return;
-    if (routes.length === 1) problems.set(first, problem);
-    else {
-      const half = Math.ceil(routes.length / 2);
-      search(routes.slice(0, half));
-      search(routes.slice(half));
-    }
-  }
+/** Which routes do not load, and why. Of some that do not load together, the first in `routes` does. */
+export function problemsOfRoutes(
+  parts: DraftParts,
+  routes: readonly DraftRoute[],
+  problemIn: (parts: DraftParts) => string | undefined,
+): ReadonlyMap<DraftRoute, string> {
+  return culpritsIn(routes, (some) => problemIn(partsOf(parts, some)));
 }

@@ -2,11 +2,12 @@ import type { GatewaySpec } from "../../compiled-config.ts";
 import type { GatewayListenerParts, GatewayParts } from "../../gateway-parts.ts";
 import { hostPattern } from "../../scalars.ts";
 import { accepts } from "../accepts.ts";
+import { culpritsIn } from "../culprits.ts";
 import { Draft, type DraftParts, type DraftRoute, type DraftService, type Note } from "../draft.ts";
 import { type Attached, addInOrder, matchedRule, rankedRoutes } from "../gateway-api/gateway-api.ts";
 import { hasEntries } from "../gateway-api/http-route-match.ts";
 import type { Hostname } from "../hostnames.ts";
-import { loadableParts } from "../loadable-parts.ts";
+import { problemsOfRoutes } from "../loadable-parts.ts";
 import { type Manifest, titleOf } from "../manifests.ts";
 import type { Loose, SourceObject } from "../source-object.ts";
 import { keptRoutes, partsOf, usableParts } from "../usable-parts.ts";
@@ -104,19 +105,18 @@ export function compileGatewayApi(input: GatewayInput): CompiledGatewayApi {
   if (first.problem === undefined || policies.length === 0) return first.compiled;
   // Something did not load. A policy must not take its route down, so those that do are left out.
   const without = compileWith([], problems, input).compiled;
-  const bad = policiesThat(
-    (some) => compileWith(some, problems, input).compiled.parts.routes.length < without.parts.routes.length,
-    policies,
-  );
-  if (bad.length === 0) return first.compiled;
-  const more = bad.map((policy) => {
-    const { problem = "" } = compileWith([policy], problems, input);
+  const bad = culpritsIn(policies, (some) => {
+    const { compiled, problem } = compileWith(some, problems, input);
+    return compiled.parts.routes.length < without.parts.routes.length ? problem : undefined;
+  });
+  if (bad.size === 0) return first.compiled;
+  const more = Array.from(bad, ([policy, problem]) => {
     const why = `the configuration does not load with it: ${problem}`;
     refusals.add(JSON.stringify(policy), why);
     return { where: policy.where, route: policy.route, why };
   });
   return compileWith(
-    policies.filter((policy) => !bad.includes(policy)),
+    policies.filter((policy) => !bad.has(policy)),
     [...problems, ...more],
     input,
   ).compiled;
@@ -129,14 +129,6 @@ function partition<T>(
   return [all.filter(isFirst), all.filter((one) => !isFirst(one))];
 }
 
-/** Halves the policies until those that do it are alone. */
-function policiesThat(isBad: (some: readonly RoutePolicy[]) => boolean, some: readonly RoutePolicy[]): RoutePolicy[] {
-  if (some.length === 0 || !isBad(some)) return [];
-  if (some.length === 1) return [...some];
-  const half = Math.ceil(some.length / 2);
-  return [...policiesThat(isBad, some.slice(0, half)), ...policiesThat(isBad, some.slice(half))];
-}
-
 function compileWith(
   policies: readonly RoutePolicy[],
   problems: readonly PolicyProblem[],
@@ -144,7 +136,8 @@ function compileWith(
 ): { readonly compiled: CompiledGatewayApi; readonly problem: string | undefined } {
   // Each compilation has its own: objects remember what was read of them.
   const cluster = new Cluster(objects, unreadable);
-  const draft = new Draft();
+  const stable = new StableNames(names);
+  const draft = new Draft((kind, wanted) => stable.next(kind, wanted));
   for (const { where, why } of problems) draft.note(where, `the policy is not applied: ${why}`);
   const classes = ownClasses(cluster, spec);
   const gateways = ownGateways(cluster, classes).map((one) => ({ ...one, notAccepted: refusalOf(one.manifest) }));
@@ -152,9 +145,8 @@ function compileWith(
   const listeners = new LiveListeners(accepted, cluster, spec);
   const tlsPolicies = new TlsPolicies(cluster);
   const backends = new LiveBackends(cluster, tlsPolicies, spec.endpoints, draft);
-  const stable = new StableNames(names);
   const bases = new Map<string, string>();
-  const made = { services: new Set<string>(), releases: new Set<string>(), cookies: new Set<unknown>() };
+  const made = { services: new Set<string>(), releases: new Set<string>() };
   const parts = { backends, names: stable, draft, secretFile: spec.secretFile, policies, made, bases };
   const read = routeKinds
     .flatMap((kind) => cluster.all(kind))
@@ -169,18 +161,20 @@ function compileWith(
   const write = (some: DraftParts) => writtenParts(some, listenerParts, bases);
   const usable = withoutRefused(usableParts(draft), refusals, draft);
   const problem = problemIn(write(usable), files);
-  const served = problem === undefined ? usable : loadableParts(usable, draft, (some) => problemIn(write(some), files));
+  const problemsOf =
+    problem === undefined
+      ? new Map<DraftRoute, string>()
+      : problemsOfRoutes(usable, byAgeOf(read, usable.routes), (some) => problemIn(write(some), files));
+  const served = withoutProblems(usable, problemsOf, draft);
   // With policies, these may be the cause.
-  for (const route of policies.length > 0 ? [] : usable.routes.filter((one) => !served.routes.includes(one))) {
-    refusals.add(routeText(route, usable), problemIn(write(partsOf(usable, [route])), files) ?? "it does not load");
-  }
+  for (const [route, why] of policies.length > 0 ? [] : problemsOf) refusals.add(routeText(route, usable), why);
   const titles = (some: readonly DraftRoute[]) => new Set(some.flatMap(({ sources }) => sources));
   const [written, kept] = [titles(draft.routes), titles(served.routes)];
   const routes = read.map(({ object, parents, rules, unsupported, attached }) => ({
     ...{ ...object, parents },
     unresolved: rules.find(({ unresolved }) => unresolved !== undefined)?.unresolved,
     policy: policyState(object.manifest, policies, problems),
-    unsupported: [...unsupported, ...rules.flatMap((rule) => rule.unsupported ?? [])],
+    unsupported: [...unsupported, ...rules.flatMap((rule) => rule.unsupported)],
     isServed: isServed(attached, written, kept),
   }));
   const compiled = {
@@ -199,10 +193,26 @@ function gatewaysOf({ routes }: TlsPolicy, all: readonly CompiledRoute[]): reado
 
 function withoutRefused(parts: DraftParts, refusals: KnownRefusals, draft: Draft): DraftParts {
   if (refusals.isEmpty) return parts;
+  const problems = parts.routes.flatMap((route) => {
+    const why = refusals.whyOf(routeText(route, parts));
+    return why === undefined ? [] : [[route, why] as const];
+  });
+  return withoutProblems(parts, new Map(problems), draft);
+}
+
+function withoutProblems(parts: DraftParts, problems: ReadonlyMap<DraftRoute, string>, draft: Draft): DraftParts {
+  if (problems.size === 0) return parts;
   return partsOf(
     parts,
-    keptRoutes(parts.routes, draft, (route) => refusals.whyOf(routeText(route, parts))),
+    keptRoutes(parts.routes, draft, (route) => problems.get(route)),
   );
+}
+
+/** Those of Perch's routes that come from older objects first, and its own before all. */
+function byAgeOf(read: readonly ReadRoute[], routes: readonly DraftRoute[]): readonly DraftRoute[] {
+  const positions = new Map(read.map(({ object }, at) => [titleOf(object.manifest), at]));
+  const positionOf = ({ comment }: DraftRoute) => positions.get(comment) ?? -1;
+  return routes.toSorted((a, b) => positionOf(a) - positionOf(b));
 }
 
 /** All that is loaded of a route. */
@@ -290,6 +300,8 @@ function hostnamesOf({ spec }: Manifest): {
 function addRoutes(read: readonly ReadRoute[], listeners: LiveListeners, names: StableNames, draft: Draft): void {
   const rules = new Map<SourceObject, LiveRule>(read.flatMap((one) => one.rules.map((rule) => [rule.rule, rule])));
   const matches = new Map<LiveRule, number>();
+  // The first choice of names is that of older routes, and not of those with priority.
+  for (const rule of rules.values()) nameOfRoute(rule, 1, names);
   const attached = read.map((one) => one.attached);
   const isolating = {
     besides: (listener: Parameters<LiveListeners["besides"]>[0]) => listeners.besides(listener),
@@ -303,13 +315,17 @@ function addRoutes(read: readonly ReadRoute[], listeners: LiveListeners, names: 
       if (live === undefined) return;
       const number = (matches.get(live) ?? 0) + 1;
       matches.set(live, number);
-      const wanted = number === 1 ? live.label : `${live.label}-m${number}`;
-      const { kind, namespace, name: route } = live.manifest;
-      const name = names.of("route", wanted, `${kind} ${namespace}/${route} ${wanted}`);
-      addLiveRoute(live, matchedRule(ranked, draft), name, draft);
+      addLiveRoute(live, matchedRule(ranked, draft), nameOfRoute(live, number, names), draft);
     },
     draft,
   );
+}
+
+/** `number`: which match of the rule it is for, from 1. */
+function nameOfRoute({ label, manifest }: LiveRule, number: number, names: StableNames): string {
+  const wanted = number === 1 ? label : `${label}-m${number}`;
+  const { kind, namespace, name } = manifest;
+  return names.of("route", wanted, `${kind} ${namespace}/${name} ${wanted}`);
 }
 
 /** Listeners with calls of gRPC take HTTP/2 without TLS, which with TLS ALPN chooses. */

@@ -33,7 +33,7 @@ export interface LiveRule {
   readonly outcome: RuleOutcome;
   readonly unresolved: Problem | undefined;
   /** What of it has no equivalent. */
-  readonly unsupported: string | undefined;
+  readonly unsupported: readonly string[];
 }
 
 export type RuleOutcome =
@@ -53,8 +53,8 @@ export interface RuleParts {
   /** The file with the secret of the pins of all releases. */
   readonly secretFile: string | undefined;
   readonly policies: readonly RoutePolicy[];
-  /** What the draft has so far: names of services and releases, and of releases' cookies. */
-  readonly made: { readonly services: Set<string>; readonly releases: Set<string>; readonly cookies: Set<unknown> };
+  /** What the draft has so far: names of services and releases. */
+  readonly made: { readonly services: Set<string>; readonly releases: Set<string> };
   /** Releases of the file that give the rest of a release's settings, by name of the release. */
   readonly bases: Map<string, string>;
 }
@@ -190,7 +190,7 @@ class RuleReader {
     const where = titleOf(manifest);
     const rule = this.#rule;
     const base = { rule, manifest, label: this.#label };
-    const unsupported = this.#unsupported();
+    const unsupported = [...this.#unsupported()];
     const refs = [...this.#backends, ...(this.#mirror === undefined ? [] : [this.#mirror.target])];
     const unresolved = refs.find(({ problem }) => problem !== undefined)?.problem;
     if (this.#isRedirect) return { ...base, outcome: { kind: "redirect" }, unresolved: undefined, unsupported };
@@ -203,7 +203,7 @@ class RuleReader {
       return { ...base, outcome: { kind: "error" }, unresolved, unsupported };
     }
     const service = this.#service(valid, { ...shared.settings, ...retries(rule, where, draft) });
-    const release = this.#release(leads);
+    const release = this.#release(leads, unsupported);
     const settings = { ...routeTimeouts(rule), ...this.#fault() };
     return { ...base, outcome: { kind: "served", service, release, settings }, unresolved, unsupported };
   }
@@ -278,7 +278,7 @@ class RuleReader {
     return name;
   }
 
-  #release(leads: ReadonlyMap<string, Lead>): string | undefined {
+  #release(leads: ReadonlyMap<string, Lead>, unsupported: string[]): string | undefined {
     const lead = this.group === undefined ? undefined : leads.get(this.group);
     if (lead === undefined) return undefined;
     const { draft, names, made } = this.#parts;
@@ -290,22 +290,23 @@ class RuleReader {
     if (made.releases.has(name)) return name;
     made.releases.add(name);
     const where = titleOf(this.#manifest);
-    draft.releases.push({ name, settings: this.#withOwnCookie(where), comment: where });
+    draft.releases.push({ name, settings: this.#withOwnCookie(name, unsupported), comment: where });
     const base = this.#policy?.base;
     if (base !== undefined) this.#parts.bases.set(name, base);
     return name;
   }
 
   /** Each release needs a cookie of its own, so a name that another release has is left out. */
-  #withOwnCookie(where: string): YamlMap {
-    const { draft, made } = this.#parts;
+  #withOwnCookie(release: string, unsupported: string[]): YamlMap {
+    const { draft, names } = this.#parts;
     const settings = this.releaseSettings;
     const { name, ...cookie } = cookieIn(settings);
-    if (name === undefined || !made.cookies.has(name)) {
-      made.cookies.add(name);
-      return settings;
-    }
-    draft.note(where, `another release has the cookie ${String(name)} already: this one has a cookie of its own`);
+    if (typeof name !== "string" || names.claimCookie(name, release)) return settings;
+    draft.note(
+      titleOf(this.#manifest),
+      `another release has the cookie ${name} already, or may have it: this one has a cookie of its own`,
+    );
+    unsupported.push(`${this.#rule.path}: the cookie ${name}, which is that of another release`);
     return { ...settings, sticky: { ...mapIn(settings["sticky"]), cookie } };
   }
 
@@ -323,22 +324,22 @@ class RuleReader {
     return filtersOf(this.#rule).some((filter) => !knownFilters.has(filter.text("type")));
   }
 
-  #unsupported(): string | undefined {
+  #unsupported(): readonly string[] {
     const filter = filtersOf(this.#rule).find((one) => !knownFilters.has(one.text("type")));
     if (filter !== undefined)
-      return `${filter.path}: the filter ${filter.text("type")}; its requests get ${errorStatus(this.#manifest)}`;
+      return [`${filter.path}: the filter ${filter.text("type")}; its requests get ${errorStatus(this.#manifest)}`];
     const matches = this.#rule.objects("matches");
-    if (matches.length === 0 && hasEntries(this.#rule.peek("matches"))) return `${this.#rule.path}.matches`;
+    if (matches.length === 0 && hasEntries(this.#rule.peek("matches"))) return [`${this.#rule.path}.matches`];
     const read = this.#manifest.kind === "GRPCRoute" ? readGrpcMatch : readHttpMatch;
     for (const match of matches) {
       const found = read(match);
-      if ("problem" in found) return `${match.path}: ${found.problem}`;
+      if ("problem" in found) return [`${match.path}: ${found.problem}`];
       const [unread] = match.unread();
-      if (unread !== undefined) return unread;
+      if (unread !== undefined) return [unread];
       const filters = filterSettings(filtersOf(this.#rule), found.match["path"], "", new Draft());
-      if ("problem" in filters) return `${filters.problem}; its requests get ${errorStatus(this.#manifest)}`;
+      if ("problem" in filters) return [`${filters.problem}; its requests get ${errorStatus(this.#manifest)}`];
     }
-    return undefined;
+    return [];
   }
 }
 

@@ -2,7 +2,7 @@ import { parse } from "yaml";
 import { releaseSchema } from "../../sections/release.ts";
 import { problemWith } from "../accepts.ts";
 import { isYamlMap, type YamlMap, type YamlValue } from "../draft.ts";
-import { type Manifest, titleOf } from "../manifests.ts";
+import { byAge, type Manifest, titleOf } from "../manifests.ts";
 import { isMap, type Loose } from "../source-object.ts";
 import type { Cluster } from "./cluster.ts";
 import { routeKinds } from "./live-listeners.ts";
@@ -48,22 +48,24 @@ export const routeKey = ({ kind, namespace, name }: Pick<Manifest, "kind" | "nam
 
 /** The policies in ConfigMaps with the label, and in annotations of routes. */
 export function readPolicies(cluster: Cluster): FoundPolicies {
-  const policies: RoutePolicy[] = [];
+  const found: { readonly manifest: Manifest; readonly policy: RoutePolicy }[] = [];
   const problems: PolicyProblem[] = [];
   for (const { manifest } of cluster.configMaps()) {
     if (manifest.labels.text(policyLabel) !== "true") continue;
     for (const key of manifest.data.keys()) {
       const where = `${titleOf(manifest)} (${key})`;
-      const found = readPolicy(String(manifest.data.peek(key)), manifest.namespace, where);
-      if ("why" in found) problems.push(found);
-      else policies.push(found);
+      const policy = readPolicy(String(manifest.data.peek(key)), manifest.namespace, where);
+      if ("why" in policy) problems.push(policy);
+      else found.push({ manifest, policy });
     }
   }
   for (const { manifest } of routeKinds.flatMap((kind) => cluster.all(kind))) {
     const base = manifest.annotations.text(annotation);
     const where = `${titleOf(manifest)} (${annotation})`;
-    if (base !== "") policies.push({ where, route: routeKey(manifest), rule: undefined, settings: {}, base });
+    if (base === "") continue;
+    found.push({ manifest, policy: { where, route: routeKey(manifest), rule: undefined, settings: {}, base } });
   }
+  const policies = found.toSorted((a, b) => byAge(a.manifest, b.manifest)).map(({ policy }) => policy);
   return withoutDuplicates(policies, problems);
 }
 

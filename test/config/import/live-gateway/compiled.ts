@@ -2,6 +2,7 @@ import type { GatewayParts } from "../../../../src/config/gateway-parts.ts";
 import { gatewayPartsFile } from "../../../../src/config/gateway-parts.ts";
 import { compileGatewayApi } from "../../../../src/config/import/live-gateway/compile-gateway.ts";
 import { KnownRefusals } from "../../../../src/config/import/live-gateway/known-refusals.ts";
+import { namesTakenBy } from "../../../../src/config/import/live-gateway/stable-names.ts";
 import { wantedStatuses } from "../../../../src/config/import/live-gateway/statuses.ts";
 import { loadConfigText } from "../../../../src/config/load.ts";
 import type { ApiFiles } from "../../../../src/config/named-files.ts";
@@ -62,14 +63,12 @@ export function compiled(objects: readonly DraftObject[], options: CompileOption
     randomSecret: () => new Uint8Array(32),
   });
   if (!alone.ok) throw new Error(`the file: ${alone.problems[0]?.message}`);
-  const names = (entries: readonly { readonly name: string }[]) => entries.map(({ name }) => name);
-  const { services, releases, routes } = alone.config;
   let loads = 0;
   const result = compileGatewayApi({
     spec,
     objects: objects.map(withMetadata),
     unreadable,
-    names: { services: names(services), releases: names(releases), routes: names(routes) },
+    names: namesTakenBy(alone),
     refusals,
     problemIn(parts, files) {
       loads++;
