@@ -322,10 +322,10 @@ function addRoutes(read: readonly ReadRoute[], listeners: LiveListeners, names: 
 }
 
 /** `number`: which match of the rule it is for, from 1. */
-function nameOfRoute({ label, manifest }: LiveRule, number: number, names: StableNames): string {
+function nameOfRoute({ label, manifest, rule }: LiveRule, number: number, names: StableNames): string {
   const wanted = number === 1 ? label : `${label}-m${number}`;
   const { kind, namespace, name } = manifest;
-  return names.of("route", wanted, `${kind} ${namespace}/${name} ${wanted}`);
+  return names.of("route", wanted, `${kind} ${namespace}/${name} ${rule.path} ${number}`);
 }
 
 /** Listeners with calls of gRPC take HTTP/2 without TLS, which with TLS ALPN chooses. */

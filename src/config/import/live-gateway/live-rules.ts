@@ -286,7 +286,7 @@ class RuleReader {
     const isShared = lead.settings === this.releaseText;
     const name = isShared
       ? lead.name
-      : names.of("release", `${this.#label}-rule`, `${kind} ${namespace}/${route} rule ${this.#label}`);
+      : names.of("release", `${this.#label}-rule`, `${kind} ${namespace}/${route} ${this.#rule.path}`);
     if (made.releases.has(name)) return name;
     made.releases.add(name);
     const where = titleOf(this.#manifest);

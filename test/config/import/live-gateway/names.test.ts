@@ -163,6 +163,25 @@ describe("names", () => {
     expect(both[1]).toMatch(/^a-b-app-[0-9a-f]{8}$/);
   });
 
+  test("of rules that are called like others of their route", () => {
+    const paths = ["/a", "/b"].map((value) => ({ path: { value } }));
+    const named = (name: string, value: string, weight: number) => ({
+      name,
+      matches: [{ path: { value } }],
+      backendRefs: refs(weight, 1),
+    });
+    const rules = [
+      { matches: paths, backendRefs: refs(1, 1) },
+      { matches: [{ path: { value: "/c" } }], backendRefs: refs(2, 1) },
+      named("m2", "/d", 3),
+      named("2", "/e", 4),
+    ];
+    const result = compiled([...base, route("shop", rules)]);
+    expect(result.loads).toBe(1);
+    expect(new Set(result.parts.routes.map((one) => (one as { name: string }).name)).size).toBe(5);
+    expect(Object.keys(result.parts.releases)).toHaveLength(4);
+  });
+
   test("do not collide with those of the file", () => {
     const file = `
 services: { shop-shop: { versions: { only: { endpoints: ["http://127.0.0.1:1"] } } } }
