@@ -31,10 +31,8 @@ export function usableParts(draft: Draft): DraftParts {
   }
   const closed = invalidListeners(draft);
   const routes = keptRoutes(draft.routes, draft, (route) => {
-    const listeners = listenersOf(route, draft);
-    if (listeners.length > 0 && listeners.every((name) => closed.has(name))) {
-      return `its listener ${listeners.join(", ")} is left out`;
-    }
+    const ofListener = problemOfListeners(route, draft, closed);
+    if (ofListener !== undefined) return ofListener;
     const ofService = problems.get(route.service ?? "");
     return ofService === undefined ? problemOfMatch(route) : `its service has no usable endpoint (${ofService})`;
   });
@@ -51,7 +49,7 @@ export function usableParts(draft: Draft): DraftParts {
       const validate = (settings: YamlMap) => problemWith(releaseSchema, settings);
       return { ...release, settings: validSettings(release.settings, validate, release.comment, draft) };
     }),
-    routes: routes.map((route) => withValidSettings(withoutListeners(route, closed), draft)),
+    routes: routes.map((route) => withValidSettings(withoutListenersOf(route, closed), draft)),
   };
 }
 
@@ -66,13 +64,28 @@ function invalidListeners(draft: Draft): ReadonlySet<string> {
   return new Set(invalid.map(({ name }) => name));
 }
 
-/** The names of the listeners with requests for the route. */
-function listenersOf({ match }: DraftRoute, draft: Draft): readonly string[] {
-  const named = match["listeners"];
-  return Array.isArray(named) ? named.map(String) : draft.listeners.map(({ name }) => name);
+/** The parts without the routes that are for these listeners alone. */
+export function withoutListeners(parts: DraftParts, closed: ReadonlySet<string>, draft: Draft): DraftParts {
+  const kept = keptRoutes(parts.routes, draft, (route) => problemOfListeners(route, parts, closed));
+  return partsOf(
+    parts,
+    kept.map((route) => withoutListenersOf(route, closed)),
+  );
 }
 
-function withoutListeners(route: DraftRoute, closed: ReadonlySet<string>): DraftRoute {
+/** If none of the listeners with requests for the route is left. */
+function problemOfListeners(
+  { match }: DraftRoute,
+  all: Pick<DraftParts, "listeners">,
+  closed: ReadonlySet<string>,
+): string | undefined {
+  const named = match["listeners"];
+  const listeners = Array.isArray(named) ? named.map(String) : all.listeners.map(({ name }) => name);
+  const isClosed = listeners.length > 0 && listeners.every((name) => closed.has(name));
+  return isClosed ? `its listener ${listeners.join(", ")} is left out` : undefined;
+}
+
+function withoutListenersOf(route: DraftRoute, closed: ReadonlySet<string>): DraftRoute {
   const named = route.match["listeners"];
   if (!Array.isArray(named)) return route;
   return { ...route, match: { ...route.match, listeners: named.filter((name) => !closed.has(String(name))) } };

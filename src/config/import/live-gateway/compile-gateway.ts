@@ -10,7 +10,7 @@ import type { Hostname } from "../hostnames.ts";
 import { problemsOfRoutes } from "../loadable-parts.ts";
 import { type Manifest, titleOf } from "../manifests.ts";
 import type { Loose, SourceObject } from "../source-object.ts";
-import { keptRoutes, partsOf, usableParts } from "../usable-parts.ts";
+import { keptRoutes, partsOf, usableParts, withoutListeners } from "../usable-parts.ts";
 import { Cluster, type ClusterObject } from "./cluster.ts";
 import type { Problem } from "./conditions.ts";
 import type { KnownRefusals } from "./known-refusals.ts";
@@ -158,9 +158,13 @@ function compileWith(
   addRoutes(read, listeners, stable, draft);
   const files = new Map([...listeners.files, ...tlsPolicies.files()]);
   const listenerParts = withH2c(listeners.parts(), draft);
-  const write = (some: DraftParts) => writtenParts(some, listenerParts, bases);
-  const usable = withoutRefused(usableParts(draft), refusals, draft);
-  const problem = problemIn(write(usable), files);
+  const all = withoutRefused(usableParts(draft), refusals, draft);
+  const problem = problemIn(writtenParts(all, listenerParts, bases), files);
+  const closed = problem === undefined ? noProblems : problemsOfListeners(listenerParts, files, problemIn);
+  for (const [name, why] of closed) draft.note(`listener ${name}`, `what Gateways say of it is left out: ${why}`);
+  const open = Object.fromEntries(Object.entries(listenerParts).filter(([name]) => !closed.has(name)));
+  const write = (some: DraftParts) => writtenParts(some, open, bases);
+  const usable = closed.size === 0 ? all : withoutListeners(all, new Set(closed.keys()), draft);
   const problemsOf =
     problem === undefined
       ? new Map<DraftRoute, string>()
@@ -189,6 +193,21 @@ function compileWith(
 function gatewaysOf({ routes }: TlsPolicy, all: readonly CompiledRoute[]): readonly Manifest[] {
   const parents = all.filter(({ manifest }) => routes.has(manifest)).flatMap((route) => route.parents);
   return [...new Set(parents.flatMap(({ gateway, notAccepted }) => (notAccepted === undefined ? [gateway] : [])))];
+}
+
+const noProblems: ReadonlyMap<string, string> = new Map();
+
+/** Which listeners cannot be as Gateways want them, whatever the routes are. */
+function problemsOfListeners(
+  parts: Readonly<Record<string, GatewayListenerParts>>,
+  files: ReadonlyMap<string, Uint8Array>,
+  problemIn: GatewayInput["problemIn"],
+): ReadonlyMap<string, string> {
+  const none = { listeners: [], attributes: [], services: [], releases: [], routes: [] };
+  const problems = culpritsIn(Object.entries(parts), (some) =>
+    problemIn(writtenParts(none, Object.fromEntries(some), new Map()), files),
+  );
+  return new Map(Array.from(problems, ([[name], why]) => [name, why]));
 }
 
 function withoutRefused(parts: DraftParts, refusals: KnownRefusals, draft: Draft): DraftParts {

@@ -18,6 +18,8 @@ export interface CompileOptions {
   readonly secretFile?: string;
   /** Why the API does not give some Secrets and ConfigMaps. Default: it gives all. */
   readonly unreadable?: ReadonlyMap<string, string>;
+  /** A problem that loading has with these parts, beside those that it has itself. */
+  readonly refuse?: (parts: GatewayParts) => string | undefined;
   /** Of compilations before. Default: none. */
   readonly refusals?: KnownRefusals;
 }
@@ -44,6 +46,7 @@ export function compiled(objects: readonly DraftObject[], options: CompileOption
     addresses = [],
     endpoints = "service",
     secretFile,
+    refuse = () => undefined,
     refusals = new KnownRefusals(() => 0),
     unreadable = new Map(),
   } = options;
@@ -72,6 +75,8 @@ export function compiled(objects: readonly DraftObject[], options: CompileOption
     refusals,
     problemIn(parts, files) {
       loads++;
+      const refusal = refuse(parts);
+      if (refusal !== undefined) return refusal;
       const loaded = load(parts, files);
       return loaded.ok ? undefined : loaded.problems.find(({ severity }) => severity === "error")?.message;
     },

@@ -1,4 +1,7 @@
 import { describe, expect, test } from "vitest";
+import type { GatewayParts } from "../../../../src/config/gateway-parts.ts";
+import { KnownRefusals } from "../../../../src/config/import/live-gateway/known-refusals.ts";
+import { testCertificate, testKey } from "../../../kit/certificate.ts";
 import { gateway, gatewayClass, namespace, route, service, to } from "../../../kit/gateway-api.ts";
 import type { DraftObject } from "../../../kit/kubernetes-objects.ts";
 import { compiled, routeConditions } from "./compiled.ts";
@@ -147,8 +150,52 @@ routes: [{ name: http-404, match: { hosts: [file.test] }, service: no-backend }]
   });
 });
 
-test("routes that load alone and not together: the younger one is left out", () => {
-  // The file has more in a release of this name than a route may say.
+test("routes that load alone and not together: the younger one is left out, and reported", () => {
+  const named = (name: string, ...[hostname, created]: readonly [string, string]) =>
+    route(name, [{ backendRefs: [to("shop-stable", 80)] }], { hostnames: [hostname], created });
+  const refuse = ({ routes }: GatewayParts) => {
+    const names = routes.map((one) => (one as { readonly name: string }).name);
+    return ["shop-old", "shop-young"].every((name) => names.includes(name)) ? "they conflict" : undefined;
+  };
+  const old = named("old", "*.test", "2026-01-01T00:00:00Z");
+  const young = named("young", "more.specific.test", "2026-02-01T00:00:00Z");
+  const refusals = new KnownRefusals(() => 0);
+  const result = compiled([...base, young, old, shop], { refuse, refusals });
+  expect(result.parts.routes).toMatchObject([{ name: "shop-shop" }, { name: "shop-old" }]);
+  expect(routeConditions(result, "young")).toContain("Accepted=False/UnsupportedValue");
+  expect(routeConditions(result, "old")).toContain("Accepted=True/Accepted");
+  expect(result.notes.join()).toContain("they conflict");
+  expect(compiled([...base, young, old, shop], { refuse, refusals }).loads).toBe(1);
+});
+
+test("a listener's part that does not load is left out, with the routes that are for it alone", () => {
+  const secret = {
+    apiVersion: "v1",
+    kind: "Secret",
+    metadata: { name: "c", namespace: "shop" },
+    data: {
+      "tls.crt": Buffer.from(testCertificate).toString("base64"),
+      "tls.key": Buffer.from(testKey).toString("base64"),
+    },
+  };
+  const tls = { certificateRefs: [{ name: "c" }] };
+  const https = gateway("secure", [{ name: "https", port: 443, protocol: "HTTPS", tls }]);
+  const secure = route("secure", [{ backendRefs: [to("shop-stable", 80)] }], { parents: [{ name: "secure" }] });
+  const both = route("both", [{ backendRefs: [to("shop-stable", 80)] }], {
+    parents: [{ name: "secure" }, { name: "web" }],
+  });
+  const refuse = ({ listeners }: GatewayParts) => (listeners["https"] === undefined ? undefined : "bad certificate");
+  const result = compiled([...base, secret, https, secure, both, shop], { refuse });
+  expect(result.parts.listeners).toEqual({});
+  expect(result.parts.routes).toMatchObject([
+    { name: "shop-shop" },
+    { name: "shop-both", match: { listeners: ["web"] } },
+  ]);
+  expect(routeConditions(result, "secure")).toContain("Accepted=False/UnsupportedValue");
+  expect(result.notes.join()).toContain("bad certificate");
+});
+
+test("policies that load alone and not together: the younger one is not applied", () => {
   const file = "releases: { testers: { propagate: { header: x-v } } }\nroutes: []\n";
   const override = policy("override: { header: x-v, allowFrom: [10.0.0.0/8] }");
   const result = compiled([...base, annotated(shop), app(), override], { file });
