@@ -95,7 +95,7 @@ export function lossOf(protects: boolean): Loss {
   return protects ? "protection" : "none";
 }
 
-export type NameKind = "attribute" | "listener" | "service" | "release" | "route";
+export type NameKind = "attribute" | "listener" | "service" | "release" | "route" | "version";
 
 /** A Perch configuration under construction. */
 export class Draft {

@@ -1,13 +1,4 @@
-import { rolloutWord } from "../../scalars.ts";
-import {
-  Draft,
-  type DraftRoute,
-  type DraftVersion,
-  isYamlMap,
-  resourceNameOf,
-  type YamlMap,
-  type YamlValue,
-} from "../draft.ts";
+import { Draft, type DraftRoute, type DraftVersion, isYamlMap, type YamlMap, type YamlValue } from "../draft.ts";
 import { errorReply } from "../error-routes.ts";
 import { routeFilters } from "../gateway-api/backends.ts";
 import { readGrpcMatch } from "../gateway-api/grpc-route-match.ts";
@@ -23,6 +14,7 @@ import type { Problem } from "./conditions.ts";
 import { type LiveBackend, type LiveBackends, sharedSettings } from "./live-backends.ts";
 import { mergedSettings, type PolicyOfRule, policyOf, type RoutePolicy } from "./policies.ts";
 import type { StableNames } from "./stable-names.ts";
+import { baselineFirst, stemOf, versionNames } from "./version-names.ts";
 
 /** A rule of a route, before its matches are known. */
 export interface LiveRule {
@@ -360,39 +352,4 @@ function merged(backends: readonly LiveBackend[]): readonly LiveBackend[] {
     found.set(one.identity, known === undefined ? one : { ...known, weight: known.weight + one.weight });
   }
   return [...found.values()];
-}
-
-/** Names of Services that say which version they are, as in `shop-canary`. */
-const versionSuffix = /^(.+)-(canary|candidate|preview|beta|next|baseline|stable|primary|blue|green|v\d+)$/;
-
-/** Each depends on its own Service alone, so that a further backend renames none: `canary` of `shop-canary`. */
-function versionNames(backends: readonly LiveBackend[]): ReadonlyMap<LiveBackend, string> {
-  const short = backends.map(({ name }) => validName(versionSuffix.exec(name)?.[2] ?? name));
-  const whole = backends.map(({ name }) => validName(name));
-  const exact = backends.map(({ namespace, name, port }) => validName(`${namespace}-${name}-${port}`));
-  const isUnique = (names: readonly string[], at: number) =>
-    names.every((name, other) => other === at || name !== names[at]);
-  return new Map(
-    backends.map((backend, at) => {
-      const name = [short, whole, exact].find((names) => isUnique(names, at))?.[at] ?? `v${at + 1}`;
-      return [backend, name];
-    }),
-  );
-}
-
-function validName(text: string): string {
-  const name = resourceNameOf(text);
-  return name === rolloutWord ? `${name}-1` : name;
-}
-
-/** What a rule with several backends is named after: `shop` of shop-stable, whatever stands beside it. */
-function stemOf([first = "none", ...others]: readonly string[]): string {
-  return others.length === 0 ? first : (versionSuffix.exec(first)?.[1] ?? first);
-}
-
-/** A service's first version is its default, which serves where another cannot: whatever the weights are. */
-function baselineFirst(versions: readonly DraftVersion[]): readonly DraftVersion[] {
-  const at = versions.findIndex(({ name }) => /^(?:stable|baseline|primary)$/.test(name));
-  const first = versions[at];
-  return first === undefined ? versions : [first, ...versions.toSpliced(at, 1)];
 }

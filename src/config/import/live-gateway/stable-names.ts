@@ -51,12 +51,12 @@ export class StableNames {
   /** `identity`: what it is, in no less detail than makes it another thing. */
   of(kind: NameKind, wanted: string, identity: string): string {
     const plain = resourceNameOf(wanted);
-    if (this.#claim(kind, plain, identity)) return plain;
+    if (this.claim(kind, plain, identity)) return plain;
     const stem = plain.slice(0, 62 - suffixLength).replace(/-+$/, "");
     // Further digests, should somebody have the name with the first.
     for (let digest = hash("sha256", identity); ; digest = hash("sha256", digest)) {
       const name = `${stem}-${digest.slice(0, suffixLength)}`;
-      if (this.#claim(kind, name, identity)) return name;
+      if (this.claim(kind, name, identity)) return name;
     }
   }
 
@@ -73,7 +73,8 @@ export class StableNames {
     return !name.startsWith(cookieOf("")) && this.#claimKeys([`cookie ${name}`], release);
   }
 
-  #claim(kind: NameKind, name: string, identity: string): boolean {
+  /** Whether it has this name, which must be a valid one. */
+  claim(kind: NameKind, name: string, identity: string): boolean {
     return this.#claimKeys([`${kind} ${name}`, ...(kind === "release" ? [`cookie ${cookieOf(name)}`] : [])], identity);
   }
 

@@ -136,6 +136,33 @@ describe("names", () => {
     gateway("web", undefined, { namespace: "other", created: "2026-02-01T00:00:00Z" }),
   ];
 
+  test("of versions are told apart, however their Services are called", () => {
+    const ports = [80, 81].map((port) => ({ name: `p${port}`, port }));
+    const named = route("r", [
+      {
+        backendRefs: [
+          to("foo", 80, 50),
+          to("foo", 81, 30),
+          to("shop-foo-80", 80, 20),
+          to("shop-v3", 80, 1),
+          to("v1", 80, 1),
+        ],
+      },
+    ]);
+    const others = ["shop-foo-80", "shop-v3", "v1"].map((name) => service(name, 80));
+    const { services: made, releases } = parts(service("foo", 80, { more: { ports } }), ...others, named);
+    const versions = Object.keys(made["shop-foo"]?.versions ?? {});
+    expect(versions).toHaveLength(5);
+    expect(Object.keys(releases["shop-r"]?.split ?? {}).toSorted()).toEqual(versions.toSorted());
+    expect(Object.values(releases["shop-r"]?.split ?? {}).toSorted()).toEqual([1, 1, 20, 30, 50]);
+    expect(versions).toEqual(expect.arrayContaining(["shop-foo-81", "v3", "v1"]));
+  });
+
+  test("of versions stay where a backend is added that wants the same", () => {
+    const added = route("shop", [{ backendRefs: [...refs(80, 10), to("cart-canary", 80, 10)] }]);
+    expect(parts(added).releases["shop-shop"]?.split).toEqual({ stable: 80, canary: 10, "cart-canary": 10 });
+  });
+
   test("of objects that want the same: the older one has it, the other keeps its own", () => {
     const objects = [
       service("app", 80, { namespace: "a-b" }),
