@@ -146,7 +146,8 @@ function byPrecedence(a: RankedRoute, b: RankedRoute): number {
 const isGrpc = ({ manifest }: RankedRoute): boolean => manifest.kind === "GRPCRoute";
 const hasAge = ({ manifest }: RankedRoute): boolean => manifest.createdAt !== "";
 
-function byRank(a: readonly number[], b: readonly number[]): number {
+/** The more important match first. */
+export function byRank(a: readonly number[], b: readonly number[]): number {
   const differing = a.findIndex((number, index) => number !== b[index]);
   return differing < 0 ? 0 : (b[differing] ?? 0) - (a[differing] ?? 0);
 }

@@ -22,7 +22,8 @@ export interface MatchProblem {
 
 type Tests = Record<string, YamlValue>;
 
-const anyRequest = new SourceObject({});
+/** The match of a rule without matches. */
+export const anyRequest = new SourceObject({});
 
 /**
  * All matches of a rule. A rule without matches applies to all requests. A match that Perch cannot express is left out

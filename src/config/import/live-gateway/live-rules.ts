@@ -1,9 +1,10 @@
 import { Draft, type DraftRoute, type DraftVersion, isYamlMap, type YamlMap, type YamlValue } from "../draft.ts";
 import { errorReply } from "../error-routes.ts";
 import { routeFilters } from "../gateway-api/backends.ts";
+import { byRank } from "../gateway-api/gateway-api.ts";
 import { readGrpcMatch } from "../gateway-api/grpc-route-match.ts";
 import { filterSettings } from "../gateway-api/http-route-filters.ts";
-import { hasEntries, readHttpMatch } from "../gateway-api/http-route-match.ts";
+import { anyRequest, hasEntries, readHttpMatch } from "../gateway-api/http-route-match.ts";
 import { retries, routeTimeouts, sessionCookie } from "../gateway-api/rule-settings.ts";
 import type { MatchedRule } from "../gateway-api/rules.ts";
 import { type Manifest, titleOf } from "../manifests.ts";
@@ -60,12 +61,11 @@ const errorStatus = ({ kind }: Manifest): number => (kind === "GRPCRoute" ? 503 
  */
 export function rulesOf(manifest: Manifest, parts: RuleParts): readonly LiveRule[] {
   const rules = manifest.spec.objects("rules").map((rule, index) => new RuleReader(manifest, rule, index, parts));
-  const leads = leadsOf(rules);
-  // The most general rule stands last, and has the first choice of names.
-  return rules
-    .toReversed()
-    .map((reader) => reader.read(leads))
-    .toReversed();
+  // The most general rule has the first choice of names; of equal ones the last.
+  const ordered = rules.toReversed().toSorted((a, b) => byRank(b.rank, a.rank));
+  const leads = leadsOf(ordered);
+  const read = new Map(ordered.map((reader) => [reader, reader.read(leads)]));
+  return rules.flatMap((reader) => read.get(reader) ?? []);
 }
 
 /** Adds Perch's route for one match of a rule. */
@@ -113,13 +113,17 @@ interface Lead {
   readonly name: string;
 }
 
-/** The last rule with these backends leads: those before it are for a part of its requests. By group. */
+/**
+ * The most general rule with these backends leads: the others are for a part of its requests. By group. The name of the
+ * route is that of the most general of all, even if it needs no release: else pins would be lost where it comes to need
+ * one.
+ */
 function leadsOf(rules: readonly RuleReader[]): ReadonlyMap<string, Lead> {
   const leads = new Map<string, Lead>();
-  for (const reader of rules.toReversed()) {
+  for (const reader of rules) {
     const { group } = reader;
     if (group === undefined || leads.has(group)) continue;
-    leads.set(group, { settings: reader.releaseText, name: reader.leadName(leads.size === 0) });
+    leads.set(group, { settings: reader.releaseText, name: reader.leadName(reader === rules[0]) });
   }
   return leads;
 }
@@ -140,6 +144,8 @@ class RuleReader {
   /** What its release is for; undefined if it needs none. */
   readonly group: string | undefined;
   readonly releaseSettings: YamlMap;
+  /** Of its most general match. */
+  readonly rank: readonly number[];
 
   constructor(manifest: Manifest, rule: SourceObject, index: number, parts: RuleParts) {
     this.#manifest = manifest;
@@ -161,6 +167,7 @@ class RuleReader {
     const needsRelease = !this.#isRedirect && all.length > 0 && !isPlain;
     this.group = needsRelease ? this.#backends.map(({ identity }) => identity).join(" ") : undefined;
     this.releaseSettings = needsRelease ? this.#settings(isKept) : {};
+    this.rank = rankOf(rule, manifest);
   }
 
   /** What its release is made of: equal for rules that share one. */
@@ -168,12 +175,13 @@ class RuleReader {
     return JSON.stringify([this.releaseSettings, this.#policy?.base ?? ""]);
   }
 
-  /** `isOnly`: of the route, or the most general one. */
-  leadName(isOnly: boolean): string {
+  /** For other rules than the most general one it says their backends; a third one, as for an experiment, changes it not. */
+  leadName(isMostGeneral: boolean): string {
     const { namespace, name, kind } = this.#manifest;
-    const plain = `${namespace}-${name}`;
-    const wanted = isOnly ? plain : `${plain}-${stemOf(this.#backends.map((one) => one.name))}`;
-    return this.#parts.names.of("release", wanted, `${kind} ${namespace}/${name} ${isOnly ? "" : this.group}`);
+    const services = isMostGeneral ? [] : this.#backends.slice(0, 2).map((one) => one.name);
+    const wanted = [namespace, name, ...services].join("-");
+    const identity = isMostGeneral ? "" : this.group;
+    return this.#parts.names.of("release", wanted, `${kind} ${namespace}/${name} ${identity}`);
   }
 
   read(leads: ReadonlyMap<string, Lead>): LiveRule {
@@ -322,9 +330,8 @@ class RuleReader {
       return [`${filter.path}: the filter ${filter.text("type")}; its requests get ${errorStatus(this.#manifest)}`];
     const matches = this.#rule.objects("matches");
     if (matches.length === 0 && hasEntries(this.#rule.peek("matches"))) return [`${this.#rule.path}.matches`];
-    const read = this.#manifest.kind === "GRPCRoute" ? readGrpcMatch : readHttpMatch;
     for (const match of matches) {
-      const found = read(match);
+      const found = readMatch(match, this.#manifest);
       if ("problem" in found) return [`${match.path}: ${found.problem}`];
       const [unread] = match.unread();
       if (unread !== undefined) return [unread];
@@ -333,6 +340,19 @@ class RuleReader {
     }
     return [];
   }
+}
+
+const readMatch = (match: SourceObject, { kind }: Manifest) =>
+  kind === "GRPCRoute" ? readGrpcMatch(match) : readHttpMatch(match);
+
+/** That of the match which others come before. One without an equivalent comes before all. */
+function rankOf(rule: SourceObject, manifest: Manifest): readonly number[] {
+  const matches = rule.objects("matches");
+  const ranks = (matches.length === 0 ? [anyRequest] : matches).flatMap((match) => {
+    const found = readMatch(match, manifest);
+    return "problem" in found ? [] : [found.rank];
+  });
+  return ranks.toSorted(byRank).at(-1) ?? [Number.POSITIVE_INFINITY];
 }
 
 const mapIn = (value: YamlValue | undefined): YamlMap => (isYamlMap(value) ? value : {});

@@ -74,6 +74,64 @@ describe("a release", () => {
     ...more,
   });
 
+  describe("keeps its name, whatever other rules have", () => {
+    const at = (path: string, ...backendRefs: readonly object[]) => ({
+      matches: [{ path: { value: path } }],
+      backendRefs,
+    });
+    const cart = [to("cart", 80, 1), to("cart-canary", 80, 1)];
+    const header = (...backendRefs: readonly object[]) => ({
+      name: "canary-header",
+      matches: [{ path: { value: "/" }, headers: [{ name: "x-tester", value: "yes" }] }],
+      backendRefs,
+    });
+    const ofRoute = (rules: readonly object[], prefix: string) => {
+      const { routes } = parts(route("shop", rules));
+      return routes.find(({ name }) => name.startsWith(prefix))?.release;
+    };
+    const cases: readonly [sentence: string, rule: object, others: readonly (readonly object[])[], name: string][] = [
+      [
+        "the most general rule",
+        at("/", ...refs(1, 1)),
+        [
+          [],
+          [at("/cart", to("cart", 80))],
+          [at("/cart", ...cart)],
+          [header(to("shop-canary", 80))],
+          [at("/a/longer/path", ...cart), header(...cart)],
+        ],
+        "shop-shop",
+      ],
+      [
+        "another one",
+        at("/cart", ...cart),
+        [
+          [at("/", to("shop", 80))],
+          [at("/", ...refs(1, 1))],
+          [at("/", to("cart", 80))],
+          [at("/cart/items", to("cart", 80), to("shop", 80)), at("/", to("shop", 80))],
+          [at("/cart/items", to("cart", 80), to("shop", 80)), at("/", to("shop", 80)), at("/car", to("cart", 80))],
+          [at("/", to("shop", 80)), at("/car", to("cart", 80), to("shop", 80))],
+        ],
+        "shop-shop-cart-cart-canary",
+      ],
+    ];
+    const orders = (rule: object, others: readonly object[]) => [
+      [rule, ...others],
+      [...others, rule],
+    ];
+    test.each(cases)("%s", (_sentence, rule, sets, name) => {
+      const named = { ...rule, name: "own" };
+      const found = sets.flatMap((others) => orders(named, others).map((rules) => ofRoute(rules, "shop-shop-own")));
+      expect(new Set(found)).toEqual(new Set([name]));
+    });
+
+    test("and of two that are as general the last one has that of the route, as ever", () => {
+      const two = parts(route("shop", [at("/a", ...refs(1, 1)), at("/b", ...cart)]));
+      expect(two.routes.map(({ release }) => release)).toEqual(["shop-shop-shop-stable-shop-canary", "shop-shop"]);
+    });
+  });
+
   test("is that of all rules with the same backends and weights", () => {
     const { routes, releases } = parts(route("shop", [rule("/api", 90, 10), rule("/", 90, 10)]));
     expect(routes.map(({ release }) => release)).toEqual(["shop-shop", "shop-shop"]);
