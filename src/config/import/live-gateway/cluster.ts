@@ -1,7 +1,7 @@
 import { gatewayGroup } from "../gateway-api/gateways.ts";
 import { NamespaceRules } from "../gateway-api/namespace-rules.ts";
 import { ReferenceGrants, type Referent } from "../gateway-api/reference-grants.ts";
-import { byAge, type Manifest, manifestOf } from "../manifests.ts";
+import { byAge, type Manifest, manifestOf, titleOf } from "../manifests.ts";
 import { isMap, type Loose, type SourceObject } from "../source-object.ts";
 
 /** An object of the API with what its status needs. */
@@ -28,9 +28,10 @@ export class Cluster {
    */
   constructor(objects: readonly Loose[], unreadable: ReadonlyMap<string, string>) {
     this.#unreadable = unreadable;
-    this.#objects = objects
-      .map((object) => ({ manifest: manifestOf(object), generation: generationOf(object) }))
-      .toSorted((a, b) => byAge(a.manifest, b.manifest));
+    const read = objects.map((object) => ({ manifest: manifestOf(object), generation: generationOf(object) }));
+    // A ConfigMap may be followed by its label, and by its name as well.
+    const unique = new Map(read.map((one) => [`${one.manifest.group}/${titleOf(one.manifest)}`, one]));
+    this.#objects = [...unique.values()].toSorted((a, b) => byAge(a.manifest, b.manifest));
     this.manifests = this.#objects.map(({ manifest }) => manifest);
     this.grants = new ReferenceGrants(this.manifests);
     this.namespaces = new NamespaceRules(this.manifests);

@@ -155,6 +155,13 @@ describe("a policy", () => {
     expect(result.notes.join()).toContain("ConfigMap shop/policy (policy) is older, and for the same");
   });
 
+  test("in a ConfigMap that is read for its CAs too is no second one", () => {
+    const own = policy(target + rule);
+    const result = compiled([...base, shop(), own, structuredClone(own)], { file });
+    expect(routeConditions(result, "shop")).toContain(applied);
+    expect(result.notes).toEqual([]);
+  });
+
   test("in a ConfigMap without the label is none", () => {
     const { metadata, ...rest } = policy(target + rule);
     const result = compiled([...base, shop(), { ...rest, metadata: { ...metadata, labels: {} } }], { file });
