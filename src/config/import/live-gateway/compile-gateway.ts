@@ -158,6 +158,7 @@ function compileWith(
   addRoutes(read, listeners, stable, draft);
   const files = new Map([...listeners.files, ...tlsPolicies.files()]);
   const listenerParts = withH2c(listeners.parts(), draft);
+  const before = new Set(draft.notes);
   const all = withoutRefused(usableParts(draft), refusals, draft);
   const problem = problemIn(writtenParts(all, listenerParts, bases), files);
   const closed = problem === undefined ? noProblems : problemsOfListeners(listenerParts, files, problemIn);
@@ -174,11 +175,19 @@ function compileWith(
   for (const [route, why] of policies.length > 0 ? [] : problemsOf) refusals.add(routeText(route, usable), why);
   const titles = (some: readonly DraftRoute[]) => new Set(some.flatMap(({ sources }) => sources));
   const [written, kept] = [titles(draft.routes), titles(served.routes)];
+  const differences = Map.groupBy(
+    draft.notes.filter((note) => !before.has(note)),
+    ({ where }) => where,
+  );
   const routes = read.map(({ object, parents, rules, unsupported, attached }) => ({
     ...{ ...object, parents },
     unresolved: rules.find(({ unresolved }) => unresolved !== undefined)?.unresolved,
     policy: policyState(object.manifest, policies, problems),
-    unsupported: [...unsupported, ...rules.flatMap((rule) => rule.unsupported)],
+    unsupported: [
+      ...unsupported,
+      ...rules.flatMap((rule) => rule.unsupported),
+      ...(differences.get(titleOf(object.manifest)) ?? []).map(({ what }) => `its rules: ${what}`),
+    ],
     isServed: isServed(attached, written, kept),
   }));
   const compiled = {

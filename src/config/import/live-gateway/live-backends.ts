@@ -1,5 +1,5 @@
 import type { GatewaySpec } from "../../compiled-config.ts";
-import type { Draft, YamlMap } from "../draft.ts";
+import { Draft, type YamlMap } from "../draft.ts";
 import { routeFilters } from "../gateway-api/backends.ts";
 import { headerModifiers } from "../gateway-api/http-route-filters.ts";
 import { type Manifest, titleOf } from "../manifests.ts";
@@ -30,6 +30,8 @@ export interface BackendTarget {
   readonly tls: YamlMap | undefined;
   /** Edits of headers for this backend only. */
   readonly settings: YamlMap;
+  /** Edits that have no equivalent. */
+  readonly unsupported: readonly string[];
 }
 
 /** Reads backendRefs as a gateway in the cluster does: what is not there gets an error. */
@@ -102,11 +104,15 @@ export class LiveBackends {
       return { reason: "UnsupportedValue", message };
     }
     const scheme = tls === undefined ? "http" : "https";
+    const edits = new Draft();
+    const settings = headerModifiers(filters, where, edits);
+    for (const { what } of edits.notes) this.#draft.note(where, what);
     return {
       endpoint: this.#endpointOf(scheme, service, port, where),
       protocol: route.kind === "GRPCRoute" || speaksHttp2(servicePort) ? "http2" : "http1",
       tls: tls?.settings,
-      settings: headerModifiers(filters, where, this.#draft),
+      settings,
+      unsupported: edits.notes.map(({ what }) => `${ref.path}: ${what}`),
     };
   }
 

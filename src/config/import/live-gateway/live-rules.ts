@@ -107,6 +107,9 @@ const knownFilters: ReadonlySet<string> = new Set([
   "CORS",
 ]);
 
+/** What Perch's redirects have. */
+const ofRedirects: ReadonlySet<string> = new Set(["redirect", "cors"]);
+
 /** Rules of one route with the same backends share a release, so that a page and its API have one version. */
 interface Lead {
   readonly settings: string;
@@ -141,6 +144,8 @@ class RuleReader {
   readonly #versions: ReadonlyMap<LiveBackend, string>;
   readonly #isRedirect: boolean;
   readonly #policy: PolicyOfRule | undefined;
+  /** Notes of what its session has no equivalent for. */
+  readonly #differences = new Draft();
   /** What its release is for; undefined if it needs none. */
   readonly group: string | undefined;
   readonly releaseSettings: YamlMap;
@@ -190,7 +195,7 @@ class RuleReader {
     const where = titleOf(manifest);
     const rule = this.#rule;
     const base = { rule, manifest, label: this.#label };
-    const unsupported = [...this.#unsupported()];
+    const unsupported = [...this.#unsupported(), ...this.#backends.flatMap(({ target }) => target?.unsupported ?? [])];
     const refs = [...this.#backends, ...(this.#mirror === undefined ? [] : [this.#mirror.target])];
     const unresolved = refs.find(({ problem }) => problem !== undefined)?.problem;
     if (this.#isRedirect) return { ...base, outcome: { kind: "redirect" }, unresolved: undefined, unsupported };
@@ -222,7 +227,8 @@ class RuleReader {
   #settings(isKept: boolean): YamlMap {
     const { secretFile, draft } = this.#parts;
     const where = titleOf(this.#manifest);
-    const session = isKept ? sessionCookie(this.#rule.object("sessionPersistence"), where, draft) : {};
+    const session = isKept ? sessionCookie(this.#rule.object("sessionPersistence"), where, this.#differences) : {};
+    for (const { what } of this.#differences.notes) draft.note(where, what);
     const held: YamlMap = isKept ? { whenWeightsChange: "hold", onWeightZero: "drain" } : {};
     const signed: YamlMap = secretFile === undefined ? {} : { cookie: { secretFile } };
     const sticky = mergedSettings(mergedSettings(held, session), signed);
@@ -330,15 +336,21 @@ class RuleReader {
       return [`${filter.path}: the filter ${filter.text("type")}; its requests get ${errorStatus(this.#manifest)}`];
     const matches = this.#rule.objects("matches");
     if (matches.length === 0 && hasEntries(this.#rule.peek("matches"))) return [`${this.#rule.path}.matches`];
-    for (const match of matches) {
+    const different = new Set(this.#differences.notes.map(({ what }) => what));
+    for (const match of matches.length === 0 ? [anyRequest] : matches) {
       const found = readMatch(match, this.#manifest);
       if ("problem" in found) return [`${match.path}: ${found.problem}`];
       const [unread] = match.unread();
       if (unread !== undefined) return [unread];
-      const filters = filterSettings(filtersOf(this.#rule), found.match["path"], "", new Draft());
+      const draft = new Draft();
+      const filters = filterSettings(filtersOf(this.#rule), found.match["path"], "", draft);
       if ("problem" in filters) return [`${filters.problem}; its requests get ${errorStatus(this.#manifest)}`];
+      for (const { what } of draft.notes) different.add(what);
+      const besides = this.#isRedirect ? Object.keys(filters.settings).filter((key) => !ofRedirects.has(key)) : [];
+      for (const key of besides) different.add(`${key} beside a redirect`);
     }
-    return [];
+    const { path } = this.#rule;
+    return Array.from(different, (what) => (what.startsWith(path) ? what : `${path}: ${what}`));
   }
 }
 
