@@ -17,6 +17,8 @@ export interface LiveBackend {
   readonly namespace: string;
   readonly port: number;
   readonly weight: number;
+  /** As they are written. */
+  readonly filters: string;
   /** Undefined if requests for it get an error. */
   readonly target: BackendTarget | undefined;
   /** Why it is not as the route wants it. */
@@ -63,6 +65,7 @@ export class LiveBackends {
     const isProblem = "reason" in found;
     return {
       ...{ identity, name, namespace, port, weight },
+      filters: JSON.stringify(ref.peek("filters") ?? []),
       target: isProblem ? undefined : found,
       problem: isProblem ? found : undefined,
     };

@@ -376,12 +376,21 @@ function withMirrored(backends: readonly LiveBackend[], target: LiveBackend | un
   return [...backends, { ...target, weight: 0 }];
 }
 
-/** Of several references to one port of a Service, the weights add up. */
+/**
+ * Of several references to one port of a Service, the weights add up. With other edits it is another version: the second
+ * one, whatever its edits are.
+ */
 function merged(backends: readonly LiveBackend[]): readonly LiveBackend[] {
   const found = new Map<string, LiveBackend>();
   for (const one of backends) {
-    const known = found.get(one.identity);
-    found.set(one.identity, known === undefined ? one : { ...known, weight: known.weight + one.weight });
+    const key = `${one.identity} ${one.filters}`;
+    const known = found.get(key);
+    found.set(key, known === undefined ? one : { ...known, weight: known.weight + one.weight });
   }
-  return [...found.values()];
+  const counts = new Map<string, number>();
+  return Array.from(found.values(), (one) => {
+    const number = (counts.get(one.identity) ?? 0) + 1;
+    counts.set(one.identity, number);
+    return number === 1 ? one : { ...one, identity: `${one.identity} #${number}` };
+  });
 }

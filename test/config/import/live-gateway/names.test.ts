@@ -67,6 +67,42 @@ describe("weights", () => {
   });
 });
 
+describe("a Service that a rule names twice with different edits", () => {
+  const edited = (value: string, weight: number) =>
+    to("shop-stable", 80, weight, {
+      filters: [{ type: "RequestHeaderModifier", requestHeaderModifier: { set: [{ name: "x-version", value }] } }],
+    });
+  const made = (...backendRefs: readonly object[]) => {
+    const { services: some, releases } = parts(route("shop", [{ backendRefs }]));
+    return { versions: some["shop-shop"]?.versions, split: releases["shop-shop"]?.split };
+  };
+  const named = "shop-stable";
+
+  test("is two versions, each with its own", () => {
+    expect(made(edited("a", 1), edited("b", 9))).toMatchObject({
+      versions: {
+        stable: { requestHeaders: { set: { "x-version": "a" } } },
+        [named]: { requestHeaders: { set: { "x-version": "b" } } },
+      },
+      split: { stable: 1, [named]: 9 },
+    });
+  });
+
+  test("keeps the names of these where an edit or a weight changes", () => {
+    const { versions = {}, split } = made(edited("c", 5), edited("d", 0));
+    expect(Object.keys(versions)).toEqual(["stable", named]);
+    expect(split).toEqual({ stable: 5, [named]: 0 });
+  });
+
+  test("with the same edits is one version", () => {
+    expect(made(edited("a", 1), edited("b", 9), edited("a", 2), to("shop-canary", 80, 3)).split).toEqual({
+      stable: 3,
+      [named]: 9,
+      canary: 3,
+    });
+  });
+});
+
 describe("a release", () => {
   const rule = (path: string, stable: number, canary: number, more: object = {}) => ({
     matches: [{ path: { value: path } }],
