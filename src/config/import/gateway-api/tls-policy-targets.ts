@@ -23,9 +23,10 @@ export class TlsPolicyTargets<Policy extends { readonly manifest: Manifest }> {
     return this.#first(namespace, service, portName) ?? this.#first(namespace, service, "");
   }
 
-  /** All for a Service or a port of it. */
-  all(namespace: string, service: string): readonly Policy[] {
-    return this.#byService.get(`${namespace}/${service}`)?.map(({ policy }) => policy) ?? [];
+  /** All for a port or the whole Service. */
+  all(namespace: string, service: string, portName: string): readonly Policy[] {
+    const ofService = this.#byService.get(`${namespace}/${service}`) ?? [];
+    return ofService.filter(({ port }) => port === "" || port === portName).map(({ policy }) => policy);
   }
 
   /** The older policies that are for the same, if they are for all that this one is for; else empty. */
@@ -45,6 +46,6 @@ export class TlsPolicyTargets<Policy extends { readonly manifest: Manifest }> {
 function targetsOf({ spec }: Manifest) {
   return spec
     .objects("targetRefs")
-    .filter((one) => one.text("kind") === "Service")
+    .filter((one) => one.text("group") === "" && one.text("kind") === "Service")
     .map((one) => ({ service: one.text("name"), port: one.text("sectionName") }));
 }

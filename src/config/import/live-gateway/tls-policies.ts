@@ -48,7 +48,7 @@ export class TlsPolicies {
     service: string,
     portName: string,
   ): { readonly settings: YamlMap } | Problem | undefined {
-    for (const { routes } of this.#targets.all(namespace, service)) routes.add(route);
+    for (const { routes } of this.#targets.all(namespace, service, portName)) routes.add(route);
     const policy = this.#targets.find(namespace, service, portName);
     if (policy === undefined) return undefined;
     const { outcome } = policy;

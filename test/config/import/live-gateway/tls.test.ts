@@ -159,6 +159,24 @@ describe("TLS to backends, by a BackendTLSPolicy", () => {
     for (const name of ["whole", "port"]) expect(ancestorsOf(result, name)).toEqual([["shop/web", ...fine]]);
   });
 
+  const system = { hostname: "shop.internal", wellKnownCACertificates: "System" };
+  const withTargets = (...targetRefs: readonly object[]): DraftObject => {
+    const whole = policy(system);
+    return { ...whole, spec: { ...(whole["spec"] as object), targetRefs } };
+  };
+  const shopTarget = { group: "", kind: "Service", name: "shop" };
+
+  test.each([
+    ["a port that no route leads to", { ...shopTarget, sectionName: "metrics" }],
+    ["a kind of another group", { ...shopTarget, group: "example.com" }],
+  ])("one for %s is not in use", (_sentence, target) => {
+    const result = compiled([...objects, withTargets(target)]);
+    expect(result.loaded.compiled.services[0]?.tls).toBeUndefined();
+    expect(result.wanted("BackendTLSPolicy", "policy")).toEqual([]);
+    const besides = compiled([...objects, withTargets(target, { ...shopTarget, sectionName: "http" })]);
+    expect(ancestorsOf(besides, "policy")).toEqual([["shop/web", ...fine]]);
+  });
+
   test("its status names each Gateway of ours whose routes it is for, keeps what others wrote, and is empty without", () => {
     const tls = policy({ hostname: "shop.internal", wellKnownCACertificates: "System" });
     const second = [
