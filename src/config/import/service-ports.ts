@@ -41,7 +41,7 @@ export class ServicePorts {
       typeof wanted === "number" ? wanted : (wanted?.number("number") ?? this.#lookUp(namespace, name, wanted, where));
     const service = this.#find(namespace, name);
     if (!isHeadless(service)) return number;
-    const port = service.spec.objects("ports").find((one) => one.peek("port") === number);
+    const port = tcpPortsOf(service).find((one) => one.peek("port") === number);
     const target = port?.peek("targetPort") ?? number;
     if (typeof target === "number") return target;
     const unknown = `its targetPort ${String(target)} is a name of the Pods' port, which is not known here`;
@@ -95,7 +95,7 @@ export class ServicePorts {
   }
 
   #portsOf(namespace: string, name: string): readonly SourceObject[] {
-    return this.#find(namespace, name)?.spec.objects("ports") ?? [];
+    return tcpPortsOf(this.#find(namespace, name));
   }
 
   /** Files that are applied with `kubectl -n` do not name their namespace, so there the name has to do. */
@@ -105,6 +105,11 @@ export class ServicePorts {
     const unplaced = this.#services.get(`default/${name}`);
     return unplaced?.hasNamespace === false ? unplaced : undefined;
   }
+}
+
+/** One of UDP, as for HTTP/3, may have the same number. */
+function tcpPortsOf(service: Manifest | undefined): readonly SourceObject[] {
+  return (service?.spec.objects("ports") ?? []).filter((port) => (port.text("protocol") || "TCP") === "TCP");
 }
 
 const isHeadless = (service: Manifest | undefined): service is Manifest => service?.spec.peek("clusterIP") === "None";

@@ -39,3 +39,17 @@ test("with Pods as endpoints and a BackendTLSPolicy they are spoken to by TLS", 
   const kubernetes = { service: "shop", namespace: "shop", port: "http" };
   expect(endpointsOf(named, "pods", [policy])).toEqual([{ kubernetes, scheme: "https" }]);
 });
+
+test("a port of UDP is none, also where one of TCP has its number", () => {
+  const quic = { name: "quic", port: 80, protocol: "UDP", targetPort: 8443 };
+  const tcp = { name: "web", port: 80, protocol: "TCP", appProtocol: "kubernetes.io/h2c", targetPort: 8080 };
+  const withPorts = (clusterIP: string, ...ports: readonly object[]) =>
+    service("shop", 80, { clusterIP, more: { ports } });
+  const both = withPorts("10.0.0.7", quic, tcp);
+  expect(endpointsOf(both, "pods")).toEqual([{ kubernetes: { service: "shop", namespace: "shop", port: "web" } }]);
+  expect(endpointsOf(withPorts("None", quic, tcp), "service")).toEqual([{ dns: "shop.shop", port: 8080 }]);
+  expect(compiled([...base, both]).parts.services["shop-shop"]).toMatchObject({ protocol: "http2" });
+  expect(compiled([...base, withPorts("10.0.0.7", quic)]).parts.routes).toMatchObject([
+    { fault: { abort: { status: 500 } } },
+  ]);
+});
