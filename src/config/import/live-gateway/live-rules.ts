@@ -269,13 +269,13 @@ class RuleReader {
         return [{ name: this.#versions.get(one) ?? "", endpoints: [target.endpoint], ...own }];
       }),
     );
-    // What a rule names decides, not what of it is there now.
-    const edits = versions.map((version) => version.settings ?? {});
+    // What a rule names, and which of it its route may use.
+    const usable = versions.map((version) => [version.name, version.settings ?? {}]);
     const identity = JSON.stringify([
       this.#backends.map((one) => one.identity),
       this.#mirror?.target.identity,
       all,
-      edits,
+      usable,
     ]);
     const { namespace } = this.#backends[0] ?? this.#manifest;
     const name = names.of("service", `${namespace}-${stem}`, identity);

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import type { GatewayParts } from "../../../../src/config/gateway-parts.ts";
 import { KnownRefusals } from "../../../../src/config/import/live-gateway/known-refusals.ts";
 import { testCertificate, testKey } from "../../../kit/certificate.ts";
-import { gateway, gatewayClass, namespace, route, service, to } from "../../../kit/gateway-api.ts";
+import { gateway, gatewayClass, grant, namespace, route, service, to } from "../../../kit/gateway-api.ts";
 import type { DraftObject } from "../../../kit/kubernetes-objects.ts";
 import { compiled, routeConditions } from "./compiled.ts";
 
@@ -133,6 +133,26 @@ describe("what Perch itself adds", () => {
     });
     expect(Object.keys(parts.services)).toHaveLength(2);
     expect(parts.routes).toContainEqual(expect.objectContaining({ name: "no-real", service: "no-backend" }));
+  });
+
+  test("routes that may use different ones of their backends do not share a service", () => {
+    const granted = (name: string, from: string) =>
+      grant("shop", { kind: "HTTPRoute", namespace: from }, { kind: "Service", name });
+    const both = ["shop-stable", "shop-canary"].map((name) => to(name, 80, 1, { namespace: "shop" }));
+    const across = (from: string) =>
+      route(from, [{ backendRefs: both }], { ...there, namespace: from, hostnames: [`${from}.test`] });
+    const [stable, canary] = [granted("shop-stable", "other"), granted("shop-canary", "third")];
+    const named = { ...canary, metadata: { ...canary.metadata, name: "second" } };
+    const { parts } = compiled([...base, namespace("third"), stable, named, across("other"), across("third")]);
+    const services = parts.services as Readonly<Record<string, { readonly versions: object }>>;
+    const versionsOf = (name: string) => {
+      const found = (parts.routes as readonly { readonly name: string; readonly service: string }[]).find(
+        (one) => one.name === name,
+      );
+      return Object.keys(services[found?.service ?? ""]?.versions ?? {});
+    };
+    expect(versionsOf("other-other")).toEqual(["stable"]);
+    expect(versionsOf("third-third")).toEqual(["canary"]);
   });
 
   test("nor do they take names of the file", () => {
