@@ -1,6 +1,6 @@
 import { culpritsIn } from "./culprits.ts";
 import type { Draft, DraftParts, DraftRoute } from "./draft.ts";
-import { keptRoutes, partsOf } from "./usable-parts.ts";
+import { partsOf, withoutRoutes } from "./usable-parts.ts";
 
 /**
  * The parts without the routes that do not load. Some problems only show when a configuration is compiled, such as a
@@ -11,11 +11,7 @@ export function loadableParts(
   draft: Draft,
   problemIn: (parts: DraftParts) => string | undefined,
 ): DraftParts {
-  const problems = problemsOfRoutes(parts, parts.routes, problemIn);
-  return partsOf(
-    parts,
-    keptRoutes(parts.routes, draft, (route) => problems.get(route)),
-  );
+  return withoutRoutes(parts, problemsOfRoutes(parts, parts.routes, problemIn), draft);
 }
 
 /** Which routes do not load, and why. Of some that do not load together, the first in `routes` does. */

@@ -64,6 +64,15 @@ function invalidListeners(draft: Draft): ReadonlySet<string> {
   return new Set(invalid.map(({ name }) => name));
 }
 
+/** The parts without these routes, which have a problem. */
+export function withoutRoutes(parts: DraftParts, problems: ReadonlyMap<DraftRoute, string>, draft: Draft): DraftParts {
+  if (problems.size === 0) return parts;
+  return partsOf(
+    parts,
+    keptRoutes(parts.routes, draft, (route) => problems.get(route)),
+  );
+}
+
 /** The parts without the routes that are for these listeners alone. */
 export function withoutListeners(parts: DraftParts, closed: ReadonlySet<string>, draft: Draft): DraftParts {
   const kept = keptRoutes(parts.routes, draft, (route) => problemOfListeners(route, parts, closed));

@@ -3,14 +3,13 @@ import type { GatewayListenerParts, GatewayParts } from "../../gateway-parts.ts"
 import { hostPattern } from "../../scalars.ts";
 import { accepts } from "../accepts.ts";
 import { culpritsIn } from "../culprits.ts";
-import { Draft, type DraftParts, type DraftRoute, type DraftService, type Note } from "../draft.ts";
+import { Draft, type DraftParts, type DraftRoute, type Note } from "../draft.ts";
 import { type Attached, addInOrder, matchedRule, rankedRoutes } from "../gateway-api/gateway-api.ts";
 import { hasEntries } from "../gateway-api/http-route-match.ts";
 import type { Hostname } from "../hostnames.ts";
-import { problemsOfRoutes } from "../loadable-parts.ts";
 import { type Manifest, titleOf } from "../manifests.ts";
 import type { Loose, SourceObject } from "../source-object.ts";
-import { keptRoutes, partsOf, usableParts, withoutListeners } from "../usable-parts.ts";
+import { usableParts, withoutRoutes } from "../usable-parts.ts";
 import { Cluster, type ClusterObject } from "./cluster.ts";
 import type { Problem } from "./conditions.ts";
 import type { KnownRefusals } from "./known-refusals.ts";
@@ -18,6 +17,7 @@ import { LiveBackends } from "./live-backends.ts";
 import { LiveListeners, type NamedObject, objectsOfListeners, routeKinds } from "./live-listeners.ts";
 import { type LiveParent, parentsOf } from "./live-parents.ts";
 import { addLiveRoute, type LiveRule, rulesOf } from "./live-rules.ts";
+import { loadableGateway } from "./loadable-gateway.ts";
 import { type PolicyProblem, type RoutePolicy, readPolicies, routeKey } from "./policies.ts";
 import { StableNames, type TakenNames } from "./stable-names.ts";
 import { objectsOfPolicies, TlsPolicies, type TlsPolicy } from "./tls-policies.ts";
@@ -160,21 +160,13 @@ function compileWith(
   const listenerParts = withH2c(listeners.parts(), draft);
   const before = new Set(draft.notes);
   const all = withoutRefused(usableParts(draft), refusals, draft);
-  const problem = problemIn(writtenParts(all, listenerParts, bases), files);
-  const closed = problem === undefined ? noProblems : problemsOfListeners(listenerParts, files, problemIn);
-  for (const [name, why] of closed) draft.note(`listener ${name}`, `what Gateways say of it is left out: ${why}`);
-  const open = Object.fromEntries(Object.entries(listenerParts).filter(([name]) => !closed.has(name)));
-  const write = (some: DraftParts) => writtenParts(some, open, bases);
-  const usable = closed.size === 0 ? all : withoutListeners(all, new Set(closed.keys()), draft);
-  const problemsOf =
-    problem === undefined
-      ? new Map<DraftRoute, string>()
-      : problemsOfRoutes(usable, byAgeOf(read, usable.routes), (some) => problemIn(write(some), files));
-  const served = withoutProblems(usable, problemsOf, draft);
+  const given = { bases: Object.fromEntries(bases), listeners: listenerParts };
+  const byAge = (routes: readonly DraftRoute[]) => byAgeOf(read, routes);
+  const loadable = loadableGateway(all, given, { byAge, draft, problemIn: (some) => problemIn(some, files) });
   // With policies, these may be the cause.
-  for (const [route, why] of policies.length > 0 ? [] : problemsOf) refusals.add(routeText(route, usable), why);
+  for (const [route, why] of policies.length > 0 ? [] : loadable.problems) refusals.add(routeText(route, all), why);
   const titles = (some: readonly DraftRoute[]) => new Set(some.flatMap(({ sources }) => sources));
-  const [written, kept] = [titles(draft.routes), titles(served.routes)];
+  const [written, kept] = [titles(draft.routes), titles(loadable.routes)];
   const differences = Map.groupBy(
     draft.notes.filter((note) => !before.has(note)),
     ({ where }) => where,
@@ -191,11 +183,11 @@ function compileWith(
     isServed: isServed(attached, written, kept),
   }));
   const compiled = {
-    ...{ parts: write(served), files, notes: draft.notes },
+    ...{ parts: loadable.parts, files, notes: draft.notes },
     ...{ classes, gateways, listeners, routes },
     tlsPolicies: tlsPolicies.inUse().map((policy) => ({ ...policy, gateways: gatewaysOf(policy, routes) })),
   };
-  return { compiled, problem };
+  return { compiled, problem: loadable.problem };
 }
 
 /** By which these routes get to the policy's backends. */
@@ -204,36 +196,13 @@ function gatewaysOf({ routes }: TlsPolicy, all: readonly CompiledRoute[]): reado
   return [...new Set(parents.flatMap(({ gateway, notAccepted }) => (notAccepted === undefined ? [gateway] : [])))];
 }
 
-const noProblems: ReadonlyMap<string, string> = new Map();
-
-/** Which listeners cannot be as Gateways want them, whatever the routes are. */
-function problemsOfListeners(
-  parts: Readonly<Record<string, GatewayListenerParts>>,
-  files: ReadonlyMap<string, Uint8Array>,
-  problemIn: GatewayInput["problemIn"],
-): ReadonlyMap<string, string> {
-  const none = { listeners: [], attributes: [], services: [], releases: [], routes: [] };
-  const problems = culpritsIn(Object.entries(parts), (some) =>
-    problemIn(writtenParts(none, Object.fromEntries(some), new Map()), files),
-  );
-  return new Map(Array.from(problems, ([[name], why]) => [name, why]));
-}
-
 function withoutRefused(parts: DraftParts, refusals: KnownRefusals, draft: Draft): DraftParts {
   if (refusals.isEmpty) return parts;
   const problems = parts.routes.flatMap((route) => {
     const why = refusals.whyOf(routeText(route, parts));
     return why === undefined ? [] : [[route, why] as const];
   });
-  return withoutProblems(parts, new Map(problems), draft);
-}
-
-function withoutProblems(parts: DraftParts, problems: ReadonlyMap<DraftRoute, string>, draft: Draft): DraftParts {
-  if (problems.size === 0) return parts;
-  return partsOf(
-    parts,
-    keptRoutes(parts.routes, draft, (route) => problems.get(route)),
-  );
+  return withoutRoutes(parts, new Map(problems), draft);
 }
 
 /** Those of Perch's routes that come from older objects first, and its own before all. */
@@ -363,29 +332,4 @@ function withH2c(
 ): Readonly<Record<string, GatewayListenerParts>> {
   const added = listeners.filter(({ name, h2c }) => h2c === true && parts[name]?.tls === undefined);
   return { ...parts, ...Object.fromEntries(added.map(({ name }) => [name, { ...parts[name], h2c: true }])) };
-}
-
-function writtenParts(
-  { services, releases, routes }: DraftParts,
-  listeners: Readonly<Record<string, GatewayListenerParts>>,
-  bases: ReadonlyMap<string, string>,
-): GatewayParts {
-  return {
-    listeners,
-    bases: Object.fromEntries(releases.flatMap(({ name }) => (bases.has(name) ? [[name, bases.get(name) ?? ""]] : []))),
-    services: Object.fromEntries(services.map((one) => [one.name, serviceContents(one)])),
-    releases: Object.fromEntries(releases.map(({ name, settings }) => [name, settings])),
-    routes: routes.map(({ name, match, service, release, settings }) => ({
-      name,
-      ...(Object.keys(match).length === 0 ? {} : { match }),
-      ...(service === undefined ? {} : { service }),
-      ...(release === undefined ? {} : { release }),
-      ...settings,
-    })),
-  };
-}
-
-function serviceContents({ versions, settings }: DraftService): Loose {
-  const named = versions.map(({ name, endpoints, settings: own }) => [name, { endpoints, ...own }] as const);
-  return { versions: Object.fromEntries(named), ...settings };
 }
