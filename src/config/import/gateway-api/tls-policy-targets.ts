@@ -29,12 +29,15 @@ export class TlsPolicyTargets<Policy extends { readonly manifest: Manifest }> {
     return ofService.filter(({ port }) => port === "" || port === portName).map(({ policy }) => policy);
   }
 
-  /** The older policies that are for the same, if they are for all that this one is for; else empty. */
-  allBefore(policy: Policy): readonly Policy[] {
+  /**
+   * The older policies that are for the same, if they are for all that this one is for; else empty. `isUsed`: whether a
+   * target counts. `port`: as in `find`; empty: the whole Service.
+   */
+  allBefore(policy: Policy, isUsed: (namespace: string, service: string, port: string) => boolean): readonly Policy[] {
     const { namespace } = policy.manifest;
-    const firsts = targetsOf(policy.manifest).flatMap(
-      ({ service, port }) => this.#first(namespace, service, port) ?? [],
-    );
+    const firsts = targetsOf(policy.manifest)
+      .filter(({ service, port }) => isUsed(namespace, service, port))
+      .flatMap(({ service, port }) => this.#first(namespace, service, port) ?? []);
     return firsts.includes(policy) ? [] : firsts;
   }
 

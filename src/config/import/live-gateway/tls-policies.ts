@@ -32,6 +32,8 @@ export class TlsPolicies {
   readonly #cluster: Cluster;
   readonly #policies: readonly KnownPolicy[];
   readonly #targets: TlsPolicyTargets<KnownPolicy>;
+  /** Services that routes lead to, with an empty port and with that one: `namespace/name:port`. */
+  readonly #used = new Set<string>();
 
   constructor(cluster: Cluster) {
     this.#cluster = cluster;
@@ -48,6 +50,7 @@ export class TlsPolicies {
     service: string,
     portName: string,
   ): { readonly settings: YamlMap } | Problem | undefined {
+    for (const port of ["", portName]) this.#used.add(`${namespace}/${service}:${port}`);
     for (const { routes } of this.#targets.all(namespace, service, portName)) routes.add(route);
     const policy = this.#targets.find(namespace, service, portName);
     if (policy === undefined) return undefined;
@@ -80,7 +83,9 @@ export class TlsPolicies {
   }
 
   #conflictOf(policy: KnownPolicy): Problem | undefined {
-    const [older] = this.#targets.allBefore(policy);
+    const [older] = this.#targets.allBefore(policy, (namespace, service, port) =>
+      this.#used.has(`${namespace}/${service}:${port}`),
+    );
     if (older === undefined) return undefined;
     return { reason: "Conflicted", message: `${titleOf(older.manifest)} is for the same Service, and older` };
   }

@@ -177,6 +177,15 @@ describe("TLS to backends, by a BackendTLSPolicy", () => {
     expect(ancestorsOf(besides, "policy")).toEqual([["shop/web", ...fine]]);
   });
 
+  test("a target that no route leads to does not make one accepted beside an older one", () => {
+    const young = { ...withTargets(shopTarget, { ...shopTarget, name: "unused" }) };
+    const metadata = { ...young.metadata, name: "young", creationTimestamp: "2026-02-01T00:00:00Z" };
+    const result = compiled([...objects, policy(system, "old"), { ...young, metadata }]);
+    expect(ancestorsOf(result, "young")).toEqual([
+      ["shop/web", "Accepted=False/Conflicted", "ResolvedRefs=True/ResolvedRefs"],
+    ]);
+  });
+
   test("its status names each Gateway of ours whose routes it is for, keeps what others wrote, and is empty without", () => {
     const tls = policy({ hostname: "shop.internal", wellKnownCACertificates: "System" });
     const second = [
