@@ -114,7 +114,7 @@ export function partsOf(all: DraftParts, routes: readonly DraftRoute[]): DraftPa
 }
 
 /** The routes without a problem. Each of the others is noted, with the route that may serve its requests instead. */
-export function keptRoutes(
+function keptRoutes(
   routes: readonly DraftRoute[],
   draft: Draft,
   problemOfRoute: (route: DraftRoute) => string | undefined,
