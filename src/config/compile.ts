@@ -134,7 +134,8 @@ function checkRoutes({ routes, kubernetes }: Config, parsing: ParseContext): voi
   if (routes.length > 0 || parsing.lacksParts(routes) || kubernetes?.gateway !== undefined) return;
   const span = parsing.spanOf(routes);
   // What stands in for a list that could not be read has no place in the file.
-  if (span.start > 0) parsing.error(span, "bad-value", "the list of routes is empty");
+  const suggestion = "add a route, or kubernetes: { gateway: {} } for routes of the Gateway API";
+  if (span.start > 0) parsing.error(span, "bad-value", "the list of routes is empty", suggestion);
 }
 
 function checkDns({ dns }: Config, parsing: ParseContext): void {
