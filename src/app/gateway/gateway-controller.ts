@@ -1,4 +1,5 @@
 import { hash } from "node:crypto";
+import type { TlsSpec } from "../../config/compiled-config.ts";
 import { type GatewayParts, gatewayPartsFile, maxPartsBytes } from "../../config/gateway-parts.ts";
 import { Cluster } from "../../config/import/live-gateway/cluster.ts";
 import {
@@ -173,7 +174,7 @@ export class GatewayController {
     };
     const compiled = compileGatewayApi({
       ...{ spec, objects, unreadable, problemIn },
-      ...{ names: namesIn(alone), refusals: this.#refusals },
+      ...{ names: namesIn(alone), fileTls: fileTlsIn(alone), refusals: this.#refusals },
     });
     if (!this.#refusals.isEmpty) this.#tryAgain();
     this.#tellNotes(compiled);
@@ -274,4 +275,9 @@ function namesIn(result: LoadResult) {
   const { services, releases, routes } = result.config;
   const names = (entries: readonly { readonly name: string }[]) => entries.map(({ name }) => name);
   return { services: names(services), releases: names(releases), routes: names(routes) };
+}
+
+function fileTlsIn(result: LoadResult): ReadonlyMap<string, TlsSpec> {
+  const listeners = result.ok ? result.compiled.listeners : [];
+  return new Map(listeners.flatMap(({ name, tls }) => (tls === undefined ? [] : [[name, tls] as const])));
 }

@@ -1,4 +1,4 @@
-import type { GatewaySpec } from "../../compiled-config.ts";
+import type { GatewaySpec, TlsSpec } from "../../compiled-config.ts";
 import type { GatewayListenerParts, GatewayParts } from "../../gateway-parts.ts";
 import { hostPattern } from "../../scalars.ts";
 import { accepts } from "../accepts.ts";
@@ -29,6 +29,8 @@ export interface GatewayInput {
   readonly unreadable: ReadonlyMap<string, string>;
   /** Of the file, beside which the routes of the API stand. */
   readonly names: TakenNames;
+  /** `tls` that listeners of the file have themselves, by name. */
+  readonly fileTls: ReadonlyMap<string, TlsSpec>;
   /** The first problem of a configuration with these parts, if they may be the cause. */
   readonly problemIn: (parts: GatewayParts, files: ReadonlyMap<string, Uint8Array>) => string | undefined;
   /** What did not load before, beside the same file. What does not load now is added. */
@@ -140,7 +142,7 @@ function policiesThat(isBad: (some: readonly RoutePolicy[]) => boolean, some: re
 function compileWith(
   policies: readonly RoutePolicy[],
   problems: readonly PolicyProblem[],
-  { spec, objects, unreadable, names, problemIn, refusals }: GatewayInput,
+  { spec, objects, unreadable, names, fileTls, problemIn, refusals }: GatewayInput,
 ): { readonly compiled: CompiledGatewayApi; readonly problem: string | undefined } {
   // Each compilation has its own: objects remember what was read of them.
   const cluster = new Cluster(objects, unreadable);
@@ -149,7 +151,7 @@ function compileWith(
   const classes = ownClasses(cluster, spec);
   const gateways = ownGateways(cluster, classes).map((one) => ({ ...one, notAccepted: refusalOf(one.manifest) }));
   const accepted = gateways.flatMap(({ manifest, notAccepted }) => (notAccepted === undefined ? [manifest] : []));
-  const listeners = new LiveListeners(accepted, cluster, spec);
+  const listeners = new LiveListeners(accepted, cluster, spec, fileTls);
   const tlsPolicies = new TlsPolicies(cluster);
   const backends = new LiveBackends(cluster, tlsPolicies, spec.endpoints, draft);
   const stable = new StableNames(names);

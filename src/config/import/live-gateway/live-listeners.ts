@@ -1,5 +1,5 @@
 import { checkAuthorities, readCertificate } from "../../certificate.ts";
-import type { GatewaySpec } from "../../compiled-config.ts";
+import type { GatewaySpec, TlsSpec } from "../../compiled-config.ts";
 import type { GatewayCertificate, GatewayListenerParts } from "../../gateway-parts.ts";
 import { apiFile } from "../../named-files.ts";
 import { hostPattern } from "../../scalars.ts";
@@ -44,9 +44,17 @@ export class LiveListeners {
   readonly files = new Map<string, Uint8Array>();
   readonly #cluster: Cluster;
   readonly #ports: ReadonlyMap<number, string>;
+  readonly #fileTls: ReadonlyMap<string, TlsSpec>;
 
-  constructor(gateways: readonly Manifest[], cluster: Cluster, { ports }: Pick<GatewaySpec, "ports">) {
+  /** `fileTls`: what listeners of the file have themselves. */
+  constructor(
+    gateways: readonly Manifest[],
+    cluster: Cluster,
+    { ports }: Pick<GatewaySpec, "ports">,
+    fileTls: ReadonlyMap<string, TlsSpec>,
+  ) {
     this.#cluster = cluster;
+    this.#fileTls = fileTls;
     this.#ports = new Map(ports.map(({ port, listener }) => [port, listener]));
     this.all = gateways.flatMap((gateway) => this.#read(gateway));
     markConflicts(this.all);
@@ -182,7 +190,16 @@ export class LiveListeners {
       const message = "listeners of one port must ask clients for the same certificates, or all for none";
       return { certificates: [], clientCa: undefined, problem: { reason: "InvalidCACertificateRef", message } };
     }
-    return { certificates, clientCa: clientCa.file, problem };
+    const name = this.#ports.get(port) ?? "";
+    const own = this.#fileTls.get(name);
+    if (own === undefined) return { certificates, clientCa: clientCa.file, problem };
+    // Its file's routes are reached by the same handshake, and Gateways must not say whose.
+    const isSameCa =
+      Buffer.compare(own.clientCa ?? new Uint8Array(), this.files.get(clientCa.file) ?? new Uint8Array()) === 0;
+    if (isSameCa) return { certificates, clientCa: undefined, problem };
+    const asked = own.clientCa === undefined ? "for no certificate" : "for certificates of other CAs";
+    const message = `Perch's file has TLS for its listener ${name}, which asks clients ${asked}`;
+    return { certificates: [], clientCa: undefined, problem: { reason: "InvalidCACertificateRef", message } };
   }
 
   #certificateOf(ref: SourceObject, gateway: Manifest, hostname: string): GatewayCertificate | Problem {
