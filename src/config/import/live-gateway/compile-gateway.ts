@@ -3,7 +3,7 @@ import type { GatewayListenerParts, GatewayParts } from "../../gateway-parts.ts"
 import { hostPattern } from "../../scalars.ts";
 import { accepts } from "../accepts.ts";
 import { Draft, type DraftParts, type DraftRoute, type DraftService, type Note } from "../draft.ts";
-import { type Attached, addInOrder, matchedRule, rankedRoutes } from "../gateway-api/gateway-api.ts";
+import { type Attached, addInOrder, type HiddenRoute, matchedRule, rankedRoutes } from "../gateway-api/gateway-api.ts";
 import { hasEntries } from "../gateway-api/http-route-match.ts";
 import type { Hostname } from "../hostnames.ts";
 import { loadableParts } from "../loadable-parts.ts";
@@ -15,7 +15,7 @@ import type { Problem } from "./conditions.ts";
 import type { KnownRefusals } from "./known-refusals.ts";
 import { LiveBackends } from "./live-backends.ts";
 import { LiveListeners, type NamedObject, objectsOfListeners, routeKinds } from "./live-listeners.ts";
-import { type LiveParent, parentsOf } from "./live-parents.ts";
+import { type LiveParent, parentsBeside, parentsOf } from "./live-parents.ts";
 import { addLiveRoute, type LiveRule, rulesOf } from "./live-rules.ts";
 import { type PolicyProblem, type RoutePolicy, readPolicies, routeKey } from "./policies.ts";
 import { StableNames, type TakenNames } from "./stable-names.ts";
@@ -165,7 +165,7 @@ function compileWith(
   for (const { port, listener: name } of spec.ports) {
     draft.listeners.push({ name, source: "", where: "", port, certificates: undefined });
   }
-  addRoutes(read, listeners, stable, draft);
+  const hidden = Map.groupBy(addRoutes(read, listeners, stable, draft), ({ route }) => route.manifest);
   const files = new Map([...listeners.files, ...tlsPolicies.files()]);
   const listenerParts = withH2c(listeners.parts(), draft);
   const write = (some: DraftParts) => writtenParts(some, listenerParts, bases);
@@ -179,7 +179,8 @@ function compileWith(
   const titles = (some: readonly DraftRoute[]) => new Set(some.flatMap(({ sources }) => sources));
   const [written, kept] = [titles(draft.routes), titles(served.routes)];
   const routes = read.map(({ object, parents, rules, unsupported, attached }) => ({
-    ...{ ...object, parents },
+    ...object,
+    parents: parentsBeside(hidden.get(object.manifest) ?? [], { parents, attached }, accepted, listeners),
     unresolved: rules.find(({ unresolved }) => unresolved !== undefined)?.unresolved,
     policy: policyState(object.manifest, policies, problems),
     unsupported: [...unsupported, ...rules.flatMap((rule) => rule.unsupported ?? [])],
@@ -289,7 +290,12 @@ function hostnamesOf({ spec }: Manifest): {
   return { hostnames: isLost ? lost : hostnames, unsupported };
 }
 
-function addRoutes(read: readonly ReadRoute[], listeners: LiveListeners, names: StableNames, draft: Draft): void {
+function addRoutes(
+  read: readonly ReadRoute[],
+  listeners: LiveListeners,
+  names: StableNames,
+  draft: Draft,
+): readonly HiddenRoute[] {
   const rules = new Map<SourceObject, LiveRule>(read.flatMap((one) => one.rules.map((rule) => [rule.rule, rule])));
   const matches = new Map<LiveRule, number>();
   const attached = read.map((one) => one.attached);
@@ -297,7 +303,7 @@ function addRoutes(read: readonly ReadRoute[], listeners: LiveListeners, names: 
     besides: (listener: Parameters<LiveListeners["besides"]>[0]) => listeners.besides(listener),
     nameOf: (listener: Parameters<LiveListeners["nameOf"]>[0]) => listeners.nameOf(listener),
   };
-  addInOrder(
+  return addInOrder(
     attached,
     isolating,
     (ranked) => {

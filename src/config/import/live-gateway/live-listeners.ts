@@ -1,6 +1,6 @@
 import { checkAuthorities, readCertificate } from "../../certificate.ts";
 import type { GatewaySpec, TlsSpec } from "../../compiled-config.ts";
-import type { GatewayCertificate, GatewayListenerParts } from "../../gateway-parts.ts";
+import type { GatewayListenerParts } from "../../gateway-parts.ts";
 import { apiFile } from "../../named-files.ts";
 import { hostPattern } from "../../scalars.ts";
 import { accepts } from "../accepts.ts";
@@ -9,6 +9,7 @@ import type { Manifest } from "../manifests.ts";
 import type { SourceObject } from "../source-object.ts";
 import type { Cluster } from "./cluster.ts";
 import type { Problem } from "./conditions.ts";
+import { type ListenerCertificate, PresentedCertificates } from "./presented-certificates.ts";
 
 /** A listener of a Gateway of ours, with what is wrong with it. */
 export interface LiveListener extends GatewayListener {
@@ -21,7 +22,7 @@ export interface LiveListener extends GatewayListener {
   /** What it refers to and is not there, or not for it. */
   readonly unresolved: Problem | undefined;
   /** Empty where it needs none, or has no valid one. */
-  readonly certificates: readonly GatewayCertificate[];
+  readonly certificates: readonly ListenerCertificate[];
   /** The CAs that client certificates are verified by. */
   readonly clientCa: string | undefined;
   readonly attached: Set<Manifest>;
@@ -43,6 +44,7 @@ export class LiveListeners {
   /** Files that settings of listeners name. */
   readonly files = new Map<string, Uint8Array>();
   readonly #cluster: Cluster;
+  readonly #byGateway: ReadonlyMap<Manifest, readonly LiveListener[]>;
   readonly #ports: ReadonlyMap<number, string>;
   readonly #fileTls: ReadonlyMap<string, TlsSpec>;
 
@@ -57,20 +59,24 @@ export class LiveListeners {
     this.#fileTls = fileTls;
     this.#ports = new Map(ports.map(({ port, listener }) => [port, listener]));
     this.all = gateways.flatMap((gateway) => this.#read(gateway));
+    this.#byGateway = Map.groupBy(this.all, ({ gateway }) => gateway);
     markConflicts(this.all);
   }
 
   of(gateway: Manifest): readonly LiveListener[] {
-    return this.all.filter((listener) => listener.gateway === gateway);
+    return this.#byGateway.get(gateway) ?? [];
   }
 
   nameOf({ port }: GatewayListener): string {
     return this.#ports.get(port) ?? "";
   }
 
+  /** The others of its Gateway at the same listener of Perch. */
   besides(listener: GatewayListener): readonly LiveListener[] {
     const name = this.nameOf(listener);
-    return this.all.filter((other) => other !== listener && isProgrammed(other) && other.served === name);
+    return this.of(listener.gateway).filter(
+      (other) => other !== listener && isProgrammed(other) && other.served === name,
+    );
   }
 
   /** Whether its `allowedRoutes` include this route. */
@@ -82,16 +88,16 @@ export class LiveListeners {
 
   /** By name of Perch's listener. */
   parts(): Readonly<Record<string, GatewayListenerParts>> {
-    const parts: Record<string, GatewayListenerParts> = {};
-    for (const { served = "", certificates, clientCa } of this.all.filter(isProgrammed)) {
-      if (certificates.length === 0) continue;
-      const before = parts[served]?.tls;
-      const known = before?.certificates ?? [];
-      const merged = certificates.reduce(withCertificate, known);
-      const ca = clientCa ?? before?.clientCa;
-      parts[served] = { tls: { certificates: merged, ...(ca === undefined ? {} : { clientCa: ca }) } };
-    }
-    return parts;
+    const secure = this.all.filter((one) => isProgrammed(one) && one.certificates.length > 0);
+    const byName = Map.groupBy(secure, ({ served = "" }) => served);
+    return Object.fromEntries(Array.from(byName, ([name, listeners]) => [name, this.#partsOf(name, listeners)]));
+  }
+
+  #partsOf(name: string, listeners: readonly LiveListener[]): GatewayListenerParts {
+    const presented = new PresentedCertificates(this.#fileTls.get(name));
+    for (const { certificates, gateway } of listeners) for (const one of certificates) presented.add(one, gateway);
+    const ca = listeners.find(({ clientCa }) => clientCa !== undefined)?.clientCa;
+    return { tls: { certificates: presented.all, ...(ca === undefined ? {} : { clientCa: ca }) } };
   }
 
   #read(gateway: Manifest): readonly LiveListener[] {
@@ -202,7 +208,7 @@ export class LiveListeners {
     return { certificates: [], clientCa: undefined, problem: { reason: "InvalidCACertificateRef", message } };
   }
 
-  #certificateOf(ref: SourceObject, gateway: Manifest, hostname: string): GatewayCertificate | Problem {
+  #certificateOf(ref: SourceObject, gateway: Manifest, hostname: string): ListenerCertificate | Problem {
     const { kind, group, namespace, name } = certificateReference(ref, gateway);
     const invalid = (message: string): Problem => ({ reason: "InvalidCertificateRef", message });
     if (kind !== "Secret" || group !== "") return invalid(`${group}/${kind} ${name} is not a Secret`);
@@ -219,7 +225,7 @@ export class LiveListeners {
     const certFile = apiFile(`secrets/${namespace}/${name}/tls.crt`);
     const keyFile = apiFile(`secrets/${namespace}/${name}/tls.key`);
     this.files.set(certFile, chain).set(keyFile, key);
-    return { certFile, keyFile, ...(hostname === "" ? {} : { hosts: [hostname] }) };
+    return { certFile, keyFile, names: read.hosts, ...(hostname === "" ? {} : { hosts: [hostname] }) };
   }
 
   #authorityOf(validation: SourceObject, gateway: Manifest): { readonly file: string } | Problem {
@@ -326,12 +332,3 @@ function markConflicts(listeners: readonly LiveListener[]): void {
 /** Of two Gateways, one may want clients to have certificates that the other does not ask for. */
 const asksOthers = (one: LiveListener, other: LiveListener): boolean =>
   one.gateway !== other.gateway && one.scheme === "https" && one.clientCa !== other.clientCa;
-
-function withCertificate(all: readonly GatewayCertificate[], one: GatewayCertificate): readonly GatewayCertificate[] {
-  const at = all.findIndex(({ certFile }) => certFile === one.certFile);
-  const known = all[at];
-  if (known === undefined) return [...all, one];
-  const { hosts: _, ...files } = one;
-  if (known.hosts === undefined || one.hosts === undefined) return all.with(at, files);
-  return all.with(at, { ...files, hosts: [...new Set([...known.hosts, ...one.hosts])] });
-}

@@ -7,6 +7,7 @@ import type { ClusterObject } from "./cluster.ts";
 import type { CompiledGateway, CompiledGatewayApi, CompiledRoute, CompiledTlsPolicy } from "./compile-gateway.ts";
 import { type Condition, conditionOf, type Problem } from "./conditions.ts";
 import { isProgrammed, isUsable, type LiveListener } from "./live-listeners.ts";
+import type { LiveParent } from "./live-parents.ts";
 
 /** What the status of an object is to say. The status itself comes from it and from what stands there now. */
 export interface WantedStatus {
@@ -163,9 +164,9 @@ function routeStatus(route: CompiledRoute, controllerName: string): WantedStatus
       withEntries(
         status,
         { key: "parents", controllerName },
-        route.parents.map(({ reference, notAccepted }) => ({
-          ref: { parentRef: reference },
-          conditions: routeConditions(route, notAccepted),
+        route.parents.map((parent) => ({
+          ref: { parentRef: parent.reference },
+          conditions: routeConditions(route, parent),
         })),
         { generation, nowMs },
       ),
@@ -218,9 +219,11 @@ function withEntries(
 /** By the CRDs. */
 const maxEntries = { parents: 32, ancestors: 16 } as const;
 
-function routeConditions(route: CompiledRoute, notAccepted: Problem | undefined): readonly Condition[] {
+function routeConditions(route: CompiledRoute, { notAccepted, hidden }: LiveParent): readonly Condition[] {
   const { unresolved, unsupported, isServed, policy } = route;
-  const dropped = unsupported.length === 0 ? undefined : `Perch has no equivalent of ${unsupported.join("; ")}`;
+  const unknown = unsupported.length === 0 ? [] : [`Perch has no equivalent of ${unsupported.join("; ")}`];
+  const reasons = [...unknown, ...(hidden === undefined ? [] : [hidden])];
+  const dropped = reasons.length === 0 ? undefined : reasons.join("; ");
   const nothing =
     notAccepted === undefined && !isServed
       ? { reason: "UnsupportedValue", message: dropped ?? "none of its rules can be served; Perch's log says why" }
