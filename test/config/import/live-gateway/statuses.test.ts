@@ -18,6 +18,11 @@ const base = [gatewayClass(), namespace("shop"), namespace("other", { team: "red
 const accepted = "Accepted=True/Accepted";
 const resolved = "ResolvedRefs=True/ResolvedRefs";
 const usual = ["Accepted=True/Accepted", "Conflicted=False/NoConflicts", "Programmed=True/Programmed", resolved];
+interface Merged {
+  readonly parentRef: { readonly name: string };
+  readonly conditions: readonly { readonly type: string }[];
+}
+
 const toShop = [{ backendRefs: [to("shop", 80)] }];
 
 describe("a route's conditions", () => {
@@ -173,6 +178,25 @@ describe("a route's conditions", () => {
       { type: "Accepted", lastTransitionTime: "1970-01-01T00:00:00Z" },
       { type: "ResolvedRefs", status: "False", lastTransitionTime: "1970-01-01T00:01:00Z", observedGeneration: 1 },
     ]);
+  });
+
+  test("stay in their place among those of others, whichever order others write", () => {
+    const parents = [{ name: "web" }, { name: "second" }];
+    const second = gateway("second", [{ ...httpListener, hostname: "second.test" }]);
+    const result = compiled([...base, gateway("web"), second, route("r", toShop, { parents })]);
+    const entry = (controllerName: string, name: string) => ({ controllerName, parentRef: { name }, conditions: [] });
+    const theirs = entry("example.com/gateway", "theirs");
+    const [wanted] = result.wanted("HTTPRoute", "r");
+    const merge = (...before: readonly object[]) =>
+      (wanted?.merge({ parents: before }, 0) ?? {}) as { parents?: readonly Merged[] };
+    const merged = (...before: readonly object[]) => merge(...before).parents?.map(({ parentRef }) => parentRef.name);
+    const ours = (name: string) => entry("perch.dev/gateway", name);
+    expect(merged(ours("second"), theirs)).toEqual(["second", "theirs", "web"]);
+    expect(merged(ours("second"), theirs, ours("gone"), ours("web"))).toEqual(["second", "theirs", "web"]);
+    const foreign = { type: "example.com/Seen", status: "True" };
+    const mine = { type: "ResolvedRefs", status: "True" };
+    const [kept] = merge({ ...ours("web"), conditions: [mine, foreign] }).parents ?? [];
+    expect(kept?.conditions.map(({ type }) => type)).toEqual(["ResolvedRefs", "example.com/Seen", "Accepted"]);
   });
 });
 
