@@ -14,7 +14,7 @@ import { isMap } from "../../config/import/source-object.ts";
 import type { LoadResult } from "../../config/load.ts";
 import type { ApiFiles } from "../../config/named-files.ts";
 import type { ApiClient } from "../../kubernetes/api-client.ts";
-import { scheduleUnref } from "../../upstream/clock.ts";
+import type { Schedule } from "../../upstream/clock.ts";
 import { createLoader, noMemory } from "../config-source.ts";
 import type { GatewayReply, GatewayRequest, GatewayStart } from "./gateway-messages.ts";
 import { GatewayWatches, type WatchedObject } from "./gateway-watches.ts";
@@ -23,8 +23,6 @@ import { StatusWriter } from "./status-writer.ts";
 /** Changes are compiled when no other has come for this long, and after the longer time in any case. */
 const quietMs = 100;
 const longestMs = 500;
-/** When statuses that could not be written are tried again. */
-const retryMs = 10_000;
 
 /** Each is a watch of its own. */
 const maxNamedObjects = 500;
@@ -36,6 +34,7 @@ type Loaded = Extract<GatewayRequest, { kind: "loaded" }>;
 export class GatewayController {
   readonly #start: GatewayStart;
   readonly #reply: (reply: GatewayReply) => void;
+  readonly #schedule: Schedule;
   readonly #watches: GatewayWatches;
   readonly #writer: StatusWriter;
   #keys: GatewayStart["loader"]["keys"];
@@ -44,6 +43,7 @@ export class GatewayController {
   #changedAtMs: number | undefined;
   #cancel: (() => void) | undefined;
   #cancelRetry: (() => void) | undefined;
+  #cancelWrites: (() => void) | undefined;
   #running: Promise<void> | undefined;
   /** What the last compilation was of. */
   #signature = "";
@@ -59,14 +59,16 @@ export class GatewayController {
   /** What the log has been told, so that it is told once. */
   #notes = new Set<string>();
 
-  constructor(start: GatewayStart, client: ApiClient, reply: (reply: GatewayReply) => void) {
+  constructor(start: GatewayStart, client: ApiClient, reply: (reply: GatewayReply) => void, schedule: Schedule) {
     this.#start = start;
+    this.#schedule = schedule;
     this.#keys = start.loader.keys;
     this.#isLeader = start.isLeader;
     this.#reply = reply;
     this.#writer = new StatusWriter({
       client,
       nowMs: () => Date.now(),
+      monotonicMs: () => performance.now(),
       onFailure: (object, why) => this.#log("warn", { object, why }, "the status of an object could not be written"),
     });
     this.#watches = new GatewayWatches({
@@ -95,6 +97,7 @@ export class GatewayController {
     this.#writer.close();
     await this.#watches.close();
     await this.#running;
+    for (const cancel of [this.#cancel, this.#cancelRetry, this.#cancelWrites]) cancel?.();
   }
 
   #changed(): void {
@@ -102,7 +105,7 @@ export class GatewayController {
     this.#changedAtMs ??= nowMs;
     this.#cancel?.();
     const untilMs = Math.min(nowMs + quietMs, this.#changedAtMs + longestMs);
-    this.#cancel = scheduleUnref(Math.max(0, untilMs - nowMs), () => this.#run());
+    this.#cancel = this.#schedule(Math.max(0, untilMs - nowMs), () => this.#run());
   }
 
   /** One run at a time; changes in the meantime lead to another. */
@@ -146,7 +149,7 @@ export class GatewayController {
   /** What did not load may load now, beside other objects. */
   #tryAgain(): void {
     this.#cancelRetry?.();
-    this.#cancelRetry = scheduleUnref(refusalMs, () => {
+    this.#cancelRetry = this.#schedule(refusalMs, () => {
       this.#signature = "";
       this.#changed();
     });
@@ -196,14 +199,15 @@ export class GatewayController {
     const compiled = this.#compiled;
     const loaded = this.#loaded;
     if (!this.#isLeader || compiled === undefined || loaded?.version !== this.#version) return;
+    this.#cancelWrites?.();
     const { spec } = this.#start;
     const { problem = "", isActive } = loaded;
     const activation = isActive ? undefined : { reason: "Invalid", message: problem };
     const wanted = wantedStatuses(compiled, spec, activation);
-    const isComplete = await this.#writer.write([...wanted, ...this.#abandoned(wanted)], (status) =>
+    const againMs = await this.#writer.write([...wanted, ...this.#abandoned(wanted)], (status) =>
       this.#objects.get(`${status.kind} ${status.namespace}/${status.name}`),
     );
-    if (!isComplete) scheduleUnref(retryMs, () => this.#changed());
+    if (againMs !== undefined) this.#cancelWrites = this.#schedule(againMs, () => this.#changed());
   }
 
   /** Objects that nothing is to be said of any more, with entries of ours. */
