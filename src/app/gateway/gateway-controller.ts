@@ -2,13 +2,9 @@ import { hash } from "node:crypto";
 import type { TlsSpec } from "../../config/compiled-config.ts";
 import { type GatewayParts, gatewayPartsFile, maxPartsBytes } from "../../config/gateway-parts.ts";
 import { Cluster } from "../../config/import/live-gateway/cluster.ts";
-import {
-  type CompiledGatewayApi,
-  compileGatewayApi,
-  neededObjects,
-} from "../../config/import/live-gateway/compile-gateway.ts";
+import { type CompiledGatewayApi, compileGatewayApi } from "../../config/import/live-gateway/compile-gateway.ts";
 import { KnownRefusals, refusalMs } from "../../config/import/live-gateway/known-refusals.ts";
-import type { NamedObject } from "../../config/import/live-gateway/live-listeners.ts";
+import { neededObjects } from "../../config/import/live-gateway/needed-objects.ts";
 import { type WantedStatus, wantedStatuses, withoutOurs } from "../../config/import/live-gateway/statuses.ts";
 import { isMap } from "../../config/import/source-object.ts";
 import type { LoadResult } from "../../config/load.ts";
@@ -26,7 +22,8 @@ const longestMs = 500;
 
 /** Each is a watch of its own. */
 const maxNamedObjects = 500;
-const tooMany = "Gateways name more Secrets and ConfigMaps than Perch follows: some of them are taken as missing";
+const tooMany = "Gateways and policies name more Secrets and ConfigMaps than Perch follows: some of them are not read";
+const unfollowed = `Perch follows ${maxNamedObjects} of what Gateways and policies name, by turns of their namespaces`;
 
 type Loaded = Extract<GatewayRequest, { kind: "loaded" }>;
 
@@ -56,6 +53,8 @@ export class GatewayController {
   readonly #refusals = new KnownRefusals(() => performance.now());
   #loaded: Loaded | undefined;
   #textHash = "";
+  /** Whether more is named than is followed. */
+  #isOverfull = false;
   /** What the log has been told, so that it is told once. */
   #notes = new Set<string>();
 
@@ -136,11 +135,11 @@ export class GatewayController {
     const signature = signatureOf(objects, unreadable);
     if (signature !== this.#signature) {
       const cluster = new Cluster(objects, unreadable);
-      this.#follow(neededObjects(cluster, this.#start.spec));
+      const surplus = this.#follow(cluster);
       // Their first lists bring the next run.
       if (!this.#watches.isSettled) return;
       this.#signature = signature;
-      await this.#compile(objects, unreadable);
+      await this.#compile(objects, new Map([...unreadable, ...surplus]));
     }
     this.#objects = new Map(objects.map((object) => [keyOf(object), object]));
     await this.#writeStatuses();
@@ -155,11 +154,15 @@ export class GatewayController {
     });
   }
 
-  #follow(needed: readonly NamedObject[]): void {
-    const surplus = needed.length - maxNamedObjects;
-    if (surplus > 0 && !this.#notes.has(tooMany)) this.#log("error", { surplus, maxNamedObjects }, tooMany);
-    if (surplus > 0) this.#notes.add(tooMany);
+  /** Why what is too much is not read. */
+  #follow(cluster: Cluster): ReadonlyMap<string, string> {
+    const needed = neededObjects(cluster, this.#start.spec);
+    const surplus = needed.slice(maxNamedObjects);
+    const isOverfull = surplus.length > 0;
+    if (isOverfull && !this.#isOverfull) this.#log("error", { surplus: surplus.length, maxNamedObjects }, tooMany);
+    this.#isOverfull = isOverfull;
     this.#watches.follow(needed.slice(0, maxNamedObjects));
+    return new Map(surplus.map(({ kind, namespace, name }) => [`${kind} ${namespace}/${name}`, unfollowed]));
   }
 
   async #compile(objects: readonly WatchedObject[], unreadable: ReadonlyMap<string, string>): Promise<void> {

@@ -14,12 +14,12 @@ import { Cluster, type ClusterObject } from "./cluster.ts";
 import type { Problem } from "./conditions.ts";
 import type { KnownRefusals } from "./known-refusals.ts";
 import { LiveBackends } from "./live-backends.ts";
-import { LiveListeners, type NamedObject, objectsOfListeners, routeKinds } from "./live-listeners.ts";
+import { LiveListeners, routeKinds } from "./live-listeners.ts";
 import { type LiveParent, parentsBeside, parentsOf } from "./live-parents.ts";
 import { addLiveRoute, type LiveRule, rulesOf } from "./live-rules.ts";
 import { type PolicyProblem, type RoutePolicy, readPolicies, routeKey } from "./policies.ts";
 import { StableNames, type TakenNames } from "./stable-names.ts";
-import { objectsOfPolicies, TlsPolicies, type TlsPolicy } from "./tls-policies.ts";
+import { TlsPolicies, type TlsPolicy } from "./tls-policies.ts";
 
 export interface GatewayInput {
   readonly spec: GatewaySpec;
@@ -74,23 +74,13 @@ export interface CompiledGatewayApi {
 }
 
 /** GatewayClasses that name our controller. */
-function ownClasses(cluster: Cluster, { controllerName }: Pick<GatewaySpec, "controllerName">) {
+export function ownClasses(cluster: Cluster, { controllerName }: Pick<GatewaySpec, "controllerName">) {
   return cluster.all("GatewayClass").filter(({ manifest }) => manifest.spec.text("controllerName") === controllerName);
 }
 
-function ownGateways(cluster: Cluster, classes: readonly ClusterObject[]): readonly ClusterObject[] {
+export function ownGateways(cluster: Cluster, classes: readonly ClusterObject[]): readonly ClusterObject[] {
   const names = new Set(classes.map(({ manifest }) => manifest.name));
   return cluster.all("Gateway").filter(({ manifest }) => names.has(manifest.spec.text("gatewayClassName")));
-}
-
-/** The Secrets and ConfigMaps that are to be read for these Gateways and policies, and no others. */
-export function neededObjects(cluster: Cluster, spec: Pick<GatewaySpec, "controllerName">): readonly NamedObject[] {
-  const gateways = ownGateways(cluster, ownClasses(cluster, spec)).map(({ manifest }) => manifest);
-  const needed = [
-    ...objectsOfListeners(gateways, cluster),
-    ...(gateways.length === 0 ? [] : objectsOfPolicies(cluster)),
-  ];
-  return [...new Map(needed.map((one) => [`${one.kind} ${one.namespace}/${one.name}`, one])).values()];
 }
 
 /** Compiles the objects of the API. What is not valid in one of them takes no other down. */

@@ -1,14 +1,11 @@
 import { describe, expect, test } from "vitest";
 import { gatewayPartsFile } from "../../../../src/config/gateway-parts.ts";
-import { Cluster } from "../../../../src/config/import/live-gateway/cluster.ts";
-import { neededObjects } from "../../../../src/config/import/live-gateway/compile-gateway.ts";
 import { loadConfigText } from "../../../../src/config/load.ts";
 import { testCertificate, testKey } from "../../../kit/certificate.ts";
 import {
   conditionsIn,
   gateway,
   gatewayClass,
-  grant,
   httpListener,
   namespace,
   route,
@@ -235,28 +232,4 @@ describe("TLS to backends, by a BackendTLSPolicy", () => {
     const unused = compiled([...base, gateway("web"), tls]);
     expect(unused.wanted("BackendTLSPolicy", "policy")).toEqual([]);
   });
-});
-
-test("only Secrets that a Gateway of ours names and may are asked for", () => {
-  const elsewhere = (name: string) => ({ name, namespace: "other" });
-  const listener = (refs: readonly object[]) => ({
-    name: "https",
-    port: 443,
-    protocol: "HTTPS",
-    tls: { certificateRefs: refs },
-  });
-  const objects = [
-    ...base,
-    gatewayClass("theirs", "example.com/gateway"),
-    gateway("web", [
-      listener([{ name: "own" }, elsewhere("granted"), elsewhere("other"), { kind: "ConfigMap", name: "no" }]),
-    ]),
-    gateway("theirs", [listener([{ name: "private" }])], { className: "theirs" }),
-    grant("other", { kind: "Gateway", namespace: "shop" }, { kind: "Secret", name: "granted" }),
-  ];
-  const needed = neededObjects(new Cluster(objects, new Map()), { controllerName: "perch.dev/gateway" });
-  expect(needed.map(({ kind, namespace: place, name }) => `${kind} ${place}/${name}`)).toEqual([
-    "Secret shop/own",
-    "Secret other/granted",
-  ]);
 });
