@@ -17,7 +17,7 @@ export interface LiveListener extends GatewayListener {
   readonly served: string | undefined;
   /** Kinds of routes that it takes, of those that Perch serves. */
   readonly kinds: readonly RouteKind[];
-  readonly notAccepted: Problem | undefined;
+  notAccepted: Problem | undefined;
   conflict: Problem | undefined;
   /** What it refers to and is not there, or not for it. */
   readonly unresolved: Problem | undefined;
@@ -307,8 +307,9 @@ const isSame = (a: SourceObject, b: SourceObject): boolean =>
   a.peek("mode") === b.peek("mode");
 
 /**
- * Listeners that a request cannot tell apart. Within a Gateway none of them is served, as the specification wants it;
- * between Gateways, which share Perch's addresses, the older one is.
+ * Listeners that a request cannot tell apart. Of one port of a Gateway none of them is served, as the specification wants
+ * it; between Gateways, which share Perch's addresses, the older one is, and of ports that share a listener of Perch the
+ * first.
  */
 function markConflicts(listeners: readonly LiveListener[]): void {
   for (const [index, listener] of listeners.entries()) {
@@ -318,10 +319,15 @@ function markConflicts(listeners: readonly LiveListener[]): void {
         one !== listener &&
         one.notAccepted === undefined &&
         one.served === listener.served &&
-        (one.gateway === listener.gateway || (at < index && one.conflict === undefined)) &&
+        (isOfPort(one, listener) || (at < index && one.conflict === undefined)) &&
         (one.scheme !== listener.scheme || one.hostname === listener.hostname || asksOthers(one, listener)),
     );
     if (other === undefined) continue;
+    if (other.gateway === listener.gateway && other.port !== listener.port) {
+      const message = `Perch's listener ${other.served} serves port ${other.port} for the listener ${other.section} already`;
+      listener.notAccepted = { reason: "PortUnavailable", message };
+      continue;
+    }
     const reason = other.scheme === listener.scheme ? "HostnameConflict" : "ProtocolConflict";
     const { namespace, name } = other.gateway;
     const message = `the listener ${other.section} of Gateway ${namespace}/${name} has the same port of Perch`;
@@ -329,6 +335,9 @@ function markConflicts(listeners: readonly LiveListener[]): void {
   }
 }
 
-/** Of two Gateways, one may want clients to have certificates that the other does not ask for. */
+const isOfPort = (one: LiveListener, other: LiveListener): boolean =>
+  one.gateway === other.gateway && one.port === other.port;
+
+/** Of two Gateways or ports, one may want clients to have certificates that the other does not ask for. */
 const asksOthers = (one: LiveListener, other: LiveListener): boolean =>
-  one.gateway !== other.gateway && one.scheme === "https" && one.clientCa !== other.clientCa;
+  !isOfPort(one, other) && one.scheme === "https" && one.clientCa !== other.clientCa;

@@ -355,6 +355,29 @@ describe("a listener's conditions", () => {
     expect(result.parts.routes).toMatchObject([{ match: { listeners: ["web"], hosts: ["foo.example.com"] } }]);
   });
 
+  test("of another port that one listener of Perch serves too: the first in the Gateway is served", () => {
+    const ports = [80, 8080, 8081].map((port) => ({ port, listener: "web" }));
+    const listeners = [
+      httpListener,
+      { ...httpListener, name: "second", port: 8080 },
+      { ...httpListener, name: "own", port: 8081, hostname: "own.example.com" },
+    ];
+    const result = compiled([...base, gateway("web", listeners), route("r", toShop)], { ports });
+    expect(listenerStatus(result, "web", "http").conditions).toEqual(usual);
+    expect(listenerStatus(result, "web", "own").conditions).toEqual(usual);
+    const [, second] = (result.status("Gateway", "web")["listeners"] ?? []) as readonly {
+      readonly conditions: readonly { readonly message: string }[];
+    }[];
+    expect(conditionsIn(second)).toEqual([
+      "Accepted=False/PortUnavailable",
+      "Conflicted=False/NoConflicts",
+      "Programmed=False/Invalid",
+      resolved,
+    ]);
+    expect(second?.conditions[0]?.message).toBe("Perch's listener web serves port 80 for the listener http already");
+    expect(result.parts.routes).toMatchObject([{ match: { hosts: ["own.example.com"] } }, { match: {} }]);
+  });
+
   test("of another Gateway: the older one is served", () => {
     const young = gateway("a-young", [httpListener], { created: "2026-03-01T00:00:00Z" });
     const old = gateway("old", [httpListener], { created: "2026-02-01T00:00:00Z" });
