@@ -19,6 +19,8 @@ import { StatusWriter } from "./status-writer.ts";
 /** Changes are compiled when no other has come for this long, and after the longer time in any case. */
 const quietMs = 100;
 const longestMs = 500;
+/** How often the log says what a start waits for. */
+const nextWordMs = 10_000;
 
 /** Each is a watch of its own. */
 const maxNamedObjects = 500;
@@ -41,6 +43,8 @@ export class GatewayController {
   #cancel: (() => void) | undefined;
   #cancelRetry: (() => void) | undefined;
   #cancelWrites: (() => void) | undefined;
+  readonly #startedMs = performance.now();
+  #cancelWord: (() => void) | undefined;
   #running: Promise<void> | undefined;
   /** What the last compilation was of. */
   #signature = "";
@@ -76,6 +80,7 @@ export class GatewayController {
       onChange: () => this.#changed(),
       onTrouble: (why) => this.#troubled(why),
     });
+    this.#waitOn();
   }
 
   loaded(message: Loaded): void {
@@ -96,7 +101,7 @@ export class GatewayController {
     this.#writer.close();
     await this.#watches.close();
     await this.#running;
-    for (const cancel of [this.#cancel, this.#cancelRetry, this.#cancelWrites]) cancel?.();
+    for (const cancel of [this.#cancel, this.#cancelRetry, this.#cancelWrites, this.#cancelWord]) cancel?.();
   }
 
   #changed(): void {
@@ -130,6 +135,7 @@ export class GatewayController {
       this.#reply({ kind: "unready", why: unready });
       return;
     }
+    this.#cancelWord?.();
     const objects = [...this.#watches.objects()];
     const unreadable = this.#watches.unreadable();
     const signature = signatureOf(objects, unreadable);
@@ -234,10 +240,28 @@ export class GatewayController {
   }
 
   #troubled(why: string | undefined): void {
-    if (why === undefined) this.#log("info", {}, "the Gateway API answers again");
-    else this.#log("warn", { why }, "the Gateway API does not answer: what is active stays");
     const { unready } = this.#watches;
     if (unready !== undefined) this.#reply({ kind: "unready", why: unready });
+    if (why === undefined) this.#log("info", {}, "the Gateway API gives what Perch follows again");
+    else if (unready === undefined) {
+      this.#log("warn", { why }, "the Gateway API does not give what Perch follows: what is active stays");
+    } else this.#wait(unready);
+  }
+
+  /** Nothing has been compiled yet, and a start does not go on before. */
+  #wait(why: string): void {
+    this.#cancelWord?.();
+    const forSeconds = Math.round((performance.now() - this.#startedMs) / 1_000);
+    this.#log("warn", { why, forSeconds }, "waiting for the Gateway API");
+    this.#waitOn();
+  }
+
+  /** An API that gives no answer at all is no trouble yet. */
+  #waitOn(): void {
+    this.#cancelWord = this.#schedule(nextWordMs, () => {
+      const { unready } = this.#watches;
+      if (unready !== undefined) this.#wait(unready);
+    });
   }
 
   #log(level: "info" | "warn" | "error", fields: Readonly<Record<string, unknown>>, message: string): void {

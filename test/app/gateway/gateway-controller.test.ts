@@ -49,8 +49,44 @@ async function controlling() {
     return controller;
   };
   const logged = () => replies.flatMap((reply) => (reply.kind === "log" ? [reply] : []));
-  return { api, replies, waiting, start, logged };
+  const ring = () => {
+    const due = [...waiting];
+    waiting.clear();
+    for (const callback of due) callback();
+  };
+  return { api, replies, waiting, ring, start, logged };
 }
+
+test("until the first compilation the log says what it waits for, again every ten seconds", async () => {
+  const { api, replies, waiting, ring, start, logged } = await controlling();
+  api.forbid("httproutes");
+  start();
+  const waitingFor = {
+    ...{ kind: "log", level: "warn", message: "waiting for the Gateway API" },
+    fields: { why: expect.stringMatching(/^HTTPRoute objects cannot be listed: .*403/), forSeconds: 0 },
+  };
+  await expect.poll(() => logged().length, soon).toBe(1);
+  ring();
+  expect(logged()).toEqual([waitingFor, waitingFor]);
+  api.allow("httproutes");
+  await expect.poll(() => replies.map(({ kind }) => kind), soon).toContain("compiled");
+  expect(logged().at(-1)?.message).toBe("the Gateway API gives what Perch follows again");
+  expect(waiting.size).toBe(0);
+});
+
+test("after it, what the API does not give is said once", async () => {
+  const { api, replies, start, logged } = await controlling();
+  start();
+  await expect.poll(() => replies.map(({ kind }) => kind), soon).toContain("compiled");
+  api.forbid("gateways");
+  api.endWatches();
+  await expect.poll(logged, soon).toEqual([
+    {
+      ...{ kind: "log", level: "warn", fields: { why: expect.stringMatching(/^Gateway: .*403/) } },
+      message: "the Gateway API does not give what Perch follows: what is active stays",
+    },
+  ]);
+});
 
 test("statuses that cannot be written wait for one timer, however much changes, and for none after the end", async () => {
   const { api, replies, waiting, start, logged } = await controlling();
