@@ -153,6 +153,11 @@ export class KubernetesApi {
     this.#unavailable.set(plural, new Refused(403, "Forbidden", `${plural} is forbidden: User "perch" cannot list it`));
   }
 
+  /** Ends what `forbid` or `uninstall` began. */
+  allow(plural: string): void {
+    this.#unavailable.delete(plural);
+  }
+
   pages(size: number): void {
     this.#pageSize = size;
   }
