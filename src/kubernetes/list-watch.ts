@@ -22,8 +22,9 @@ export interface ListWatchOptions<T extends ApiObject> {
   readonly silenceMs?: number;
 }
 
-/** How many objects one answer may have. */
+/** How many objects one answer may have, and how many answers one list: far more than a cluster has of a kind. */
 const pageSize = 500;
+const maxPages = 1_000;
 
 /**
  * A watch is renewed this often, so that one that hangs is noticed. Each renewal costs the API one request, and nothing
@@ -98,7 +99,11 @@ export class ListWatch<T extends ApiObject> {
     const found = new Map<string, T>();
     let version: string;
     let token = "";
+    const tokens = new Set<string>();
     do {
+      if (tokens.has(token)) throw new ApiError("the list does not end: it goes on from where it was before");
+      if (tokens.size === maxPages) throw new ApiError(`the list does not end: it has more than ${maxPages} pages`);
+      tokens.add(token);
       const query = { ...this.#selectors(), limit: String(pageSize), continue: token };
       const page = (await client.get(path, query, this.#closed.signal)) as ListPage<T>;
       for (const object of page.items ?? []) found.set(keyOf(object), object);
