@@ -11,17 +11,24 @@ import { refTo } from "./schemas.ts";
 /** A replica sends less than 1 MB at once: see `ReportOutbox`. */
 const maxReportsBytes = 4 * 1024 * 1024;
 
-const integer = { type: "integer" };
-const answers = record({ good: count, failed: count });
+/** The saved state has safe integers only, and their sums must be some too. */
+const serial = { ...count, maximum: 2 ** 52 };
+/** Answers since the last report, which is a second ago; far more than a replica can have. */
+const recent = { ...count, maximum: 1e9 };
+/** Answers since the rollout began: a million a second for eleven days. */
+const total = { ...count, maximum: 1e12 };
+const word = { type: "integer", minimum: -(2 ** 31), maximum: 2 ** 31 - 1 };
+const bits = { ...count, maximum: 2 ** 31 - 1 };
+const answers = record({ good: recent, failed: recent });
 const bySide = record({ baseline: answers, candidate: answers });
 const sighting = record({
-  hi: integer,
-  lo: integer,
+  hi: word,
+  lo: word,
   side: oneOf("baseline", "candidate"),
   odds: share,
   seen: oneOf("first", "returned", "known"),
-  bad: count,
-  goodBefore: count,
+  bad: bits,
+  goodBefore: total,
 });
 const report = record({
   release: text,
@@ -29,14 +36,14 @@ const report = record({
   sightings: listOf(sighting),
   drawn: bySide,
   placed: bySide,
-  baselineDurations: listOf(count),
+  baselineDurations: listOf(recent),
 });
 const message = record({
   replica: { type: "string", minLength: 1, maxLength: 300 },
   term: { type: "string", maxLength: 500 },
-  revision: count,
+  revision: serial,
   withdrawn: listOf(record({ release: text, id: text, why: { type: "string", maxLength: 2_000, pattern: line } })),
-  reports: listOf(record({ number: count, report })),
+  reports: listOf(record({ number: serial, report })),
 });
 
 /** The default reason names who asked. */
@@ -49,7 +56,7 @@ const change = {
     // As the replica that was asked has them: with the name of the token.
     why: { type: "string", maxLength: maxWhy, pattern: line },
     by: { type: "string", minLength: 1, maxLength: 200, pattern: line },
-    ifRevision: count,
+    ifRevision: serial,
   },
 };
 const ofKind = (kind: string, ...needed: readonly string[]) => {

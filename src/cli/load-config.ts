@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { stringify } from "yaml";
 import type { KeyReader } from "../app/kubernetes/key-reader.ts";
 import { type KeyValues, keyReader, loadConfigKey, loadWithKeys } from "../app/kubernetes/named-keys.ts";
-import { isKeyReference, keyReferenceForm, parseKeyReference } from "../config/key-reference.ts";
+import { isKeyReference, referenceProblem } from "../config/key-reference.ts";
 import { type LoadOptions, type LoadResult, loadConfigFile } from "../config/load.ts";
 import { diagnoseFile, errorsOf, formatDiagnostic } from "../config/schema-kit/diagnostics.ts";
 import { type OptionValues, type Terminal, textOption, UsageError } from "./command.ts";
@@ -41,10 +41,9 @@ export async function loadOrTell(
 /** Loads a file, or a key of a ConfigMap or Secret, which is read once from the Kubernetes API. */
 export async function loadConfig(file: string, terminal: Terminal, randomSecret?: RandomSecret): Promise<LoadResult> {
   const options = loadOptions(terminal, randomSecret);
+  const problem = referenceProblem(file);
+  if (problem !== undefined) return { ok: false, problems: [diagnoseFile(file, `it ${problem}`)], files: [] };
   if (!isKeyReference(file)) return loadOnce(terminal, (readers) => loadConfigFile(file, { ...options, ...readers }));
-  if (parseKeyReference(file) === undefined) {
-    return { ok: false, problems: [diagnoseFile(file, `it is not of the form ${keyReferenceForm}`)], files: [] };
-  }
   return loadOnce(terminal, (readers, keys) => {
     const result = loadConfigKey(file, keys, { ...options, ...readers });
     // What is not known yet is named as well.

@@ -1,7 +1,7 @@
 import { App, StartError } from "../app/app.ts";
 import type { ConfigSource } from "../app/config-source.ts";
 import { defaultWarmUp } from "../app/warm-up.ts";
-import { isKeyReference, keyReferenceForm, parseKeyReference } from "../config/key-reference.ts";
+import { parseKeyReference, referenceProblem } from "../config/key-reference.ts";
 import { parseDuration } from "../config/schema-kit/scalars.ts";
 import { type LogLevel, logLevels } from "../observe/log.ts";
 import { type Command, type ExitCode, type OptionValues, type Terminal, textOption, UsageError } from "./command.ts";
@@ -139,10 +139,10 @@ function configSource(options: OptionValues, terminal: Terminal): ConfigSource {
 }
 
 function followedSource(path: string, cacheFile: string | undefined): ConfigSource {
-  if (!isKeyReference(path)) return { kind: "file", path, cacheFile };
+  const problem = referenceProblem(path);
+  if (problem !== undefined) throw new UsageError(`"${path}" ${problem}`);
   const reference = parseKeyReference(path);
-  if (reference === undefined) throw new UsageError(`"${path}" is not of the form ${keyReferenceForm}`);
-  return { kind: "kubernetes", reference, cacheFile };
+  return reference === undefined ? { kind: "file", path, cacheFile } : { kind: "kubernetes", reference, cacheFile };
 }
 
 function duration(options: OptionValues, name: string, fallback: string): number {

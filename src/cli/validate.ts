@@ -1,24 +1,26 @@
 import { type LoadResult, loadConfigText, maxConfigBytes } from "../config/load.ts";
 import { type Diagnostic, diagnoseFile, errorsOf, formatDiagnostic } from "../config/schema-kit/diagnostics.ts";
-import { type Command, type Terminal, UsageError } from "./command.ts";
+import { type Command, type Terminal, textOptions, UsageError } from "./command.ts";
 import { loadConfig, loadOnce, loadOptions, printJson } from "./load-config.ts";
 
 const stdinName = "<stdin>";
 
 export const validate: Command = {
-  usage: `FILE… [--json]
+  usage: `[-c] FILE… [--json]
 
-  FILE        a configuration; - for standard input. Also kubernetes://configmap/NAMESPACE/NAME/KEY (or secret),
-              which is read from the Kubernetes API
-      --json  print one JSON array: for each file its name, whether it is ok, and its problems
+  FILE               a configuration; - for standard input. Also kubernetes://configmap/NAMESPACE/NAME/KEY
+                     (or secret), which is read from the Kubernetes API
+  -c, --config FILE  the same, as the other commands take it; may be repeated
+      --json         print one JSON array: for each file its name, whether it is ok, and its problems
 
 The exit code is 2 if any file has an error, and 0 if there are only warnings.`,
-  options: { json: { type: "boolean" } },
+  options: { config: { type: "string", short: "c", multiple: true }, json: { type: "boolean" } },
   async run({ options, positionals }, terminal) {
-    if (positionals.length === 0) throw new UsageError("no file to validate");
-    if (positionals.filter((file) => file === "-").length > 1) throw new UsageError("- can be given only once");
+    const files = [...textOptions(options, "config"), ...positionals];
+    if (files.length === 0) throw new UsageError("no file to validate");
+    if (files.filter((file) => file === "-").length > 1) throw new UsageError("- can be given only once");
     const checked: CheckedFile[] = [];
-    for (const file of positionals) checked.push(await check(file, terminal));
+    for (const file of files) checked.push(await check(file, terminal));
     if (options["json"] === true) printJson(checked.map(jsonOf), terminal);
     else for (const one of checked) printResult(one, terminal);
     return checked.every(({ result }) => result.ok) ? 0 : 2;

@@ -6,11 +6,12 @@ import { ReleaseServices } from "./release-services.ts";
 import { warnOfRollouts } from "./rollout-warnings.ts";
 import { warnRulesOutsideRoutes } from "./rule-warnings.ts";
 import type { Config } from "./schema.ts";
+import type { Entry } from "./schema-kit/collections.ts";
 import { formatDuration } from "./schema-kit/scalars.ts";
 import type { ParseContext } from "./schema-kit/schema.ts";
 import { compileAdmin } from "./sections/admin.ts";
 import { compileAttribute } from "./sections/attributes.ts";
-import { compileRelease } from "./sections/compile-release.ts";
+import { checkTemplate, compileRelease } from "./sections/compile-release.ts";
 import { compileGeo } from "./sections/geo.ts";
 import { compileVersionEdits } from "./sections/header-edits.ts";
 import { ClaimPaths, compileJwt } from "./sections/jwt.ts";
@@ -19,6 +20,7 @@ import { compileLimits } from "./sections/limits.ts";
 import { checkListeners, compileListener } from "./sections/listener.ts";
 import { compileMirror } from "./sections/mirror.ts";
 import { checkPropagationHeaders } from "./sections/propagation.ts";
+import type { ReleaseConfig } from "./sections/release.ts";
 import { compileRoutes, type RouteScope } from "./sections/route.ts";
 import { compileService } from "./sections/service.ts";
 import { compileSharedState } from "./sections/state.ts";
@@ -37,9 +39,13 @@ import {
 /**
  * Compiles a configuration to the types that the proxy uses, and checks what needs the whole file: references,
  * operands, reachability. Problems are reported to the parse context. The result may be used only if none of them is an
- * error.
+ * error. `templates`: releases for routes of the Gateway API, which are checked only.
  */
-export function compileConfig(config: Config, context: CompileContext): CompiledConfig {
+export function compileConfig(
+  config: Config,
+  context: CompileContext,
+  templates: readonly Entry<ReleaseConfig>[] = [],
+): CompiledConfig {
   const { parsing } = context;
   // After a parse error parts are missing, so something may wrongly seem unused or unreachable.
   const isComplete = !parsing.problems.failed;
@@ -59,6 +65,7 @@ export function compileConfig(config: Config, context: CompileContext): Compiled
   const releases = config.releases.map((entry) =>
     compileRelease(entry, pairings.of(entry.name), services, known, context),
   );
+  for (const template of templates) checkTemplate(template, known, context);
   const mirrors = config.releases.flatMap((entry) => compileMirror(entry, pairings.of(entry.name), parsing));
   checkCookieNames(config.releases, config.attributes, parsing);
   checkPropagationHeaders(config.releases, parsing);
@@ -127,7 +134,8 @@ function checkRoutes({ routes, kubernetes }: Config, parsing: ParseContext): voi
   if (routes.length > 0 || parsing.lacksParts(routes) || kubernetes?.gateway !== undefined) return;
   const span = parsing.spanOf(routes);
   // What stands in for a list that could not be read has no place in the file.
-  if (span.start > 0) parsing.error(span, "bad-value", "the list of routes is empty");
+  const suggestion = "add a route, or kubernetes: { gateway: {} } for routes of the Gateway API";
+  if (span.start > 0) parsing.error(span, "bad-value", "the list of routes is empty", suggestion);
 }
 
 function checkDns({ dns }: Config, parsing: ParseContext): void {

@@ -159,8 +159,7 @@ function withSettings(listener: MapNode, { h2c, tls }: GatewayListenerParts): Ma
   if (tls === undefined) return withH2c;
   return changed(withH2c, "tls", (own) => {
     if (own?.kind !== "map") return plainNode(tls);
-    const certificates = changed(own, "certificates", (value) => withItems(value, tls.certificates));
-    const { clientCa } = tls;
-    return clientCa === undefined ? certificates : changed(certificates, "clientCa", () => plainNode(clientCa));
+    // Which clients reach the routes of the file, the file alone says.
+    return changed(own, "certificates", (value) => withItems(value, tls.certificates));
   });
 }

@@ -104,12 +104,19 @@ function readAndCompile(
   if (written === undefined) return undefined;
   const { tree, templates, unknown } = withGatewayParts(written, files);
   const parsing = new ParseContext(problems);
-  for (const { value } of templates) releaseSchema.read(value, parsing);
+  const readTemplates = templates.flatMap(({ key, value }) => {
+    const release = releaseSchema.read(value, parsing);
+    return release === INVALID ? [] : [{ name: key, value: release }];
+  });
   for (const name of unknown) parsing.unknownName(written.span, "release", name, []);
   const openDatabase = (path: string) => readDatabase(path, options.readFile);
   const config = configSchema.read(tree, parsing);
   if (config === INVALID) return undefined;
-  const compiled = compileConfig(config, new CompileContext(parsing, files, { openDatabase, ...options }));
+  const compiled = compileConfig(
+    config,
+    new CompileContext(parsing, files, { openDatabase, ...options }),
+    readTemplates,
+  );
   return { config: deepFreeze(config), compiled };
 }
 

@@ -1,6 +1,6 @@
 import { type AddressRange, parseAddress, parseAddressRange } from "../decide/ip-address.ts";
 import type { BindAddress } from "./compiled-config.ts";
-import { isKeyReference, keyReferenceForm, parseKeyReference } from "./key-reference.ts";
+import { isKeyReference, parseKeyReference, referenceProblem } from "./key-reference.ts";
 import { ParseError, scalar, text } from "./schema-kit/scalars.ts";
 import type { Schema } from "./schema-kit/schema.ts";
 import { quote } from "./schema-kit/tree.ts";
@@ -37,28 +37,26 @@ export const methodName: Schema<string> = mapped(
 );
 
 /** A file of this machine, and nothing else. */
-export const localPath: Schema<string> = path((reference) =>
-  reference === undefined ? undefined : "this is read from a file only, not from the Kubernetes API",
+export const localPath: Schema<string> = path((written) =>
+  isKeyReference(written) ? "this is read from a file only, not from the Kubernetes API" : undefined,
 );
 
 /** A file, or a key of a ConfigMap or Secret: `kubernetes://secret/NAMESPACE/NAME/KEY`. */
 export const filePath: Schema<string> = path(malformed);
 
 /** As `filePath`, without ConfigMaps: those are shown to everybody who may look at a namespace. */
-export const secretPath: Schema<string> = path((reference) => {
-  const isPublic = parseKeyReference(reference ?? "")?.kind === "configmap";
-  return isPublic ? "a secret does not belong in a ConfigMap; keep it in a Secret" : malformed(reference);
+export const secretPath: Schema<string> = path((written) => {
+  const isPublic = parseKeyReference(written)?.kind === "configmap";
+  return isPublic ? "a secret does not belong in a ConfigMap; keep it in a Secret" : malformed(written);
 });
 
-function malformed(reference: string | undefined): string | undefined {
-  if (reference === undefined || parseKeyReference(reference) !== undefined) return undefined;
-  return `${quote(reference)} is not of the form ${keyReferenceForm}`;
+function malformed(written: string): string | undefined {
+  const problem = referenceProblem(written);
+  return problem === undefined ? undefined : `${quote(written)} ${problem}`;
 }
 
-/** `problemOf` gets the text where it is meant as a reference. */
-function path(problemOf: (reference: string | undefined) => string | undefined): Schema<string> {
-  const problemIn = (value: string) => problemOf(isKeyReference(value) ? value : undefined);
-  return text({ what: "a file's path", minLength: 1, problemOf: problemIn });
+function path(problemOf: (written: string) => string | undefined): Schema<string> {
+  return text({ what: "a file's path", minLength: 1, problemOf });
 }
 
 /** A path as in a request target, without query and fragment. */

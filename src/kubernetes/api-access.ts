@@ -52,7 +52,9 @@ export function podAccess(
   const host = env["KUBERNETES_SERVICE_HOST"];
   const port = env["KUBERNETES_SERVICE_PORT"];
   if (!host || !port) {
-    throw new NoApiAccess("this is not a Pod (KUBERNETES_SERVICE_HOST is not set); elsewhere, set KUBECONFIG");
+    throw new NoApiAccess(
+      "this is not a Pod (KUBERNETES_SERVICE_HOST is not set); elsewhere, set KUBECONFIG or write ~/.kube/config",
+    );
   }
   let ca: Buffer;
   let token: RenewedToken;

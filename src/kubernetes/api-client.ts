@@ -78,33 +78,45 @@ export class ApiClient {
   }
 
   /**
-   * The events of a watch, until the API ends it. `silenceMs`: how long it may send nothing before it counts as broken;
-   * a connection that a firewall has forgotten is silent for ever. `opened` is called once the API has accepted it.
+   * The events of a watch, until the API ends it. `withinMs`: when it must have done so. One that hangs does not, whether
+   * a firewall has forgotten the connection or something still sends a byte now and then. `opened` is called once the API
+   * has accepted it.
    */
   async *events(
     path: string,
     query: Query,
-    silenceMs: number,
+    withinMs: number,
     signal: AbortSignal,
     opened: () => void = () => {},
   ): AsyncGenerator<unknown, void> {
-    const body = await this.#open({ method: "GET", path, query: { ...query, watch: "true" }, signal }, silenceMs);
-    opened();
+    const limit = new AbortController();
+    const hangs = new ApiError(`the watch did not end within ${withinMs / 1_000} s`);
+    const timer = setTimeout(() => limit.abort(hangs), withinMs);
+    const either = AbortSignal.any([signal, limit.signal]);
     let rest = "";
     try {
+      const body = await this.#open({ method: "GET", path, query: { ...query, watch: "true" }, signal: either }, 0);
+      timer.refresh();
+      opened();
       for await (const chunk of body.setEncoding("utf8")) {
-        const lines = (rest + chunk).split("\n");
-        rest = lines.pop() ?? "";
+        // Only what is new is searched: an event that does not end would take the longer the more of it there is.
+        const [end = "", ...lines] = (chunk as string).split("\n");
+        rest += end;
         if (rest.length > maxAnswerBytes) throw new ApiError(`an event is larger than ${maxAnswerBytes} bytes`);
-        for (const line of lines) if (line !== "") yield JSON.parse(line);
+        for (const line of lines) {
+          if (rest !== "") yield JSON.parse(rest);
+          rest = line;
+        }
       }
     } catch (error) {
       throw toApiError(error);
     } finally {
-      body.destroy();
+      clearTimeout(timer);
+      limit.abort();
     }
   }
 
+  /** `silenceMs`: how long the answer may pause; 0: for ever. */
   async #open({ method, path, query = {}, content, signal }: Asked, silenceMs: number): Promise<Body> {
     const authorization = this.#access.authorization();
     const search = new URLSearchParams(Object.entries(query).filter(([, value]) => value !== ""));
@@ -151,8 +163,9 @@ type Body = Dispatcher.ResponseData["body"];
 const maxReasonBytes = 64 * 1024;
 const maxReasonLength = 300;
 
-/** The message of the `Status` object in an error's body, after a colon. */
+/** The message of the `Status` object in an error's body, after a colon; nothing if it does not come in time. */
 async function reasonIn(body: Body): Promise<string> {
+  const timer = setTimeout(() => body.destroy(), answerMs);
   let text = "";
   try {
     for await (const chunk of body.setEncoding("utf8")) {
@@ -164,6 +177,7 @@ async function reasonIn(body: Body): Promise<string> {
   } catch {
     return "";
   } finally {
+    clearTimeout(timer);
     body.destroy();
   }
 }

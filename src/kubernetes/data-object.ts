@@ -30,7 +30,7 @@ export interface DataObjectWatchOptions {
   /** Called with the cause of each failure in a row, and with undefined when the API answers again. */
   readonly onTrouble: (why: string | undefined) => void;
   /** As of `ListWatch`. */
-  readonly silenceMs?: number;
+  readonly watchWithinMs?: number;
 }
 
 /** Follows one ConfigMap or Secret. */

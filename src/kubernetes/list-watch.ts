@@ -18,19 +18,20 @@ export interface ListWatchOptions<T extends ApiObject> {
    * answer; 404: it has no such collection.
    */
   readonly onTrouble: (why: string | undefined, status?: number) => void;
-  /** How long a watch may be silent before it counts as broken, in milliseconds. Default: 70 s. */
-  readonly silenceMs?: number;
+  /** After how long a watch that the API has not ended counts as broken, in milliseconds. Default: 70 s. */
+  readonly watchWithinMs?: number;
 }
 
-/** How many objects one answer may have. */
+/** How many objects one answer may have, and how many answers one list: far more than a cluster has of a kind. */
 const pageSize = 500;
+const maxPages = 1_000;
 
 /**
  * A watch is renewed this often, so that one that hangs is noticed. Each renewal costs the API one request, and nothing
  * else: it goes on from the version that is known.
  */
 const watchSeconds = 60;
-const maxSilenceMs = (watchSeconds + 10) * 1_000;
+const watchEndsWithinMs = (watchSeconds + 10) * 1_000;
 const shortWatchMs = 1_000;
 
 /** So many lists in a row may grow too old before their last page. */
@@ -98,7 +99,11 @@ export class ListWatch<T extends ApiObject> {
     const found = new Map<string, T>();
     let version: string;
     let token = "";
+    const tokens = new Set<string>();
     do {
+      if (tokens.has(token)) throw new ApiError("the list does not end: it goes on from where it was before");
+      if (tokens.size === maxPages) throw new ApiError(`the list does not end: it has more than ${maxPages} pages`);
+      tokens.add(token);
       const query = { ...this.#selectors(), limit: String(pageSize), continue: token };
       const page = (await client.get(path, query, this.#closed.signal)) as ListPage<T>;
       for (const object of page.items ?? []) found.set(keyOf(object), object);
@@ -113,7 +118,7 @@ export class ListWatch<T extends ApiObject> {
 
   /** Until the API ends it: after how many milliseconds. Rejects when it fails. */
   async #watch(from: string): Promise<number> {
-    const { client, path, timers, silenceMs = maxSilenceMs } = this.#options;
+    const { client, path, timers, watchWithinMs = watchEndsWithinMs } = this.#options;
     const { signal } = this.#closed;
     const beganMs = timers.monotonicMs();
     const query = {
@@ -122,7 +127,7 @@ export class ListWatch<T extends ApiObject> {
       allowWatchBookmarks: "true",
       timeoutSeconds: String(watchSeconds),
     };
-    for await (const event of client.events(path, query, silenceMs, signal, () => this.#reached())) {
+    for await (const event of client.events(path, query, watchWithinMs, signal, () => this.#reached())) {
       const { type, object } = event as WatchEvent<T>;
       if (type === "ERROR") throw new ApiError(object.message ?? "the watch failed", object.code);
       this.#version = object.metadata.resourceVersion;

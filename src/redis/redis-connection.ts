@@ -1,12 +1,16 @@
 import { createHash } from "node:crypto";
+import { connect, type Socket } from "node:net";
 import type { BucketState } from "../proxy/token-store.ts";
 import type { TokenStoreSpec } from "../route/route-spec.ts";
 import type { Schedule } from "../upstream/clock.ts";
+import { ByteWatch, socketOf } from "./byte-watch.ts";
 import { loadClient } from "./load-client.ts";
 import { rateArguments, readBucketState, takeTokenScript } from "./take-token.ts";
 
 /** A connection and the answers that it begins with must come within this time. */
 const connectMs = 2_000;
+/** A connection on which nothing comes for so long is tried, as the client does it by default. */
+const keepAliveMs = 30_000;
 /** Requests that wait for an answer at a time; further ones are not sent. */
 const maxWaiting = 4_096;
 
@@ -43,11 +47,14 @@ export class RedisConnection {
   readonly #options: RedisConnectionOptions;
   /** In the order of their commands. */
   readonly #waiting = new Set<Waiting>();
+  readonly #bytes: ByteWatch | undefined;
   #cancelCheck: (() => void) | undefined;
-  #isOpen = true;
+  /** Until it is, its failures are those of `open`. */
+  #isOpen = false;
 
-  private constructor(client: Client, options: RedisConnectionOptions) {
+  private constructor(client: Client, bytes: ByteWatch | undefined, options: RedisConnectionOptions) {
     this.#client = client;
+    this.#bytes = bytes;
     this.#options = options;
   }
 
@@ -63,10 +70,11 @@ export class RedisConnection {
     const cancel = schedule(connectMs, () => setImmediate(giveUp, `no answer within ${connectMs} ms`));
     signal.addEventListener("abort", onAbort);
     let connection: RedisConnection | undefined;
+    const under = spec.tls === undefined ? undefined : socketUnderTls(spec, attempt.signal);
     const client = createClient({
       RESP: 2,
       // The client hands them to `net` or `tls`, where the signal ends a handshake that trickles.
-      socket: Object.assign(socketOptions(spec), { signal: attempt.signal }),
+      socket: Object.assign(socketOptions(spec, under), { signal: attempt.signal }),
       ...(spec.username === undefined ? {} : { username: spec.username }),
       ...(spec.password === undefined ? {} : { password: Buffer.from(spec.password).toString("utf8") }),
       database: spec.database,
@@ -79,13 +87,23 @@ export class RedisConnection {
     const aborted = new Promise<never>((_, reject) => {
       attempt.signal.addEventListener("abort", () => reject(attempt.signal.reason));
     });
+    const onFlood = (why: string) => {
+      giveUp(why);
+      connection?.lose(why);
+    };
     try {
-      await Promise.race([client.connect(), aborted]);
-      connection = new RedisConnection(client, options);
+      let connected: Promise<unknown> = aborted;
+      const made = socketOf(() => {
+        connected = client.connect();
+      });
+      const socket = under ?? made;
+      const bytes = socket && new ByteWatch(socket, under !== undefined, { schedule, onFlood });
+      await Promise.race([connected, aborted]);
+      connection = new RedisConnection(client, bytes, options);
       await Promise.race([connection.#probe(), aborted]);
+      connection.#isOpen = true;
       return connection;
     } catch (error) {
-      if (connection !== undefined) connection.#isOpen = false;
       attempt.abort();
       client.destroy();
       throw error;
@@ -147,6 +165,7 @@ export class RedisConnection {
       if (!(error instanceof Error) || !error.message.startsWith("NOSCRIPT")) throw error;
       reply = await this.#client.sendCommand(["EVAL", takeTokenScript, "1", key, ...rate]);
     }
+    this.#bytes?.answered();
     const state = readBucketState(reply);
     if (state === undefined) throw new Error("it is not Redis: its answer to a script is not a number");
     return state;
@@ -171,10 +190,17 @@ export class RedisConnection {
   }
 }
 
-function socketOptions({ host, port, tls }: TokenStoreSpec) {
+/** `under`: the TCP connection of one with TLS, which `tls` would keep to itself. */
+function socketOptions({ host, port, tls }: TokenStoreSpec, under: Socket | undefined) {
   const common = { host, port, connectTimeout: connectMs, reconnectStrategy: false as const };
   if (tls === undefined) return common;
-  return { ...common, tls: true as const, ...(tls.ca === undefined ? {} : { ca: Buffer.from(tls.ca) }) };
+  const ca = tls.ca === undefined ? {} : { ca: Buffer.from(tls.ca) };
+  return { ...common, tls: true as const, ...ca, ...(under === undefined ? {} : { socket: under }) };
+}
+
+/** As the client would open it. */
+function socketUnderTls({ host, port }: TokenStoreSpec, signal: AbortSignal): Socket {
+  return connect({ host, port, noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveMs, signal });
 }
 
 const maxReasonLength = 200;

@@ -74,7 +74,12 @@ test.each([
   [
     "a reference of another form",
     "kubernetes://configmap/shop/perch",
-    "it is not of the form kubernetes://configmap/NAMESPACE/NAME/KEY, or secret",
+    "it is not of the form kubernetes://configmap/NAMESPACE/NAME/KEY, or secret: the key is missing",
+  ],
+  [
+    "a scheme that is written wrong",
+    "kubernetes:/configmap/shop/perch/perch.yaml",
+    "it is no file's path; of URLs only kubernetes://configmap/NAMESPACE/NAME/KEY, or secret, is known",
   ],
 ])("%s is told, with exit code 2", async (_, given, why) => {
   const { env } = await cluster();
@@ -107,6 +112,11 @@ test.each([
     "kubernetes://configmap/shop/pins/secret",
     "a secret does not belong in a ConfigMap; keep it in a Secret",
   ],
+  [
+    "a URL that is none of a key",
+    "https://vault/pins",
+    '"https://vault/pins" is no file\'s path; of URLs only kubernetes://',
+  ],
   ["half a reference", "kubernetes://secret/shop", '"kubernetes://secret/shop" is not of the form kubernetes://'],
 ])("%s is an error at its place", async (_, named, why) => {
   const file = write("named.yaml", config(undefined, `cookie: { secretFile: "${named}" }`));
@@ -120,4 +130,14 @@ test("what is only read from files says so", async () => {
   const file = write("state.yaml", `state: { file: "${secret}" }\n${config(undefined, "")}`);
   const { err } = await perch(["validate", file], {});
   expect(err).toContain("1:16: error: this is read from a file only, not from the Kubernetes API");
+});
+
+test.each([
+  ["kubernetes:/configmap/shop/perch/perch.yaml", "is no file's path; of URLs only kubernetes://"],
+  ["kubernetes://configmap/shop/perch_config/perch.yaml", 'the name "perch_config" is not one that Kubernetes allows'],
+])("serve says what is wrong with %s", async (given, why) => {
+  const { code, err } = await perch(["serve", "-c", given]);
+  expect(err).toContain(`"${given}" is`);
+  expect(err).toContain(why);
+  expect(code).toBe(2);
 });

@@ -22,6 +22,16 @@ describe("perch validate", () => {
     expect({ code, err }).toEqual({ code: 0, err: "" });
   });
 
+  it.each([
+    ["-c", ["-c", good, "-c", warned, mixed]],
+    ["--config", [mixed, `--config=${good}`, "--config", warned]],
+  ])("takes files by %s, as the other commands do, and those without it as well", async (_, args) => {
+    const { code, out, err } = await perch(["validate", ...args], env);
+    expect(out.match(/\S+\.yaml(?=: ok)/g)).toEqual([good, warned]);
+    expect(err).toContain(`${mixed}: invalid`);
+    expect(code).toBe(2);
+  });
+
   it("prints warnings on stderr without failing", async () => {
     const { code, out, err } = await perch(["validate", warned], env);
     expect(code).toBe(0);
@@ -79,6 +89,7 @@ describe("perch validate", () => {
   it.each([
     { sentence: "without a file", args: ["validate"], message: "no file to validate" },
     { sentence: "with standard input twice", args: ["validate", "-", "-"], message: "- can be given only once" },
+    { sentence: "with standard input twice, once by -c", args: ["validate", "-c", "-", "-"], message: "only once" },
     { sentence: "with an unknown option", args: ["validate", "--jsno", "x"], message: "--jsno" },
   ])("refuses to run $sentence", async ({ args, message }) => {
     const { code, out, err } = await perch(args);

@@ -145,10 +145,13 @@ components: [../../components/config-api]
     expect(automountServiceAccountToken).toBe(true);
     expect(container.args?.slice(0, 3)).toEqual([
       "serve",
-      "--config=kubernetes://configmap/$(POD_NAMESPACE)/perch-config/perch.yaml",
+      "--config=kubernetes://configmap/$(POD_NAMESPACE)/$(CONFIG_NAME)/perch.yaml",
       "--config-cache=/var/cache/perch/perch.yaml",
     ]);
     expect(container.args).toContain("--drain-delay=$(DRAIN_DELAY)");
+    expect(container.env).toContainEqual({ name: "CONFIG_NAME", value: "perch-config" });
+    // Longer than the 30 s that Perch waits for the API before it says what is missing.
+    expect(container.startupProbe).toMatchObject({ httpGet: { path: "/livez" }, failureThreshold: 120 });
     expect(container.volumeMounts?.map(({ mountPath }) => mountPath)).toContain("/var/cache/perch");
     // No Secret gets onto a disk.
     expect(find(manifests, "Deployment", "perch").spec.template.spec.volumes).toContainEqual({
@@ -283,22 +286,35 @@ components: [../../components/gateway-api]
       .spec;
     expect(automountServiceAccountToken).toBe(true);
     expect(find(manifests, "GatewayClass", "perch").spec).toEqual({ controllerName: "perch.dev/gateway" });
-    const { rules } = find(manifests, "ClusterRole", "perch-gateway-api");
-    const allowed = (verb: string) =>
-      rules.flatMap(({ resources, verbs }) => (verbs.includes(verb) ? resources : [])).toSorted();
-    const read = ["backendtlspolicies", "gatewayclasses", "gateways", "grpcroutes", "httproutes"];
-    expect(allowed("list")).toEqual([...read, "namespaces", "referencegrants", "services"].toSorted());
-    expect(allowed("watch")).toEqual(allowed("list"));
-    expect(allowed("get")).toEqual(read);
-    expect(allowed("update")).toEqual(read.map((kind) => `${kind}/status`));
-    expect(
-      rules.flatMap(({ verbs }) => verbs).filter((verb: string) => !["get", "list", "watch", "update"].includes(verb)),
-    ).toEqual([]);
+    /** The resources that a ClusterRole allows, by verb. */
+    const allowedBy = (role: string) => {
+      const allowed: Record<string, string[]> = {};
+      for (const { resources, verbs } of find(manifests, "ClusterRole", role).rules) {
+        for (const verb of verbs) allowed[verb] = [...(allowed[verb] ?? []), ...resources].toSorted();
+      }
+      return allowed;
+    };
+    expect(allowedBy("perch-gateway-api")).toEqual({
+      get: ["gatewayclasses"],
+      list: ["gatewayclasses", "namespaces"],
+      watch: ["gatewayclasses", "namespaces"],
+      update: ["gatewayclasses/status"],
+    });
+    // Of namespaces: this one may be bound in some of them only.
+    const written = ["backendtlspolicies", "gateways", "grpcroutes", "httproutes"];
+    const read = [...written, "referencegrants", "services"];
+    expect(allowedBy("perch-gateway-routes")).toEqual({
+      get: written,
+      list: read,
+      watch: read,
+      update: written.map((kind) => `${kind}/status`),
+    });
     expect(find(manifests, "Role", "perch-gateway-certificates").rules).toEqual([
       { apiGroups: [""], resources: ["secrets"], resourceNames: ["perch-tls"], verbs: ["list", "watch"] },
     ]);
     for (const [kind, name] of [
       ["ClusterRoleBinding", "perch-gateway-api"],
+      ["ClusterRoleBinding", "perch-gateway-routes"],
       ["RoleBinding", "perch-gateway-certificates"],
     ] as const) {
       const { roleRef, subjects } = find(manifests, kind, name);
@@ -328,6 +344,62 @@ components: [../../components/gateway-api, ../../components/gateway-endpoints]
     const { spec } = find(manifests, "Deployment", "perch").spec.template;
     expect(subjects).toEqual([{ kind: "ServiceAccount", name: spec.serviceAccountName, namespace: "shop" }]);
     expect(spec.containers[0].env?.map(({ name }: { name: string }) => name)).toContain("PERCH_ZONE");
+  });
+});
+
+describe.skipIf(kustomizeNeeds !== "")(`deploy/components of a second gateway${kustomizeNeeds}`, () => {
+  test("refer to its own objects, whose names have its suffix", async () => {
+    const manifests = await buildIn({
+      "perch.yaml": "routes: []\n",
+      "kustomization.yaml": `apiVersion: kustomize.config.k8s.io/v1beta1
+kind: Kustomization
+namespace: shop
+nameSuffix: -internal
+resources: [../../base]
+components: [../../components/shared-state, ../../components/config-api]
+configMapGenerator: [{ name: perch-config, behavior: replace, files: [perch.yaml] }]
+generatorOptions: { disableNameSuffixHash: true }
+`,
+    });
+    const [{ args = [], env = [] }] = find(manifests, "Deployment", "perch-internal").spec.template.spec.containers;
+    expect(args).toContain("--config=kubernetes://configmap/$(POD_NAMESPACE)/$(CONFIG_NAME)/perch.yaml");
+    const variables = Object.fromEntries(env.map(({ name, value }) => [name, value]));
+    expect(variables).toMatchObject({
+      CONFIG_NAME: "perch-config-internal",
+      STATE_CONFIG_MAP: "perch-rollouts-internal",
+      STATE_LEASE: "perch-leader-internal",
+    });
+    for (const [kind, name] of [
+      ["ConfigMap", "perch-config-internal"],
+      ["ConfigMap", "perch-rollouts-internal"],
+      ["Lease", "perch-leader-internal"],
+    ] as const) {
+      expect(find(manifests, kind, name).kind).toBe(kind);
+    }
+    const named = (role: string) => find(manifests, "Role", role).rules.map(({ resourceNames }) => resourceNames);
+    expect(named("perch-config-api-internal")).toEqual([["perch-config-internal"]]);
+    expect(named("perch-shared-state-internal")).toEqual([["perch-rollouts-internal"], ["perch-leader-internal"]]);
+  });
+});
+
+describe.skipIf(kustomizeNeeds !== "")(`deploy/components/https-port${kustomizeNeeds}`, () => {
+  test.each([
+    ["alone", "[../../components/https-port]"],
+    ["beside tls, which contains it", "[../../components/https-port, ../../components/tls]"],
+  ])("opens port 443 once, %s", async (_sentence, components) => {
+    const manifests = await buildIn({
+      "kustomization.yaml": `apiVersion: kustomize.config.k8s.io/v1beta1
+kind: Kustomization
+namespace: shop
+resources: [../../base]
+components: ${components}
+`,
+    });
+    expect(manifests.flatMap(schemaProblems)).toEqual([]);
+    const https = find(manifests, "Service", "perch").spec.ports.filter(({ name }) => name === "https");
+    expect(https).toEqual([{ name: "https", port: 443, targetPort: "https" }]);
+    const [{ ports = [] }] = find(manifests, "Deployment", "perch").spec.template.spec.containers;
+    expect(ports.filter(({ name }) => name === "https")).toEqual([{ name: "https", containerPort: 8443 }]);
   });
 });
 

@@ -187,7 +187,13 @@ describe.skipIf(kustomizeNeeds !== "")(`deploy/components/network-policy${kustom
   test("opens more by the patch of the guide", async () => {
     const manifests = await buildIn({ "kustomization.yaml": guideBlock("/spec/egress/-") });
     expect(egressOf(manifests).slice(2)).toEqual([
-      { to: [{ ipBlock: { cidr: "0.0.0.0/0", except: ["169.254.0.0/16"] } }], ports: [{ port: 443, protocol: "TCP" }] },
+      {
+        to: [{ ipBlock: { cidr: "0.0.0.0/0", except: ["169.254.0.0/16"] } }],
+        ports: [
+          { port: 443, protocol: "TCP" },
+          { port: 6443, protocol: "TCP" },
+        ],
+      },
     ]);
     expect(manifests.flatMap(schemaProblems)).toEqual([]);
   });

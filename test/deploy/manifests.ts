@@ -97,6 +97,7 @@ export interface Service {
     readonly selector: Labels;
     readonly externalTrafficPolicy?: string;
     readonly ports: readonly {
+      readonly name?: string;
       readonly port: number;
       readonly targetPort: number | string;
       readonly nodePort?: number;
@@ -119,7 +120,11 @@ interface ServiceAccount {
 interface RoleOf<Kind extends string> {
   readonly kind: Kind;
   readonly metadata: Metadata;
-  readonly rules: readonly { readonly resources: readonly string[]; readonly verbs: readonly string[] }[];
+  readonly rules: readonly {
+    readonly resources: readonly string[];
+    readonly resourceNames?: readonly string[];
+    readonly verbs: readonly string[];
+  }[];
 }
 
 interface Lease {

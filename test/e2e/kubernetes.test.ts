@@ -116,7 +116,7 @@ test("a start outside of a Pod, without a kubeconfig, says what to set", async (
   await expect(failed).rejects.toThrow(StartError);
   await expect(failed).rejects.toMatchObject({
     problems: [
-      "perch: kubernetes://configmap/shop/perch/perch.yaml cannot be read: this is not a Pod (KUBERNETES_SERVICE_HOST is not set); elsewhere, set KUBECONFIG",
+      "perch: kubernetes://configmap/shop/perch/perch.yaml cannot be read: this is not a Pod (KUBERNETES_SERVICE_HOST is not set); elsewhere, set KUBECONFIG or write ~/.kube/config",
     ],
   });
 });

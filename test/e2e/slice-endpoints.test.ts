@@ -203,7 +203,7 @@ describe("endpoints by EndpointSlices", () => {
   it("outside of a cluster without a kubeconfig: the start says what to set", async () => {
     const failed = perch(shop({ stable: inShop() }), { env: {} }).catch((error: StartError) => error.problems);
     expect(await failed).toEqual([
-      "perch: the endpoints of the Kubernetes Service shop cannot be found: this is not a Pod (KUBERNETES_SERVICE_HOST is not set); elsewhere, set KUBECONFIG",
+      "perch: the endpoints of the Kubernetes Service shop cannot be found: this is not a Pod (KUBERNETES_SERVICE_HOST is not set); elsewhere, set KUBECONFIG or write ~/.kube/config",
     ]);
   });
 

@@ -153,6 +153,11 @@ export class KubernetesApi {
     this.#unavailable.set(plural, new Refused(403, "Forbidden", `${plural} is forbidden: User "perch" cannot list it`));
   }
 
+  /** Ends what `forbid` or `uninstall` began. */
+  allow(plural: string): void {
+    this.#unavailable.delete(plural);
+  }
+
   pages(size: number): void {
     this.#pageSize = size;
   }
@@ -399,7 +404,11 @@ export class KubernetesApi {
     const watcher = { place, query, account, response };
     response.writeHead(200, { "content-type": "application/json" }).flushHeaders();
     this.#watchers.add(watcher);
-    response.on("close", () => this.#watchers.delete(watcher));
+    const timer = globalThis.setTimeout(() => response.end(), Number(query.get("timeoutSeconds") ?? 1_800) * 1_000);
+    response.on("close", () => {
+      globalThis.clearTimeout(timer);
+      this.#watchers.delete(watcher);
+    });
     if (!this.#isStuck) for (const change of this.#objects.changes) if (change.version > from) tell(watcher, change);
   }
 }

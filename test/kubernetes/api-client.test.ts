@@ -1,3 +1,4 @@
+import type { ServerResponse } from "node:http";
 import { describe, expect, test } from "vitest";
 import { podAccess } from "../../src/kubernetes/api-access.ts";
 import { ApiClient, ApiError } from "../../src/kubernetes/api-client.ts";
@@ -84,3 +85,43 @@ function readied(object: ReturnType<typeof lease>) {
   const { resourceVersion = "" } = object.metadata;
   return { ...object, metadata: { ...object.metadata, resourceVersion } };
 }
+
+describe("a watch that hangs", () => {
+  const drop = (response: ServerResponse, text: string) => {
+    const timer = setInterval(() => response.write(text), 20);
+    response.on("close", () => clearInterval(timer));
+  };
+  const follow = async (client: ApiClient) => {
+    for await (const _ of client.events("/api/v1/namespaces/shop/configmaps", {}, 300, signal));
+  };
+
+  test.each([
+    ["a part of an event now and then", " "],
+    ["empty lines", "\n"],
+  ])("is given up, although it says %s", async (_, text) => {
+    const { api, client } = await started();
+    api.answerOnce((response) => drop(response, text));
+    await expect(follow(client)).rejects.toThrow(new ApiError("the watch did not end within 0.3 s"));
+  });
+
+  test("is given up where only its refusal hangs, whose status is known all the same", async () => {
+    const { api, client } = await started();
+    api.answerOnce((response) => drop(response.writeHead(410), " "));
+    await expect(follow(client)).rejects.toMatchObject({ status: 410, message: "410" });
+  });
+
+  test("is given up where an event does not end, before it takes much memory or time", async () => {
+    const { api, client } = await started();
+    api.answerOnce((response) => {
+      const chunk = "x".repeat(64 * 1024);
+      const more = () => {
+        if (response.destroyed) return;
+        if (response.write(chunk)) setImmediate(more);
+        else response.once("drain", more);
+      };
+      more();
+    });
+    const events = client.events("/api/v1/namespaces/shop/configmaps", {}, 10_000, signal);
+    await expect(events.next()).rejects.toThrow("an event is larger than 16777216 bytes");
+  });
+});

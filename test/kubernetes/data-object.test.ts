@@ -17,7 +17,7 @@ const key = "perch.yaml";
 
 interface Followed {
   readonly kind?: DataObjectId["kind"];
-  readonly silenceMs?: number;
+  readonly watchWithinMs?: number;
   readonly monotonicMs?: () => number;
 }
 
@@ -198,10 +198,10 @@ test("watches that end at once are not asked for without a pause", async () => {
 });
 
 test("a watch that hears nothing for too long is renewed, and what it missed is known", async () => {
-  const { api, heard, troubles } = await started({ silenceMs: 200 });
+  const { api, heard, troubles } = await started({ watchWithinMs: 200 });
   api.stick();
   const second = api.setConfigMap("shop", "perch", { "perch.yaml": "two" });
-  await expect.poll(() => troubles).toContain("Body Timeout Error");
+  await expect.poll(() => troubles).toContain("the watch did not end within 0.2 s");
   expect(heard).toHaveLength(1);
   api.unstick();
   await expect.poll(() => heard.at(-1)).toEqual(found("two", second));

@@ -144,7 +144,8 @@ describe("without KUBECONFIG", () => {
   });
 
   test("and outside of a Pod, it is said what to set", () => {
-    const problem = "this is not a Pod (KUBERNETES_SERVICE_HOST is not set); elsewhere, set KUBECONFIG";
+    const problem =
+      "this is not a Pod (KUBERNETES_SERVICE_HOST is not set); elsewhere, set KUBECONFIG or write ~/.kube/config";
     expect(problemOf({ HOME: folder })).toBe(problem);
     expect(problemOf({})).toBe(problem);
   });

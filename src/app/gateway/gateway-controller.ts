@@ -1,19 +1,16 @@
 import { hash } from "node:crypto";
+import type { TlsSpec } from "../../config/compiled-config.ts";
 import { type GatewayParts, gatewayPartsFile, maxPartsBytes } from "../../config/gateway-parts.ts";
 import { Cluster } from "../../config/import/live-gateway/cluster.ts";
-import {
-  type CompiledGatewayApi,
-  compileGatewayApi,
-  neededObjects,
-} from "../../config/import/live-gateway/compile-gateway.ts";
+import { type CompiledGatewayApi, compileGatewayApi } from "../../config/import/live-gateway/compile-gateway.ts";
 import { KnownRefusals, refusalMs } from "../../config/import/live-gateway/known-refusals.ts";
-import type { NamedObject } from "../../config/import/live-gateway/live-listeners.ts";
+import { neededObjects } from "../../config/import/live-gateway/needed-objects.ts";
 import { type WantedStatus, wantedStatuses, withoutOurs } from "../../config/import/live-gateway/statuses.ts";
 import { isMap } from "../../config/import/source-object.ts";
 import type { LoadResult } from "../../config/load.ts";
 import type { ApiFiles } from "../../config/named-files.ts";
 import type { ApiClient } from "../../kubernetes/api-client.ts";
-import { scheduleUnref } from "../../upstream/clock.ts";
+import type { Schedule } from "../../upstream/clock.ts";
 import { createLoader, noMemory } from "../config-source.ts";
 import type { GatewayReply, GatewayRequest, GatewayStart } from "./gateway-messages.ts";
 import { GatewayWatches, type WatchedObject } from "./gateway-watches.ts";
@@ -22,12 +19,13 @@ import { StatusWriter } from "./status-writer.ts";
 /** Changes are compiled when no other has come for this long, and after the longer time in any case. */
 const quietMs = 100;
 const longestMs = 500;
-/** When statuses that could not be written are tried again. */
-const retryMs = 10_000;
+/** How often the log says what a start waits for. */
+const nextWordMs = 10_000;
 
 /** Each is a watch of its own. */
 const maxNamedObjects = 500;
-const tooMany = "Gateways name more Secrets and ConfigMaps than Perch follows: some of them are taken as missing";
+const tooMany = "Gateways and policies name more Secrets and ConfigMaps than Perch follows: some of them are not read";
+const unfollowed = `Perch follows ${maxNamedObjects} of what Gateways and policies name, by turns of their namespaces`;
 
 type Loaded = Extract<GatewayRequest, { kind: "loaded" }>;
 
@@ -35,6 +33,7 @@ type Loaded = Extract<GatewayRequest, { kind: "loaded" }>;
 export class GatewayController {
   readonly #start: GatewayStart;
   readonly #reply: (reply: GatewayReply) => void;
+  readonly #schedule: Schedule;
   readonly #watches: GatewayWatches;
   readonly #writer: StatusWriter;
   #keys: GatewayStart["loader"]["keys"];
@@ -43,6 +42,9 @@ export class GatewayController {
   #changedAtMs: number | undefined;
   #cancel: (() => void) | undefined;
   #cancelRetry: (() => void) | undefined;
+  #cancelWrites: (() => void) | undefined;
+  readonly #startedMs = performance.now();
+  #cancelWord: (() => void) | undefined;
   #running: Promise<void> | undefined;
   /** What the last compilation was of. */
   #signature = "";
@@ -55,17 +57,21 @@ export class GatewayController {
   readonly #refusals = new KnownRefusals(() => performance.now());
   #loaded: Loaded | undefined;
   #textHash = "";
+  /** Whether more is named than is followed. */
+  #isOverfull = false;
   /** What the log has been told, so that it is told once. */
   #notes = new Set<string>();
 
-  constructor(start: GatewayStart, client: ApiClient, reply: (reply: GatewayReply) => void) {
+  constructor(start: GatewayStart, client: ApiClient, reply: (reply: GatewayReply) => void, schedule: Schedule) {
     this.#start = start;
+    this.#schedule = schedule;
     this.#keys = start.loader.keys;
     this.#isLeader = start.isLeader;
     this.#reply = reply;
     this.#writer = new StatusWriter({
       client,
       nowMs: () => Date.now(),
+      monotonicMs: () => performance.now(),
       onFailure: (object, why) => this.#log("warn", { object, why }, "the status of an object could not be written"),
     });
     this.#watches = new GatewayWatches({
@@ -74,6 +80,7 @@ export class GatewayController {
       onChange: () => this.#changed(),
       onTrouble: (why) => this.#troubled(why),
     });
+    this.#waitOn();
   }
 
   loaded(message: Loaded): void {
@@ -94,6 +101,7 @@ export class GatewayController {
     this.#writer.close();
     await this.#watches.close();
     await this.#running;
+    for (const cancel of [this.#cancel, this.#cancelRetry, this.#cancelWrites, this.#cancelWord]) cancel?.();
   }
 
   #changed(): void {
@@ -101,7 +109,7 @@ export class GatewayController {
     this.#changedAtMs ??= nowMs;
     this.#cancel?.();
     const untilMs = Math.min(nowMs + quietMs, this.#changedAtMs + longestMs);
-    this.#cancel = scheduleUnref(Math.max(0, untilMs - nowMs), () => this.#run());
+    this.#cancel = this.#schedule(Math.max(0, untilMs - nowMs), () => this.#run());
   }
 
   /** One run at a time; changes in the meantime lead to another. */
@@ -127,16 +135,17 @@ export class GatewayController {
       this.#reply({ kind: "unready", why: unready });
       return;
     }
+    this.#cancelWord?.();
     const objects = [...this.#watches.objects()];
     const unreadable = this.#watches.unreadable();
     const signature = signatureOf(objects, unreadable);
     if (signature !== this.#signature) {
       const cluster = new Cluster(objects, unreadable);
-      this.#follow(neededObjects(cluster, this.#start.spec));
+      const surplus = this.#follow(cluster);
       // Their first lists bring the next run.
       if (!this.#watches.isSettled) return;
       this.#signature = signature;
-      await this.#compile(objects, unreadable);
+      await this.#compile(objects, new Map([...unreadable, ...surplus]));
     }
     this.#objects = new Map(objects.map((object) => [keyOf(object), object]));
     await this.#writeStatuses();
@@ -145,17 +154,21 @@ export class GatewayController {
   /** What did not load may load now, beside other objects. */
   #tryAgain(): void {
     this.#cancelRetry?.();
-    this.#cancelRetry = scheduleUnref(refusalMs, () => {
+    this.#cancelRetry = this.#schedule(refusalMs, () => {
       this.#signature = "";
       this.#changed();
     });
   }
 
-  #follow(needed: readonly NamedObject[]): void {
-    const surplus = needed.length - maxNamedObjects;
-    if (surplus > 0 && !this.#notes.has(tooMany)) this.#log("error", { surplus, maxNamedObjects }, tooMany);
-    if (surplus > 0) this.#notes.add(tooMany);
+  /** Why what is too much is not read. */
+  #follow(cluster: Cluster): ReadonlyMap<string, string> {
+    const needed = neededObjects(cluster, this.#start.spec);
+    const surplus = needed.slice(maxNamedObjects);
+    const isOverfull = surplus.length > 0;
+    if (isOverfull && !this.#isOverfull) this.#log("error", { surplus: surplus.length, maxNamedObjects }, tooMany);
+    this.#isOverfull = isOverfull;
     this.#watches.follow(needed.slice(0, maxNamedObjects));
+    return new Map(surplus.map(({ kind, namespace, name }) => [`${kind} ${namespace}/${name}`, unfollowed]));
   }
 
   async #compile(objects: readonly WatchedObject[], unreadable: ReadonlyMap<string, string>): Promise<void> {
@@ -173,7 +186,7 @@ export class GatewayController {
     };
     const compiled = compileGatewayApi({
       ...{ spec, objects, unreadable, problemIn },
-      ...{ names: namesIn(alone), refusals: this.#refusals },
+      ...{ names: namesIn(alone), fileTls: fileTlsIn(alone), refusals: this.#refusals },
     });
     if (!this.#refusals.isEmpty) this.#tryAgain();
     this.#tellNotes(compiled);
@@ -195,14 +208,15 @@ export class GatewayController {
     const compiled = this.#compiled;
     const loaded = this.#loaded;
     if (!this.#isLeader || compiled === undefined || loaded?.version !== this.#version) return;
+    this.#cancelWrites?.();
     const { spec } = this.#start;
     const { problem = "", isActive } = loaded;
     const activation = isActive ? undefined : { reason: "Invalid", message: problem };
     const wanted = wantedStatuses(compiled, spec, activation);
-    const isComplete = await this.#writer.write([...wanted, ...this.#abandoned(wanted)], (status) =>
+    const againMs = await this.#writer.write([...wanted, ...this.#abandoned(wanted)], (status) =>
       this.#objects.get(`${status.kind} ${status.namespace}/${status.name}`),
     );
-    if (!isComplete) scheduleUnref(retryMs, () => this.#changed());
+    if (againMs !== undefined) this.#cancelWrites = this.#schedule(againMs, () => this.#changed());
   }
 
   /** Objects that nothing is to be said of any more, with entries of ours. */
@@ -226,10 +240,28 @@ export class GatewayController {
   }
 
   #troubled(why: string | undefined): void {
-    if (why === undefined) this.#log("info", {}, "the Gateway API answers again");
-    else this.#log("warn", { why }, "the Gateway API does not answer: what is active stays");
     const { unready } = this.#watches;
     if (unready !== undefined) this.#reply({ kind: "unready", why: unready });
+    if (why === undefined) this.#log("info", {}, "the Gateway API gives what Perch follows again");
+    else if (unready === undefined) {
+      this.#log("warn", { why }, "the Gateway API does not give what Perch follows: what is active stays");
+    } else this.#wait(unready);
+  }
+
+  /** Nothing has been compiled yet, and a start does not go on before. */
+  #wait(why: string): void {
+    this.#cancelWord?.();
+    const forSeconds = Math.round((performance.now() - this.#startedMs) / 1_000);
+    this.#log("warn", { why, forSeconds }, "waiting for the Gateway API");
+    this.#waitOn();
+  }
+
+  /** An API that gives no answer at all is no trouble yet. */
+  #waitOn(): void {
+    this.#cancelWord = this.#schedule(nextWordMs, () => {
+      const { unready } = this.#watches;
+      if (unready !== undefined) this.#wait(unready);
+    });
   }
 
   #log(level: "info" | "warn" | "error", fields: Readonly<Record<string, unknown>>, message: string): void {
@@ -274,4 +306,9 @@ function namesIn(result: LoadResult) {
   const { services, releases, routes } = result.config;
   const names = (entries: readonly { readonly name: string }[]) => entries.map(({ name }) => name);
   return { services: names(services), releases: names(releases), routes: names(routes) };
+}
+
+function fileTlsIn(result: LoadResult): ReadonlyMap<string, TlsSpec> {
+  const listeners = result.ok ? result.compiled.listeners : [];
+  return new Map(listeners.flatMap(({ name, tls }) => (tls === undefined ? [] : [[name, tls] as const])));
 }

@@ -1,6 +1,7 @@
 import { isMainThread, parentPort } from "node:worker_threads";
 import { ApiClient } from "../../kubernetes/api-client.ts";
 import { findAccess } from "../../kubernetes/find-access.ts";
+import { scheduleUnref } from "../../upstream/clock.ts";
 import { GatewayController } from "./gateway-controller.ts";
 import type { GatewayReply, GatewayRequest } from "./gateway-messages.ts";
 
@@ -15,6 +16,7 @@ port.on("message", (request: GatewayRequest) => {
         request,
         new ApiClient(findAccess(request.loader.env, () => performance.now())),
         (reply: GatewayReply) => port.postMessage(reply),
+        scheduleUnref,
       );
       break;
     case "loaded":

@@ -21,6 +21,9 @@ const reportWithinMs = 3_000;
 /** A change is saved before it is answered. */
 const changeWithinMs = 15_000;
 const maxAnswerBytes = 16 * 1024 * 1024;
+/** What refuses may be anything that has the leader's address by now. Its words go into the log and `/api/replicas`. */
+const maxRefusalBytes = 64 * 1024;
+const maxDetailLength = 300;
 
 /** Rejects with an `Error` that says why there is no answer. */
 export function sendReports(place: LeaderPlace, message: ReplicaMessage, signal: AbortSignal): Promise<LeaderAnswer> {
@@ -55,6 +58,7 @@ async function post<T>({ place: { address, token }, path, content, isAnswer, sig
     });
     for await (const chunk of answer.body.setEncoding("utf8")) {
       text += chunk;
+      if (answer.statusCode !== 200 && text.length > maxRefusalBytes) break;
       if (text.length > maxAnswerBytes) throw new Error(`its answer is larger than ${maxAnswerBytes} bytes`);
     }
   } catch (error) {
@@ -65,7 +69,7 @@ async function post<T>({ place: { address, token }, path, content, isAnswer, sig
   const value = parsed(text);
   if (statusCode === 200 && isAnswer(value)) return value;
   if (statusCode === 200) throw new UnknownOutcome(`${leader} answers in a form that this Perch does not know`);
-  const why = `${leader} refused: ${statusCode} ${detailIn(value)}`;
+  const why = `${leader} refused: ${statusCode}${detailIn(value)}`;
   throw statusCode < 500 ? new Error(why) : new UnknownOutcome(why);
 }
 
@@ -92,8 +96,8 @@ function parsed(text: string): unknown {
   }
 }
 
-/** Of a problem (RFC 9457). */
+/** Of a problem (RFC 9457), after a space. */
 function detailIn(value: unknown): string {
   const { detail } = (value ?? {}) as { readonly detail?: unknown };
-  return typeof detail === "string" ? detail : "";
+  return typeof detail === "string" ? ` ${detail.slice(0, maxDetailLength)}` : "";
 }

@@ -68,6 +68,11 @@ export class SharedStateStore implements SharedStore {
       const { content, lacksEvidence } = await sharedContentOf(state, maxContentBytes);
       if (lacksEvidence && !this.#lacksEvidence) this.#log.warn(tooLarge);
       this.#lacksEvidence = lacksEvidence;
+      // The next leader could not use it, and would hold all rollouts until somebody empties the ConfigMap.
+      const reading = await readSharedContent(content);
+      if (reading.kind === "unusable") {
+        return { kind: "failed", why: `${this.#title} would not be readable: ${reading.why}` };
+      }
       if (await this.#object.save(content)) return { kind: "saved" };
       return { kind: "fenced" };
     } catch (error) {

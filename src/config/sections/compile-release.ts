@@ -8,7 +8,7 @@ import { rolloutWord, unreadable } from "../scalars.ts";
 import type { Entry } from "../schema-kit/collections.ts";
 import type { ParseContext } from "../schema-kit/schema.ts";
 import { quote, type Span } from "../schema-kit/tree.ts";
-import { compileRollout } from "./compile-rollout.ts";
+import { compileRollout, compileSteps } from "./compile-rollout.ts";
 import { compileCondition } from "./condition.ts";
 import { compilePropagation } from "./propagation.ts";
 import type { ReleaseConfig, RuleConfig, WeightsConfig } from "./release.ts";
@@ -44,6 +44,19 @@ export function compileRelease(
     propagate: release.propagate === undefined ? undefined : compilePropagation(release.propagate, context),
     rollout,
   };
+}
+
+/** Checks a release for routes that are not here. Its versions are those of the routes, so they may have any name. */
+export function checkTemplate(
+  { name, value: release }: Entry<ReleaseConfig>,
+  attributes: KnownAttributes,
+  context: CompileContext,
+): void {
+  compileRules(release, new VersionNames(undefined, context), attributes, context);
+  compileSticky(name, release.sticky, attributes, context);
+  if (release.override !== undefined) compileOverride(release.override, release.sticky.cookie, context);
+  if (release.propagate !== undefined) compilePropagation(release.propagate, context);
+  if (release.rollout !== undefined) compileSteps(release.rollout, attributes, context);
 }
 
 interface PlanScope {

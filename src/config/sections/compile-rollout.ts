@@ -25,7 +25,7 @@ export function compileRollout(rollout: RolloutConfig, scope: RolloutScope, cont
   const { parsing } = context;
   const { id, start, command, falseAlarm, onFail, drift } = rollout;
   const { baseline, candidate } = compileVersions(rollout, scope, parsing);
-  const steps = rollout.steps.map((step) => compileStep(step, scope.attributes, context));
+  const steps = compileSteps(rollout, scope.attributes, context);
   checkSteps(rollout, steps, parsing);
   checkCaps(rollout, parsing);
   return {
@@ -123,6 +123,14 @@ function endpointsOf(candidate: string, scope: RolloutScope): readonly string[] 
       ),
     )
     .sort();
+}
+
+export function compileSteps(
+  { steps }: RolloutConfig,
+  attributes: KnownAttributes,
+  context: CompileContext,
+): readonly StepSpec[] {
+  return steps.map((step) => compileStep(step, attributes, context));
 }
 
 function compileStep(step: StepConfig, attributes: KnownAttributes, context: CompileContext): StepSpec {

@@ -20,7 +20,8 @@ const redisUrl: Schema<RedisUrl> = scalar({
   parse(written) {
     const url = /^rediss?:\/\/[!-~]+$/i.test(written) ? URL.parse(written) : null;
     if (url === null || url.hostname === "" || url.search !== "" || url.hash !== "") {
-      return ParseError.ofSecret("this is not the URL of a Redis server", "write it as in redis://redis:6379");
+      const why = /^rediss?:\/\//i.test(written) ? "" : ": it does not begin with redis:// or rediss://";
+      return ParseError.ofSecret(`this is not the URL of a Redis server${why}`, "write it as in redis://redis:6379");
     }
     if (url.password !== "") {
       return ParseError.ofSecret("the URL has a password", "put it in a file, and name that by passwordFile");

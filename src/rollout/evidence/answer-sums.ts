@@ -1,5 +1,5 @@
 import type { AnswerCounts, AnswersBySide } from "../../observe/rollout/rollout-report.ts";
-import { savedCount, savedRecord } from "./saved.ts";
+import { countSum, savedCount, savedRecord } from "./saved.ts";
 
 /** Answers by side since the rollout began. */
 export class AnswerSums {
@@ -21,7 +21,7 @@ export class AnswerSums {
 }
 
 function sum(left: AnswerCounts, right: AnswerCounts): AnswerCounts {
-  return { good: left.good + right.good, failed: left.failed + right.failed };
+  return { good: countSum(left.good, right.good), failed: countSum(left.failed, right.failed) };
 }
 
 function readCounts(saved: unknown): AnswerCounts {

@@ -1,6 +1,6 @@
 import type { AnswerCounts, AnswersBySide, Sighting } from "../../observe/rollout/rollout-report.ts";
 import type { Finding, Judged, Verdict } from "./judged.ts";
-import { ForeignShape, savedCount, savedList, savedNumber, savedRecord } from "./saved.ts";
+import { countSum, ForeignShape, savedCount, savedList, savedNumber, savedRecord } from "./saved.ts";
 import { countText } from "./words.ts";
 
 /** So many distinct users in a row who met only failures mean that the candidate is down. */
@@ -111,7 +111,7 @@ export class Catastrophe implements Judged {
       return;
     }
     // The good answers before the first bad one may have been before the row began.
-    this.#good += this.#straddles ? this.#goodSeen : Math.max(goodBefore, this.#goodSeen);
+    this.#good = countSum(this.#good, this.#straddles ? this.#goodSeen : Math.max(goodBefore, this.#goodSeen));
     this.#straddles = false;
     this.#goodSeen = 0;
     if (isFailure(bad)) this.#failed += 1;
@@ -119,8 +119,8 @@ export class Catastrophe implements Judged {
   }
 
   #count({ good, failed }: AnswerCounts): void {
-    this.#good += good;
-    this.#failed += failed;
+    this.#good = countSum(this.#good, good);
+    this.#failed = countSum(this.#failed, failed);
   }
 }
 

@@ -18,6 +18,11 @@ export function savedCount(value: unknown, max: number = Number.MAX_SAFE_INTEGER
   return count;
 }
 
+/** A sum of counts that can be read back, whatever is added. */
+export function countSum(left: number, right: number): number {
+  return Math.min(left + right, Number.MAX_SAFE_INTEGER);
+}
+
 export function savedList<T>(value: unknown, read: (entry: unknown) => T): readonly T[] {
   if (!Array.isArray(value)) throw new ForeignShape("not a list");
   return value.map((entry: unknown) => read(entry));

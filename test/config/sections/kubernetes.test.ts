@@ -113,3 +113,32 @@ routes: [{ name: mine, service: mine }]
     ]);
   });
 });
+
+describe("a release for routes of the API alone", () => {
+  const attributes = "attributes: { userId: { type: string, from: [{ header: x-user-id }] } }\n";
+  const release = (settings: string) => `${attributes}releases: { testers: { ${settings} } }\nroutes: []\n`;
+
+  test("may name any version, and uses its attributes", () => {
+    const rollout = `rollout: { id: "1", candidate: v2, steps: [{ weight: 5, hold: 10m, when: { userId: [a] } }], checks: [{ name: errors, metric: errors }] }`;
+    const rules = "rules: [{ name: r, when: { userId: [a] }, use: canary }]";
+    for (const settings of ["sticky: { by: userId }", rules, rollout]) {
+      const result = load("{}", release(settings));
+      expect(result.ok ? result.warnings.map(({ message }) => message) : result.problems).toEqual([
+        expect.stringContaining("the pins of routes of the Gateway API are signed with a random secret"),
+      ]);
+    }
+  });
+
+  test.each([
+    ["sticky: { by: usrId }", '8: unknown attribute "usrId"'],
+    ["rules: [{ name: r, when: { region: cn }, use: canary }]", '8: unknown attribute "region"'],
+    ["sticky: { cookie: { secretFile: /none } }", "8: the file /none cannot be used: no such file"],
+    ["override: { header: bad header }", '8: "bad header" is not a header name'],
+    [
+      `rollout: { id: "1", candidate: v2, steps: [{ weight: 5, hold: 1m, when: { region: cn } }], checks: [{ name: errors, metric: errors }] }`,
+      '8: unknown attribute "region"',
+    ],
+  ])("is checked: %s", (settings, wanted) => {
+    expect(problemsOf("{}", release(settings)).join("\n")).toContain(wanted);
+  });
+});

@@ -40,8 +40,16 @@ test.each([
 });
 
 test.each([
-  ["http://redis", "this is not the URL of a Redis server", "write it as in redis://redis:6379"],
-  ["redis:6379", "this is not the URL of a Redis server", "write it as in redis://redis:6379"],
+  [
+    "http://redis",
+    "this is not the URL of a Redis server: it does not begin with redis:// or rediss://",
+    "write it as in redis://redis:6379",
+  ],
+  [
+    "redis.shop:6379",
+    "this is not the URL of a Redis server: it does not begin with redis:// or rediss://",
+    "write it as in redis://redis:6379",
+  ],
   ["redis://", "this is not the URL of a Redis server", "write it as in redis://redis:6379"],
   ["redis://redis?a=b", "this is not the URL of a Redis server", "write it as in redis://redis:6379"],
   ["redis://redis/shop", "the path of the URL is not a database's number", "write it as in redis://redis:6379/0"],

@@ -17,6 +17,7 @@ import {
 } from "../../kit/gateway-api.ts";
 import { KubernetesApi } from "../../kit/kubernetes-api.ts";
 import type { DraftObject } from "../../kit/kubernetes-objects.ts";
+import { certPem, keyPem } from "../../kit/pki.ts";
 import { soon, temporaryFolder } from "../../kit/served.ts";
 
 const text = "kubernetes: { gateway: {} }\nroutes: []\n";
@@ -197,6 +198,32 @@ test("a change of the file is a reason to compile again: what a policy lacked ma
   await next;
   loaded();
   await expect.poll(applied, soon).toBe("perch.dev/Policy=True/Applied");
+});
+
+test("a Gateway that names too many Secrets has no more than its share of them, and its status says so", async () => {
+  const https = (name: string, refs: readonly string[]) => ({
+    ...{ name, port: 80, protocol: "HTTPS", hostname: `${name}.test` },
+    tls: { certificateRefs: refs.map((ref) => ({ name: ref })) },
+  });
+  const refs = (at: number) => Array.from({ length: 8 }, (_, n) => `s${8 * at + n}`);
+  const greedy = gateway(
+    "greedy",
+    Array.from({ length: 64 }, (_, at) => https(`l${at}`, refs(at))),
+    { namespace: "evil", created: "2025-01-01T00:00:00Z" },
+  );
+  const cert: DraftObject = {
+    ...{ apiVersion: "v1", kind: "Secret", metadata: { name: "cert", namespace: "shop" } },
+    data: {
+      "tls.crt": Buffer.from(certPem("shop")).toString("base64"),
+      "tls.key": Buffer.from(keyPem("shop")).toString("base64"),
+    },
+  };
+  const { api, logged, lead, loaded } = await followed([gateway("web", [https("web", ["cert"])]), greedy, cert]);
+  loaded();
+  lead();
+  await expect.poll(() => conditionsIn(statusOf(api, gateway("web"))), soon).toContain("Programmed=True/Programmed");
+  await expect.poll(() => JSON.stringify(statusOf(api, greedy)), soon).toContain("Perch follows 500 of what");
+  expect(logged.join()).toContain("more Secrets and ConfigMaps than Perch follows");
 });
 
 test("with namespaces, only these are read", async () => {

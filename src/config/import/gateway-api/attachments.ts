@@ -19,6 +19,8 @@ export interface Attachment {
   readonly hosts?: readonly Hostname[];
   /** Undefined if the Gateway is not part of the input. */
   readonly source: GatewayListener | undefined;
+  /** Of its Gateway among those that share Perch's listeners: the oldest is 0. Default: 0, if each has its own. */
+  readonly age?: number;
 }
 
 /** Which requests of the listeners a rule is for: those to one host, on the listeners that have it. */
@@ -29,10 +31,12 @@ export interface ListenerMatch {
   /** Undefined: all. */
   readonly listeners: readonly string[] | undefined;
   readonly scheme: Scheme | undefined;
+  /** Of the listeners' Gateway. */
+  readonly age: number;
 }
 
 /** The match of a route for these requests. */
-export function asMatch({ host, listeners, scheme }: ListenerMatch): YamlMap {
+export function asMatch({ host, listeners, scheme }: Pick<ListenerMatch, "host" | "listeners" | "scheme">): YamlMap {
   return {
     ...(listeners === undefined ? {} : { listeners }),
     ...(host === "" ? {} : { hosts: [host] }),
@@ -41,8 +45,8 @@ export function asMatch({ host, listeners, scheme }: ListenerMatch): YamlMap {
 }
 
 /**
- * One for each host of a route and each hostname of the listeners that it is attached to. Listeners with the same hostname share one, unless
- * `byScheme`.
+ * One for each host of a route and each hostname of the listeners that it is attached to. Listeners of one Gateway with
+ * the same hostname share one, unless `byScheme`.
  */
 export function listenerMatchesOf(
   attachments: readonly Attachment[],
@@ -50,15 +54,15 @@ export function listenerMatchesOf(
   byScheme: boolean,
 ): readonly ListenerMatch[] {
   const listenerMatches = new Map<string, ListenerMatch>();
-  for (const { listener, scheme, hostname, hosts } of attachments) {
+  for (const { listener, scheme, hostname, hosts, age = 0 } of attachments) {
     for (const wanted of hosts ?? (hostnames.length === 0 ? [""] : hostnames)) {
       const host = intersection(hostname, wanted);
       if (host === undefined) continue;
       const split = byScheme || listener === undefined ? scheme : undefined;
-      const key = JSON.stringify([hostname, host, split ?? "", listener === undefined]);
+      const key = JSON.stringify([hostname, host, split ?? "", listener === undefined, age]);
       const known = listenerMatches.get(key);
       const listeners = listener === undefined ? undefined : [...new Set([...(known?.listeners ?? []), listener])];
-      listenerMatches.set(key, { hostname, host, listeners, scheme: split });
+      listenerMatches.set(key, { hostname, host, listeners, scheme: split, age });
     }
   }
   return [...listenerMatches.values()];

@@ -17,6 +17,7 @@ import { readGrpcMatch } from "./grpc-route-match.ts";
 import { matchesOf, type RuleMatch, readHttpMatch } from "./http-route-match.ts";
 import { Isolation, type ListenerNames } from "./isolation.ts";
 import { addRoute, type MatchedRule } from "./rules.ts";
+import { TakenHosts } from "./taken-hosts.ts";
 
 /** One match of a rule, for one host. */
 export interface RankedRoute extends RuleMatch {
@@ -42,30 +43,64 @@ export function importGatewayApi(manifests: readonly Manifest[], draft: Draft): 
   reader.noteUnread();
 }
 
-/** Adds the routes, given by age, in the order of their precedence, with those that keep listeners apart. */
+/**
+ * Adds the routes, given by age, in the order of their precedence, with those that keep listeners of a Gateway apart.
+ * Where Gateways share listeners, the routes of the older come first, so that a younger one takes none of their requests.
+ * Returns those that are left out, since an older Gateway has all of their requests.
+ */
 export function addInOrder(
   attached: readonly Attached[],
   gateways: ListenerNames,
   addOne: (route: RankedRoute) => void,
   draft: Draft,
-): void {
+): readonly HiddenRoute[] {
   noteSharedHosts(attached, draft);
-  const isolation = new Isolation(
+  const byAge = Map.groupBy(
     attached.flatMap(({ attachments }) => attachments),
-    gateways,
+    ({ age = 0 }) => age,
   );
-  const ranked = attached
-    .flatMap(({ routes }) => routes)
-    .flatMap((route) => reachable(route, isolation))
-    .toSorted(byPrecedence);
-  const routed = ranked.map(({ listenerMatch, match }) => ({
-    listenerMatch,
-    takesAll: Object.keys(match).length === 0,
-  }));
-  for (const hostname of isolation.hostnames(routed)) {
-    for (const route of ranked.filter(({ listenerMatch }) => listenerMatch.hostname === hostname)) addOne(route);
-    isolation.addNotFoundRoute(hostname, routed, draft);
-  }
+  const routes = Map.groupBy(
+    attached.flatMap((one) => one.routes),
+    ({ listenerMatch }) => listenerMatch.age,
+  );
+  const taken = new TakenHosts();
+  const ages = [...byAge.keys()].toSorted((a, b) => a - b);
+  return ages.flatMap((age) => {
+    const [hidden, open] = parted(routes.get(age) ?? [], taken);
+    const isolation = new Isolation(byAge.get(age) ?? [], gateways);
+    const ranked = open.flatMap((route) => reachable(route, isolation)).toSorted(byPrecedence);
+    const routed = ranked.map(({ listenerMatch, match }) => ({
+      listenerMatch,
+      takesAll: Object.keys(match).length === 0,
+    }));
+    for (const hostname of isolation.hostnames(routed)) {
+      for (const route of ranked.filter(({ listenerMatch }) => listenerMatch.hostname === hostname)) addOne(route);
+      const listeners = isolation.addNotFoundRoute(hostname, routed, draft);
+      taken.add({ host: hostname, listeners, age });
+    }
+    for (const { listenerMatch, takesAll } of routed) if (takesAll) taken.add(listenerMatch);
+    return hidden;
+  });
+}
+
+/** A route that gets no requests, since all of them are those of an older Gateway. */
+export interface HiddenRoute {
+  readonly route: RankedRoute;
+  /** Of that Gateway. */
+  readonly age: number;
+}
+
+function parted(
+  routes: readonly RankedRoute[],
+  taken: TakenHosts,
+): readonly [hidden: readonly HiddenRoute[], open: readonly RankedRoute[]] {
+  const hidden: HiddenRoute[] = [];
+  const open = routes.filter((route) => {
+    const age = taken.olderThan(route.listenerMatch);
+    if (age !== undefined) hidden.push({ route, age });
+    return age === undefined;
+  });
+  return [hidden, open];
 }
 
 const isRoute = ({ kind, group }: Manifest): boolean =>

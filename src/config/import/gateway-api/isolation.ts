@@ -50,20 +50,21 @@ export class Isolation {
     return [...new Set([...all, ...routed.map(({ listenerMatch }) => listenerMatch.hostname)])].toSorted(bySpecificity);
   }
 
-  /** Adds the routes that reply 404 for this hostname. */
-  addNotFoundRoute(hostname: Hostname, routed: readonly RoutedMatch[], draft: Draft): void {
+  /** Adds the routes that reply 404 for this hostname. Returns the listeners that they are for. */
+  addNotFoundRoute(hostname: Hostname, routed: readonly RoutedMatch[], draft: Draft): readonly string[] {
     const open = [...this.#listeners].filter(
       ([{ hostname: own }, name]) => own === hostname && isOpen(hostname, name, routed),
     );
     const [first] = open;
-    if (first === undefined) return;
+    if (first === undefined) return [];
     const listeners = [...new Set(open.map(([, name]) => name))];
-    const match = asMatch({ hostname, host: hostname, listeners, scheme: undefined });
+    const match = asMatch({ host: hostname, listeners, scheme: undefined });
     const [{ owner, section }] = first;
     const source = titleOf(owner);
     const comment = `${source}: its listener ${section} has no route for these requests`;
     const name = draft.name("route", `${section}-404`);
     draft.routes.push(errorRoute({ name, match, comment, sources: [source] }, 404, draft));
+    return listeners;
   }
 }
 

@@ -1,10 +1,10 @@
-import type { GatewaySpec } from "../../compiled-config.ts";
+import type { GatewaySpec, TlsSpec } from "../../compiled-config.ts";
 import type { GatewayListenerParts, GatewayParts } from "../../gateway-parts.ts";
 import { hostPattern } from "../../scalars.ts";
 import { accepts } from "../accepts.ts";
 import { culpritsIn } from "../culprits.ts";
 import { Draft, type DraftParts, type DraftRoute, type Note } from "../draft.ts";
-import { type Attached, addInOrder, matchedRule, rankedRoutes } from "../gateway-api/gateway-api.ts";
+import { type Attached, addInOrder, type HiddenRoute, matchedRule, rankedRoutes } from "../gateway-api/gateway-api.ts";
 import { hasEntries } from "../gateway-api/http-route-match.ts";
 import type { Hostname } from "../hostnames.ts";
 import { type Manifest, titleOf } from "../manifests.ts";
@@ -14,13 +14,13 @@ import { Cluster, type ClusterObject } from "./cluster.ts";
 import type { Problem } from "./conditions.ts";
 import type { KnownRefusals } from "./known-refusals.ts";
 import { LiveBackends } from "./live-backends.ts";
-import { LiveListeners, type NamedObject, objectsOfListeners, routeKinds } from "./live-listeners.ts";
-import { type LiveParent, parentsOf } from "./live-parents.ts";
+import { LiveListeners, routeKinds } from "./live-listeners.ts";
+import { type LiveParent, parentsBeside, parentsOf } from "./live-parents.ts";
 import { addLiveRoute, type LiveRule, rulesOf } from "./live-rules.ts";
 import { loadableGateway } from "./loadable-gateway.ts";
 import { type PolicyProblem, type RoutePolicy, readPolicies, routeKey } from "./policies.ts";
 import { StableNames, type TakenNames } from "./stable-names.ts";
-import { objectsOfPolicies, TlsPolicies, type TlsPolicy } from "./tls-policies.ts";
+import { TlsPolicies, type TlsPolicy } from "./tls-policies.ts";
 
 export interface GatewayInput {
   readonly spec: GatewaySpec;
@@ -30,6 +30,8 @@ export interface GatewayInput {
   readonly unreadable: ReadonlyMap<string, string>;
   /** Of the file, beside which the routes of the API stand. */
   readonly names: TakenNames;
+  /** `tls` that listeners of the file have themselves, by name. */
+  readonly fileTls: ReadonlyMap<string, TlsSpec>;
   /** The first problem of a configuration with these parts, if they may be the cause. */
   readonly problemIn: (parts: GatewayParts, files: ReadonlyMap<string, Uint8Array>) => string | undefined;
   /** What did not load before, beside the same file. What does not load now is added. */
@@ -73,23 +75,13 @@ export interface CompiledGatewayApi {
 }
 
 /** GatewayClasses that name our controller. */
-function ownClasses(cluster: Cluster, { controllerName }: Pick<GatewaySpec, "controllerName">) {
+export function ownClasses(cluster: Cluster, { controllerName }: Pick<GatewaySpec, "controllerName">) {
   return cluster.all("GatewayClass").filter(({ manifest }) => manifest.spec.text("controllerName") === controllerName);
 }
 
-function ownGateways(cluster: Cluster, classes: readonly ClusterObject[]): readonly ClusterObject[] {
+export function ownGateways(cluster: Cluster, classes: readonly ClusterObject[]): readonly ClusterObject[] {
   const names = new Set(classes.map(({ manifest }) => manifest.name));
   return cluster.all("Gateway").filter(({ manifest }) => names.has(manifest.spec.text("gatewayClassName")));
-}
-
-/** The Secrets and ConfigMaps that are to be read for these Gateways and policies, and no others. */
-export function neededObjects(cluster: Cluster, spec: Pick<GatewaySpec, "controllerName">): readonly NamedObject[] {
-  const gateways = ownGateways(cluster, ownClasses(cluster, spec)).map(({ manifest }) => manifest);
-  const needed = [
-    ...objectsOfListeners(gateways, cluster),
-    ...(gateways.length === 0 ? [] : objectsOfPolicies(cluster)),
-  ];
-  return [...new Map(needed.map((one) => [`${one.kind} ${one.namespace}/${one.name}`, one])).values()];
 }
 
 /** Compiles the objects of the API. What is not valid in one of them takes no other down. */
@@ -132,7 +124,7 @@ function partition<T>(
 function compileWith(
   policies: readonly RoutePolicy[],
   problems: readonly PolicyProblem[],
-  { spec, objects, unreadable, names, problemIn, refusals }: GatewayInput,
+  { spec, objects, unreadable, names, fileTls, problemIn, refusals }: GatewayInput,
 ): { readonly compiled: CompiledGatewayApi; readonly problem: string | undefined } {
   // Each compilation has its own: objects remember what was read of them.
   const cluster = new Cluster(objects, unreadable);
@@ -142,7 +134,7 @@ function compileWith(
   const classes = ownClasses(cluster, spec);
   const gateways = ownGateways(cluster, classes).map((one) => ({ ...one, notAccepted: refusalOf(one.manifest) }));
   const accepted = gateways.flatMap(({ manifest, notAccepted }) => (notAccepted === undefined ? [manifest] : []));
-  const listeners = new LiveListeners(accepted, cluster, spec);
+  const listeners = new LiveListeners(accepted, cluster, spec, fileTls);
   const tlsPolicies = new TlsPolicies(cluster);
   const backends = new LiveBackends(cluster, tlsPolicies, spec.endpoints, draft);
   const bases = new Map<string, string>();
@@ -155,7 +147,7 @@ function compileWith(
   for (const { port, listener: name } of spec.ports) {
     draft.listeners.push({ name, source: "", where: "", port, certificates: undefined });
   }
-  addRoutes(read, listeners, stable, draft);
+  const hidden = Map.groupBy(addRoutes(read, listeners, stable, draft), ({ route }) => route.manifest);
   const files = new Map([...listeners.files, ...tlsPolicies.files()]);
   const listenerParts = withH2c(listeners.parts(), draft);
   const before = new Set(draft.notes);
@@ -172,7 +164,8 @@ function compileWith(
     ({ where }) => where,
   );
   const routes = read.map(({ object, parents, rules, unsupported, attached }) => ({
-    ...{ ...object, parents },
+    ...object,
+    parents: parentsBeside(hidden.get(object.manifest) ?? [], { parents, attached }, accepted, listeners),
     unresolved: rules.find(({ unresolved }) => unresolved !== undefined)?.unresolved,
     policy: policyState(object.manifest, policies, problems),
     unsupported: [
@@ -294,7 +287,12 @@ function hostnamesOf({ spec }: Manifest): {
   return { hostnames: isLost ? lost : hostnames, unsupported };
 }
 
-function addRoutes(read: readonly ReadRoute[], listeners: LiveListeners, names: StableNames, draft: Draft): void {
+function addRoutes(
+  read: readonly ReadRoute[],
+  listeners: LiveListeners,
+  names: StableNames,
+  draft: Draft,
+): readonly HiddenRoute[] {
   const rules = new Map<SourceObject, LiveRule>(read.flatMap((one) => one.rules.map((rule) => [rule.rule, rule])));
   const matches = new Map<LiveRule, number>();
   // The first choice of names is that of older routes, and not of those with priority.
@@ -304,7 +302,7 @@ function addRoutes(read: readonly ReadRoute[], listeners: LiveListeners, names: 
     besides: (listener: Parameters<LiveListeners["besides"]>[0]) => listeners.besides(listener),
     nameOf: (listener: Parameters<LiveListeners["nameOf"]>[0]) => listeners.nameOf(listener),
   };
-  addInOrder(
+  return addInOrder(
     attached,
     isolating,
     (ranked) => {

@@ -36,6 +36,10 @@ export interface BackendTarget {
   readonly unsupported: readonly string[];
 }
 
+/** Each is a watch of its own, on a connection of its own. */
+const maxFollowed = 1_000;
+const tooMany = `routes lead to more than ${maxFollowed} Services: those of the youngest have their Services' cluster addresses, not their Pods`;
+
 /** Reads backendRefs as a gateway in the cluster does: what is not there gets an error. */
 export class LiveBackends {
   readonly #cluster: Cluster;
@@ -43,6 +47,8 @@ export class LiveBackends {
   readonly #policies: TlsPolicies;
   readonly #endpoints: GatewaySpec["endpoints"];
   readonly #draft: Draft;
+  /** Services whose Pods are endpoints, as `namespace/name`. */
+  readonly #followed = new Set<string>();
 
   constructor(cluster: Cluster, policies: TlsPolicies, endpoints: GatewaySpec["endpoints"], draft: Draft) {
     this.#cluster = cluster;
@@ -123,7 +129,7 @@ export class LiveBackends {
   #endpointOf(scheme: "http" | "https", service: Manifest, port: number, where: string): string | YamlMap {
     const { namespace, name, spec } = service;
     const byScheme = scheme === "http" ? {} : { scheme };
-    if (this.#endpoints === "pods") {
+    if (this.#endpoints === "pods" && this.#mayFollow(`${namespace}/${name}`)) {
       // A Service's only port needs no name.
       const portName = this.#ports.portName(namespace, name, port);
       return { kubernetes: { service: name, namespace, ...(portName === "" ? {} : { port: portName }) }, ...byScheme };
@@ -133,6 +139,14 @@ export class LiveBackends {
     const address = spec.text("clusterIP");
     const host = address === "" ? `${name}.${namespace}` : address.includes(":") ? `[${address}]` : address;
     return `${scheme}://${host}:${port}`;
+  }
+
+  /** Those that are asked for first, which are the older routes'. */
+  #mayFollow(service: string): boolean {
+    if (this.#followed.size < maxFollowed) this.#followed.add(service);
+    const isFollowed = this.#followed.has(service);
+    if (!isFollowed) this.#draft.note("kubernetes.gateway.endpoints", tooMany);
+    return isFollowed;
   }
 }
 

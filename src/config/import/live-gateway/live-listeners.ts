@@ -1,6 +1,6 @@
 import { checkAuthorities, readCertificate } from "../../certificate.ts";
-import type { GatewaySpec } from "../../compiled-config.ts";
-import type { GatewayCertificate, GatewayListenerParts } from "../../gateway-parts.ts";
+import type { GatewaySpec, TlsSpec } from "../../compiled-config.ts";
+import type { GatewayListenerParts } from "../../gateway-parts.ts";
 import { apiFile } from "../../named-files.ts";
 import { hostPattern } from "../../scalars.ts";
 import { accepts } from "../accepts.ts";
@@ -9,6 +9,7 @@ import type { Manifest } from "../manifests.ts";
 import type { SourceObject } from "../source-object.ts";
 import type { Cluster } from "./cluster.ts";
 import type { Problem } from "./conditions.ts";
+import { type ListenerCertificate, PresentedCertificates } from "./presented-certificates.ts";
 
 /** A listener of a Gateway of ours, with what is wrong with it. */
 export interface LiveListener extends GatewayListener {
@@ -16,12 +17,12 @@ export interface LiveListener extends GatewayListener {
   readonly served: string | undefined;
   /** Kinds of routes that it takes, of those that Perch serves. */
   readonly kinds: readonly RouteKind[];
-  readonly notAccepted: Problem | undefined;
+  notAccepted: Problem | undefined;
   conflict: Problem | undefined;
   /** What it refers to and is not there, or not for it. */
   readonly unresolved: Problem | undefined;
   /** Empty where it needs none, or has no valid one. */
-  readonly certificates: readonly GatewayCertificate[];
+  readonly certificates: readonly ListenerCertificate[];
   /** The CAs that client certificates are verified by. */
   readonly clientCa: string | undefined;
   readonly attached: Set<Manifest>;
@@ -43,26 +44,39 @@ export class LiveListeners {
   /** Files that settings of listeners name. */
   readonly files = new Map<string, Uint8Array>();
   readonly #cluster: Cluster;
+  readonly #byGateway: ReadonlyMap<Manifest, readonly LiveListener[]>;
   readonly #ports: ReadonlyMap<number, string>;
+  readonly #fileTls: ReadonlyMap<string, TlsSpec>;
 
-  constructor(gateways: readonly Manifest[], cluster: Cluster, { ports }: Pick<GatewaySpec, "ports">) {
+  /** `fileTls`: what listeners of the file have themselves. */
+  constructor(
+    gateways: readonly Manifest[],
+    cluster: Cluster,
+    { ports }: Pick<GatewaySpec, "ports">,
+    fileTls: ReadonlyMap<string, TlsSpec>,
+  ) {
     this.#cluster = cluster;
+    this.#fileTls = fileTls;
     this.#ports = new Map(ports.map(({ port, listener }) => [port, listener]));
     this.all = gateways.flatMap((gateway) => this.#read(gateway));
+    this.#byGateway = Map.groupBy(this.all, ({ gateway }) => gateway);
     markConflicts(this.all);
   }
 
   of(gateway: Manifest): readonly LiveListener[] {
-    return this.all.filter((listener) => listener.gateway === gateway);
+    return this.#byGateway.get(gateway) ?? [];
   }
 
   nameOf({ port }: GatewayListener): string {
     return this.#ports.get(port) ?? "";
   }
 
+  /** The others of its Gateway at the same listener of Perch. */
   besides(listener: GatewayListener): readonly LiveListener[] {
     const name = this.nameOf(listener);
-    return this.all.filter((other) => other !== listener && isProgrammed(other) && other.served === name);
+    return this.of(listener.gateway).filter(
+      (other) => other !== listener && isProgrammed(other) && other.served === name,
+    );
   }
 
   /** Whether its `allowedRoutes` include this route. */
@@ -74,16 +88,16 @@ export class LiveListeners {
 
   /** By name of Perch's listener. */
   parts(): Readonly<Record<string, GatewayListenerParts>> {
-    const parts: Record<string, GatewayListenerParts> = {};
-    for (const { served = "", certificates, clientCa } of this.all.filter(isProgrammed)) {
-      if (certificates.length === 0) continue;
-      const before = parts[served]?.tls;
-      const known = before?.certificates ?? [];
-      const merged = certificates.reduce(withCertificate, known);
-      const ca = clientCa ?? before?.clientCa;
-      parts[served] = { tls: { certificates: merged, ...(ca === undefined ? {} : { clientCa: ca }) } };
-    }
-    return parts;
+    const secure = this.all.filter((one) => isProgrammed(one) && one.certificates.length > 0);
+    const byName = Map.groupBy(secure, ({ served = "" }) => served);
+    return Object.fromEntries(Array.from(byName, ([name, listeners]) => [name, this.#partsOf(name, listeners)]));
+  }
+
+  #partsOf(name: string, listeners: readonly LiveListener[]): GatewayListenerParts {
+    const presented = new PresentedCertificates(this.#fileTls.get(name));
+    for (const { certificates, gateway } of listeners) for (const one of certificates) presented.add(one, gateway);
+    const ca = listeners.find(({ clientCa }) => clientCa !== undefined)?.clientCa;
+    return { tls: { certificates: presented.all, ...(ca === undefined ? {} : { clientCa: ca }) } };
   }
 
   #read(gateway: Manifest): readonly LiveListener[] {
@@ -182,10 +196,19 @@ export class LiveListeners {
       const message = "listeners of one port must ask clients for the same certificates, or all for none";
       return { certificates: [], clientCa: undefined, problem: { reason: "InvalidCACertificateRef", message } };
     }
-    return { certificates, clientCa: clientCa.file, problem };
+    const name = this.#ports.get(port) ?? "";
+    const own = this.#fileTls.get(name);
+    if (own === undefined) return { certificates, clientCa: clientCa.file, problem };
+    // Its file's routes are reached by the same handshake, and Gateways must not say whose.
+    const isSameCa =
+      Buffer.compare(own.clientCa ?? new Uint8Array(), this.files.get(clientCa.file) ?? new Uint8Array()) === 0;
+    if (isSameCa) return { certificates, clientCa: undefined, problem };
+    const asked = own.clientCa === undefined ? "for no certificate" : "for certificates of other CAs";
+    const message = `Perch's file has TLS for its listener ${name}, which asks clients ${asked}`;
+    return { certificates: [], clientCa: undefined, problem: { reason: "InvalidCACertificateRef", message } };
   }
 
-  #certificateOf(ref: SourceObject, gateway: Manifest, hostname: string): GatewayCertificate | Problem {
+  #certificateOf(ref: SourceObject, gateway: Manifest, hostname: string): ListenerCertificate | Problem {
     const { kind, group, namespace, name } = certificateReference(ref, gateway);
     const invalid = (message: string): Problem => ({ reason: "InvalidCertificateRef", message });
     if (kind !== "Secret" || group !== "") return invalid(`${group}/${kind} ${name} is not a Secret`);
@@ -202,7 +225,7 @@ export class LiveListeners {
     const certFile = apiFile(`secrets/${namespace}/${name}/tls.crt`);
     const keyFile = apiFile(`secrets/${namespace}/${name}/tls.key`);
     this.files.set(certFile, chain).set(keyFile, key);
-    return { certFile, keyFile, ...(hostname === "" ? {} : { hosts: [hostname] }) };
+    return { certFile, keyFile, names: read.hosts, ...(hostname === "" ? {} : { hosts: [hostname] }) };
   }
 
   #authorityOf(validation: SourceObject, gateway: Manifest): { readonly file: string } | Problem {
@@ -284,8 +307,9 @@ const isSame = (a: SourceObject, b: SourceObject): boolean =>
   a.peek("mode") === b.peek("mode");
 
 /**
- * Listeners that a request cannot tell apart. Within a Gateway none of them is served, as the specification wants it;
- * between Gateways, which share Perch's addresses, the older one is.
+ * Listeners that a request cannot tell apart. Of one port of a Gateway none of them is served, as the specification wants
+ * it; between Gateways, which share Perch's addresses, the older one is, and of ports that share a listener of Perch the
+ * first.
  */
 function markConflicts(listeners: readonly LiveListener[]): void {
   for (const [index, listener] of listeners.entries()) {
@@ -295,10 +319,15 @@ function markConflicts(listeners: readonly LiveListener[]): void {
         one !== listener &&
         one.notAccepted === undefined &&
         one.served === listener.served &&
-        (one.gateway === listener.gateway || (at < index && one.conflict === undefined)) &&
+        (isOfPort(one, listener) || (at < index && one.conflict === undefined)) &&
         (one.scheme !== listener.scheme || one.hostname === listener.hostname || asksOthers(one, listener)),
     );
     if (other === undefined) continue;
+    if (other.gateway === listener.gateway && other.port !== listener.port) {
+      const message = `Perch's listener ${other.served} serves port ${other.port} for the listener ${other.section} already`;
+      listener.notAccepted = { reason: "PortUnavailable", message };
+      continue;
+    }
     const reason = other.scheme === listener.scheme ? "HostnameConflict" : "ProtocolConflict";
     const { namespace, name } = other.gateway;
     const message = `the listener ${other.section} of Gateway ${namespace}/${name} has the same port of Perch`;
@@ -306,15 +335,9 @@ function markConflicts(listeners: readonly LiveListener[]): void {
   }
 }
 
-/** Of two Gateways, one may want clients to have certificates that the other does not ask for. */
-const asksOthers = (one: LiveListener, other: LiveListener): boolean =>
-  one.gateway !== other.gateway && one.scheme === "https" && one.clientCa !== other.clientCa;
+const isOfPort = (one: LiveListener, other: LiveListener): boolean =>
+  one.gateway === other.gateway && one.port === other.port;
 
-function withCertificate(all: readonly GatewayCertificate[], one: GatewayCertificate): readonly GatewayCertificate[] {
-  const at = all.findIndex(({ certFile }) => certFile === one.certFile);
-  const known = all[at];
-  if (known === undefined) return [...all, one];
-  const { hosts: _, ...files } = one;
-  if (known.hosts === undefined || one.hosts === undefined) return all.with(at, files);
-  return all.with(at, { ...files, hosts: [...new Set([...known.hosts, ...one.hosts])] });
-}
+/** Of two Gateways or ports, one may want clients to have certificates that the other does not ask for. */
+const asksOthers = (one: LiveListener, other: LiveListener): boolean =>
+  !isOfPort(one, other) && one.scheme === "https" && one.clientCa !== other.clientCa;

@@ -1,4 +1,5 @@
 import type { Attachment } from "../gateway-api/attachments.ts";
+import type { Attached, HiddenRoute } from "../gateway-api/gateway-api.ts";
 import { gatewayGroup } from "../gateway-api/gateways.ts";
 import { type Hostname, intersection } from "../hostnames.ts";
 import type { Manifest } from "../manifests.ts";
@@ -12,6 +13,8 @@ export interface LiveParent {
   readonly reference: Loose;
   readonly gateway: Manifest;
   readonly notAccepted: Problem | undefined;
+  /** What of the route older Gateways have; undefined if it gets all of its requests. */
+  readonly hidden?: string | undefined;
 }
 
 export interface FoundParents {
@@ -20,7 +23,7 @@ export interface FoundParents {
 }
 
 /**
- * Which listeners take a route, by the rules of the specification. `hostnames`: those of the route; if it has none, every
+ * Which listeners take a route, by the rules of the specification. `gateways`: by age. `hostnames`: those of the route; if it has none, every
  * host is its own. With a problem instead, none of its hostnames has an equivalent, so no listener takes it.
  */
 export function parentsOf(
@@ -45,9 +48,42 @@ export function parentsOf(
   }
   const attachments = [...taken].filter(isProgrammed).map((listener): Attachment => {
     const { scheme, hostname } = listener;
-    return { listener: listeners.nameOf(listener), scheme, hostname, source: listener };
+    return {
+      listener: listeners.nameOf(listener),
+      scheme,
+      hostname,
+      source: listener,
+      age: gateways.indexOf(listener.gateway),
+    };
   });
   return { parents, attachments };
+}
+
+/** The parents of a route with what older Gateways have of it: `hidden`. Where that is all, it is not attached. */
+export function parentsBeside(
+  hidden: readonly HiddenRoute[],
+  { parents, attached }: { readonly parents: readonly LiveParent[]; readonly attached: Attached },
+  gateways: readonly Manifest[],
+  listeners: LiveListeners,
+): readonly LiveParent[] {
+  if (hidden.length === 0) return parents;
+  return parents.map((parent) => {
+    const age = gateways.indexOf(parent.gateway);
+    const lost = hidden.filter(({ route }) => route.listenerMatch.age === age);
+    if (lost.length === 0 || parent.notAccepted !== undefined) return parent;
+    const why = whoseRequests(lost, gateways);
+    const all = attached.routes.filter(({ listenerMatch }) => listenerMatch.age === age);
+    if (lost.length < all.length) return { ...parent, hidden: why };
+    for (const listener of listeners.of(parent.gateway)) listener.attached.delete(attached.manifest);
+    return { ...parent, notAccepted: { reason: "HostnameConflict", message: why } };
+  });
+}
+
+function whoseRequests(hidden: readonly HiddenRoute[], gateways: readonly Manifest[]): string {
+  const hosts = new Set(hidden.map(({ route }) => route.listenerMatch.host || "all hosts"));
+  const [first] = hidden;
+  const { namespace = "", name = "" } = gateways[first?.age ?? 0] ?? {};
+  return `requests for ${[...hosts].join(", ")} are those of Gateway ${namespace}/${name}, which is older`;
 }
 
 function gatewayOf(ref: SourceObject, route: Manifest, gateways: readonly Manifest[]): Manifest | undefined {

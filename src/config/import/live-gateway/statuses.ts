@@ -7,6 +7,7 @@ import type { ClusterObject } from "./cluster.ts";
 import type { CompiledGateway, CompiledGatewayApi, CompiledRoute, CompiledTlsPolicy } from "./compile-gateway.ts";
 import { type Condition, conditionOf, type Problem } from "./conditions.ts";
 import { isProgrammed, isUsable, type LiveListener } from "./live-listeners.ts";
+import type { LiveParent } from "./live-parents.ts";
 
 /** What the status of an object is to say. The status itself comes from it and from what stands there now. */
 export interface WantedStatus {
@@ -163,9 +164,9 @@ function routeStatus(route: CompiledRoute, controllerName: string): WantedStatus
       withEntries(
         status,
         { key: "parents", controllerName },
-        route.parents.map(({ reference, notAccepted }) => ({
-          ref: { parentRef: reference },
-          conditions: routeConditions(route, notAccepted),
+        route.parents.map((parent) => ({
+          ref: { parentRef: parent.reference },
+          conditions: routeConditions(route, parent),
         })),
         { generation, nowMs },
       ),
@@ -203,24 +204,50 @@ function withEntries(
   entries: readonly Entry[],
   { generation, nowMs }: { readonly generation: number; readonly nowMs: number },
 ): Loose {
-  const before = listIn(status, key).filter((one) => isOurs(one, controllerName));
-  const others = othersIn(status, key, controllerName);
-  const own = entries.slice(0, Math.max(0, maxEntries[key] - others.length)).map(({ ref, conditions }) => {
-    const known = before.find((one) =>
-      Object.entries(ref).every(([name, value]) => isDeepStrictEqual(one[name], value)),
-    );
-    const { conditions: merged } = withConditions({ conditions: known?.["conditions"] }, conditions, generation, nowMs);
-    return { ...ref, controllerName, conditions: merged };
+  const room = Math.max(0, maxEntries[key] - othersIn(status, key, controllerName).length);
+  const isOf = (one: Loose, ref: Loose) =>
+    isOurs(one, controllerName) && Object.entries(ref).every(([name, value]) => isDeepStrictEqual(one[name], value));
+  const merged = mergedInPlace(listIn(status, key), entries.slice(0, room), {
+    isOurs: (one) => isOurs(one, controllerName),
+    isSame: (one, { ref }) => isOf(one, ref),
+    write({ ref, conditions }, known = {}) {
+      const own = withConditions({ conditions: known["conditions"] }, conditions, generation, nowMs);
+      return { ...ref, controllerName, conditions: own["conditions"] };
+    },
   });
-  return { ...status, [key]: [...others, ...own] };
+  return { ...status, [key]: merged };
+}
+
+interface Merging<T> {
+  readonly isOurs: (one: Loose) => boolean;
+  readonly isSame: (one: Loose, wanted: T) => boolean;
+  readonly write: (wanted: T, known?: Loose) => Loose;
+}
+
+/**
+ * The list with what is wanted of ours in the places that it has, and what is new at the end. Two controllers that each put
+ * their part last would write it by turns for ever.
+ */
+function mergedInPlace<T>(list: readonly Loose[], wanted: readonly T[], { isOurs, isSame, write }: Merging<T>) {
+  const left = new Set(wanted);
+  const kept = list.flatMap((one): Loose[] => {
+    if (!isOurs(one)) return [one];
+    const own = [...left].find((each) => isSame(one, each));
+    if (own === undefined) return [];
+    left.delete(own);
+    return [write(own, one)];
+  });
+  return [...kept, ...Array.from(left, (own) => write(own))];
 }
 
 /** By the CRDs. */
 const maxEntries = { parents: 32, ancestors: 16 } as const;
 
-function routeConditions(route: CompiledRoute, notAccepted: Problem | undefined): readonly Condition[] {
+function routeConditions(route: CompiledRoute, { notAccepted, hidden }: LiveParent): readonly Condition[] {
   const { unresolved, unsupported, isServed, policy } = route;
-  const dropped = unsupported.length === 0 ? undefined : `Perch has no equivalent of ${unsupported.join("; ")}`;
+  const unknown = unsupported.length === 0 ? [] : [`Perch has no equivalent of ${unsupported.join("; ")}`];
+  const reasons = [...unknown, ...(hidden === undefined ? [] : [hidden])];
+  const dropped = reasons.length === 0 ? undefined : reasons.join("; ");
   const nothing =
     notAccepted === undefined && !isServed
       ? { reason: "UnsupportedValue", message: dropped ?? "none of its rules can be served; Perch's log says why" }
@@ -260,19 +287,21 @@ const maxMessage = 1_000;
  * status only.
  */
 function withConditions(status: Loose, conditions: readonly Condition[], generation: number, nowMs: number): Loose {
-  const before = listIn(status, "conditions");
   const now = new Date(nowMs).toISOString().replace(/\.\d+Z$/, "Z");
-  const own = conditions.map(({ message, ...condition }) => {
-    const known = before.find((one) => one["type"] === condition.type);
-    const isSame = known?.["status"] === condition.status && typeof known["lastTransitionTime"] === "string";
-    return {
-      ...condition,
-      message: message.slice(0, maxMessage),
-      observedGeneration: generation,
-      lastTransitionTime: isSame ? known["lastTransitionTime"] : now,
-    };
+  const merged = mergedInPlace(listIn(status, "conditions"), conditions, {
+    isOurs: (one) => ours.has(one["type"]),
+    isSame: (one, { type }) => one["type"] === type,
+    write({ message, ...condition }, known = {}) {
+      const stays = known["status"] === condition.status && typeof known["lastTransitionTime"] === "string";
+      return {
+        ...condition,
+        message: message.slice(0, maxMessage),
+        observedGeneration: generation,
+        lastTransitionTime: stays ? known["lastTransitionTime"] : now,
+      };
+    },
   });
-  return { ...status, conditions: [...before.filter((one) => !ours.has(one["type"])), ...own] };
+  return { ...status, conditions: merged };
 }
 
 const isOurs = (entry: Loose, controllerName: string): boolean => entry["controllerName"] === controllerName;

@@ -130,14 +130,19 @@ function unresolvedCa(reason: string, message: string): Outcome {
   return { notAccepted: { reason: "NoValidCACertificate", message }, unresolved: { reason, message } };
 }
 
-/** The ConfigMaps with CAs that BackendTLSPolicies name. */
-export function objectsOfPolicies(cluster: Cluster): readonly NamedObject[] {
-  return cluster.all("BackendTLSPolicy").flatMap(({ manifest }) =>
-    manifest.spec
-      .object("validation")
-      .objects("caCertificateRefs")
-      .flatMap((ref) => authorityOf(ref, manifest) ?? []),
-  );
+/** The ConfigMaps with CAs that BackendTLSPolicies for these Services name, if they may be followed. */
+export function objectsOfPolicies(cluster: Cluster, services: ReadonlySet<string>): readonly NamedObject[] {
+  return cluster.all("BackendTLSPolicy").flatMap(({ manifest }) => {
+    const { spec, namespace } = manifest;
+    const isWanted = spec
+      .objects("targetRefs")
+      .some((one) => one.text("kind") === "Service" && services.has(`${namespace}/${one.text("name")}`));
+    const validation = spec.object("validation");
+    const [ref, ...others] = validation.objects("caCertificateRefs");
+    if (!isWanted || ref === undefined || others.length > 0) return [];
+    if (validation.objects("subjectAltNames").length > 0) return [];
+    return authorityOf(ref, manifest) ?? [];
+  });
 }
 
 function authorityOf(ref: SourceObject, policy: Manifest): NamedObject | undefined {

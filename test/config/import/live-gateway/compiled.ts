@@ -12,6 +12,8 @@ import type { DraftObject } from "../../../kit/kubernetes-objects.ts";
 export interface CompileOptions {
   /** The file, without listeners. */
   readonly file?: string;
+  /** `tls` of its listener `https`. Default: none. */
+  readonly tls?: string;
   readonly ports?: readonly { readonly port: number; readonly listener: string }[];
   readonly addresses?: readonly string[];
   readonly endpoints?: "service" | "pods";
@@ -24,10 +26,10 @@ export interface CompileOptions {
   readonly refusals?: KnownRefusals;
 }
 
-const listeners = `
+const listeners = (tls: string) => `
 listeners:
   - { name: web, address: "127.0.0.1:8080" }
-  - { name: https, address: "127.0.0.1:8443" }
+  - { name: https, address: "127.0.0.1:8443"${tls === "" ? "" : `, tls: ${tls}`} }
   - { name: other, address: "127.0.0.1:8090" }
 kubernetes: { gateway: {} }
 `;
@@ -42,6 +44,7 @@ const defaultPorts = [
 export function compiled(objects: readonly DraftObject[], options: CompileOptions = {}) {
   const {
     file = "routes: []\n",
+    tls = "",
     ports = defaultPorts,
     addresses = [],
     endpoints = "service",
@@ -53,14 +56,14 @@ export function compiled(objects: readonly DraftObject[], options: CompileOption
   const spec = { controllerName: "perch.dev/gateway", namespaces: [], ports, addresses, endpoints, secretFile };
   const load = (parts: GatewayParts, files: ApiFiles) => {
     const bytes = new TextEncoder().encode(JSON.stringify(parts));
-    return loadConfigText(listeners + file, {
+    return loadConfigText(listeners(tls) + file, {
       file: "perch.yaml",
       env: {},
       randomSecret: () => new Uint8Array(32),
       apiFiles: new Map([[gatewayPartsFile, bytes], ...files]),
     });
   };
-  const alone = loadConfigText(listeners + file, {
+  const alone = loadConfigText(listeners(tls) + file, {
     file: "perch.yaml",
     env: {},
     randomSecret: () => new Uint8Array(32),
@@ -71,6 +74,7 @@ export function compiled(objects: readonly DraftObject[], options: CompileOption
     spec,
     objects: objects.map(withMetadata),
     unreadable,
+    fileTls: new Map(alone.compiled.listeners.flatMap(({ name, tls }) => (tls === undefined ? [] : [[name, tls]]))),
     names: namesTakenBy(alone),
     refusals,
     problemIn(parts, files) {

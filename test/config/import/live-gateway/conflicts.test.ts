@@ -8,9 +8,9 @@ import { compiled, routeConditions } from "./compiled.ts";
 
 const everywhere = { allowedRoutes: { namespaces: { from: "All" } } };
 const there = { namespace: "other", parents: [{ name: "web", namespace: "shop" }] };
-const base = [
+const http = { name: "http", port: 80, protocol: "HTTP", ...everywhere };
+const besides = [
   gatewayClass(),
-  gateway("web", [{ name: "http", port: 80, protocol: "HTTP", ...everywhere }]),
   namespace("shop"),
   namespace("other"),
   ...["stable", "canary"].flatMap((end) => [
@@ -18,6 +18,7 @@ const base = [
     service(`app-${end}`, 80, { namespace: "other" }),
   ]),
 ];
+const base = [...besides, gateway("web", [http])];
 const shop = route("shop", [{ backendRefs: [to("shop-stable", 80, 90), to("shop-canary", 80, 10)] }], {
   hostnames: ["shop.test"],
   created: "2026-02-01T00:00:00Z",
@@ -107,12 +108,12 @@ describe("what Perch itself adds", () => {
     result.parts.routes.map((one) => (one as { readonly name: string }).name);
 
   test("a route that keeps a listener's hostname from others does not take the name of another route", () => {
-    const listener = { name: "other-x", port: 80, protocol: "HTTP", hostname: "a.test", ...everywhere };
+    const ofHttp = { ...there, parents: [{ name: "web", namespace: "shop", sectionName: "http" }] };
     const objects = [
-      ...base,
-      gateway("second", [listener], { namespace: "other" }),
-      route("wide", [{ backendRefs: appRefs }], there),
-      route("x-404", [{ backendRefs: appRefs }], there),
+      ...besides,
+      gateway("web", [http, { ...http, name: "other-x", hostname: "a.test" }]),
+      route("wide", [{ backendRefs: appRefs }], ofHttp),
+      route("x-404", [{ backendRefs: appRefs }], ofHttp),
     ];
     const result = compiled(objects);
     expect(result.loads).toBe(1);
@@ -199,13 +200,13 @@ test("a listener's part that does not load is left out, with the routes that are
     },
   };
   const tls = { certificateRefs: [{ name: "c" }] };
-  const https = gateway("secure", [{ name: "https", port: 443, protocol: "HTTPS", tls }]);
-  const secure = route("secure", [{ backendRefs: [to("shop-stable", 80)] }], { parents: [{ name: "secure" }] });
-  const both = route("both", [{ backendRefs: [to("shop-stable", 80)] }], {
-    parents: [{ name: "secure" }, { name: "web" }],
+  const both = gateway("web", [http, { name: "https", port: 443, protocol: "HTTPS", tls }]);
+  const ofBoth = route("both", [{ backendRefs: [to("shop-stable", 80)] }]);
+  const secure = route("secure", [{ backendRefs: [to("shop-stable", 80)] }], {
+    parents: [{ name: "web", sectionName: "https" }],
   });
   const refuse = ({ listeners }: GatewayParts) => (listeners["https"] === undefined ? undefined : "bad certificate");
-  const result = compiled([...base, secret, https, secure, both, shop], { refuse });
+  const result = compiled([...besides, secret, both, secure, ofBoth, shop], { refuse });
   expect(result.parts.listeners).toEqual({});
   expect(result.parts.routes).toMatchObject([
     { name: "shop-shop" },

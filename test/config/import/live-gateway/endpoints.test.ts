@@ -53,3 +53,30 @@ test("a port of UDP is none, also where one of TCP has its number", () => {
     { fault: { abort: { status: 500 } } },
   ]);
 });
+
+test("with Pods as endpoints of more than 1,000 Services, those of younger routes have their cluster address", () => {
+  const names = Array.from({ length: 1_000 }, (_, at) => `s${at}`);
+  const services = [...names, "more", "most"].map((name) => service(name, 80, { clusterIP: "10.0.0.7" }));
+  const rules = (some: readonly string[]) => some.map((name) => ({ backendRefs: [to(name, 80)] }));
+  const { parts, notes } = compiled(
+    [
+      ...[gatewayClass(), namespace("shop"), gateway("web"), ...services],
+      route("a-young", rules(["more", "most", "s7"]), { created: "2026-03-01T00:00:00Z" }),
+      route("old", rules(names), { created: "2026-02-01T00:00:00Z" }),
+    ],
+    { endpoints: "pods" },
+  );
+  const found = Object.values(parts.services).flatMap((one) =>
+    Object.values((one as { versions: Record<string, { endpoints: readonly unknown[] }> }).versions).flatMap(
+      ({ endpoints }) => endpoints,
+    ),
+  );
+  expect(found.filter((endpoint) => typeof endpoint === "object")).toHaveLength(1_000);
+  expect(found.filter((endpoint) => typeof endpoint === "string")).toEqual([
+    "http://10.0.0.7:80",
+    "http://10.0.0.7:80",
+  ]);
+  expect(notes).toEqual([
+    "kubernetes.gateway.endpoints: routes lead to more than 1000 Services: those of the youngest have their Services' cluster addresses, not their Pods",
+  ]);
+});

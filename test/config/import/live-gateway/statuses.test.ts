@@ -18,6 +18,11 @@ const base = [gatewayClass(), namespace("shop"), namespace("other", { team: "red
 const accepted = "Accepted=True/Accepted";
 const resolved = "ResolvedRefs=True/ResolvedRefs";
 const usual = ["Accepted=True/Accepted", "Conflicted=False/NoConflicts", "Programmed=True/Programmed", resolved];
+interface Merged {
+  readonly parentRef: { readonly name: string };
+  readonly conditions: readonly { readonly type: string }[];
+}
+
 const toShop = [{ backendRefs: [to("shop", 80)] }];
 
 describe("a route's conditions", () => {
@@ -174,6 +179,25 @@ describe("a route's conditions", () => {
       { type: "ResolvedRefs", status: "False", lastTransitionTime: "1970-01-01T00:01:00Z", observedGeneration: 1 },
     ]);
   });
+
+  test("stay in their place among those of others, whichever order others write", () => {
+    const parents = [{ name: "web" }, { name: "second" }];
+    const second = gateway("second", [{ ...httpListener, hostname: "second.test" }]);
+    const result = compiled([...base, gateway("web"), second, route("r", toShop, { parents })]);
+    const entry = (controllerName: string, name: string) => ({ controllerName, parentRef: { name }, conditions: [] });
+    const theirs = entry("example.com/gateway", "theirs");
+    const [wanted] = result.wanted("HTTPRoute", "r");
+    const merge = (...before: readonly object[]) =>
+      (wanted?.merge({ parents: before }, 0) ?? {}) as { parents?: readonly Merged[] };
+    const merged = (...before: readonly object[]) => merge(...before).parents?.map(({ parentRef }) => parentRef.name);
+    const ours = (name: string) => entry("perch.dev/gateway", name);
+    expect(merged(ours("second"), theirs)).toEqual(["second", "theirs", "web"]);
+    expect(merged(ours("second"), theirs, ours("gone"), ours("web"))).toEqual(["second", "theirs", "web"]);
+    const foreign = { type: "example.com/Seen", status: "True" };
+    const mine = { type: "ResolvedRefs", status: "True" };
+    const [kept] = merge({ ...ours("web"), conditions: [mine, foreign] }).parents ?? [];
+    expect(kept?.conditions.map(({ type }) => type)).toEqual(["ResolvedRefs", "example.com/Seen", "Accepted"]);
+  });
 });
 
 const secret = (name: string, data: object, inNamespace = "shop"): DraftObject => ({
@@ -329,6 +353,29 @@ describe("a listener's conditions", () => {
     expect(listenerStatus(result, "web", "foo").conditions).toEqual(usual);
     expect(listenerStatus(result, "web", "foo").attached).toBe(1);
     expect(result.parts.routes).toMatchObject([{ match: { listeners: ["web"], hosts: ["foo.example.com"] } }]);
+  });
+
+  test("of another port that one listener of Perch serves too: the first in the Gateway is served", () => {
+    const ports = [80, 8080, 8081].map((port) => ({ port, listener: "web" }));
+    const listeners = [
+      httpListener,
+      { ...httpListener, name: "second", port: 8080 },
+      { ...httpListener, name: "own", port: 8081, hostname: "own.example.com" },
+    ];
+    const result = compiled([...base, gateway("web", listeners), route("r", toShop)], { ports });
+    expect(listenerStatus(result, "web", "http").conditions).toEqual(usual);
+    expect(listenerStatus(result, "web", "own").conditions).toEqual(usual);
+    const [, second] = (result.status("Gateway", "web")["listeners"] ?? []) as readonly {
+      readonly conditions: readonly { readonly message: string }[];
+    }[];
+    expect(conditionsIn(second)).toEqual([
+      "Accepted=False/PortUnavailable",
+      "Conflicted=False/NoConflicts",
+      "Programmed=False/Invalid",
+      resolved,
+    ]);
+    expect(second?.conditions[0]?.message).toBe("Perch's listener web serves port 80 for the listener http already");
+    expect(result.parts.routes).toMatchObject([{ match: { hosts: ["own.example.com"] } }, { match: {} }]);
   });
 
   test("of another Gateway: the older one is served", () => {

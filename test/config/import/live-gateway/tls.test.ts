@@ -1,12 +1,11 @@
 import { describe, expect, test } from "vitest";
-import { Cluster } from "../../../../src/config/import/live-gateway/cluster.ts";
-import { neededObjects } from "../../../../src/config/import/live-gateway/compile-gateway.ts";
+import { gatewayPartsFile } from "../../../../src/config/gateway-parts.ts";
+import { loadConfigText } from "../../../../src/config/load.ts";
 import { testCertificate, testKey } from "../../../kit/certificate.ts";
 import {
   conditionsIn,
   gateway,
   gatewayClass,
-  grant,
   httpListener,
   namespace,
   route,
@@ -14,8 +13,8 @@ import {
   to,
 } from "../../../kit/gateway-api.ts";
 import type { DraftObject } from "../../../kit/kubernetes-objects.ts";
-import { certPem, keyPem } from "../../../kit/pki.ts";
-import { compiled, routeConditions } from "./compiled.ts";
+import { certFile, certificateYaml, certPem, keyPem, type TestCertificate } from "../../../kit/pki.ts";
+import { compiled, listenerStatus, routeConditions } from "./compiled.ts";
 
 interface Ancestor {
   readonly ancestorRef: { readonly namespace: string; readonly name: string };
@@ -71,6 +70,60 @@ describe("certificates of listeners", () => {
     const listeners = [https("a", "one", "a.test", validation), https("b", "two", "b.test")];
     const result = compiled([...objects, gateway("web", listeners), route("r", [{ backendRefs: [to("shop", 80)] }])]);
     expect(result.parts.routes).toMatchObject([{ match: { listeners: ["https"], hosts: ["b.test"] } }]);
+  });
+});
+
+describe("a listener of the file with TLS of its own", () => {
+  const certificates = `certificates: [${certificateYaml("renewed")}]`;
+  const validation = { frontendValidation: { caCertificateRefs: [{ kind: "ConfigMap", name: "ca" }] } };
+  const objects = (ca: TestCertificate) => [
+    ...[...base, ...secrets, authority("ca", certPem(ca))],
+    gateway("web", [https("a", "one", undefined, validation)]),
+  ];
+  const served = [
+    "Accepted=True/Accepted",
+    "Conflicted=False/NoConflicts",
+    "Programmed=True/Programmed",
+    "ResolvedRefs=True/ResolvedRefs",
+  ];
+  const refused = [
+    "Accepted=True/Accepted",
+    "Conflicted=False/NoConflicts",
+    "Programmed=False/Invalid",
+    "ResolvedRefs=False/InvalidCACertificateRef",
+  ];
+
+  test.each([
+    ["has other CAs: the file's stay", `clientCa: ${certFile("authority")}`, "other-authority", "authority", refused],
+    ["has the same CAs", `clientCa: ${certFile("authority")}`, "authority", "authority", served],
+    ["asks for no certificate: it stays so", "", "authority", undefined, refused],
+  ] as const)("%s", (_sentence, more, asked, wanted, conditions) => {
+    const tls = `{ ${[certificates, more].filter((part) => part !== "").join(", ")} }`;
+    const result = compiled(objects(asked), { tls });
+    const { clientCa } = result.loaded.compiled.listeners[1]?.tls ?? {};
+    expect(clientCa && Buffer.from(clientCa).toString("latin1")).toBe(wanted && certPem(wanted));
+    expect(listenerStatus(result, "web", "a").conditions).toEqual(conditions);
+  });
+
+  test("keeps its CAs whatever the parts say", () => {
+    const parts = {
+      ...{ services: {}, releases: {}, bases: {}, routes: [] },
+      listeners: { https: { tls: { certificates: [], clientCa: certFile("other-authority") } } },
+    };
+    const text = `listeners: [{ name: https, address: "127.0.0.1:8443", tls: { ${certificates}, clientCa: ${certFile("authority")} } }]
+kubernetes: { gateway: {} }
+routes: []
+`;
+    const apiFiles = new Map([[gatewayPartsFile, new TextEncoder().encode(JSON.stringify(parts))]]);
+    const loaded = loadConfigText(text, {
+      file: "perch.yaml",
+      env: {},
+      randomSecret: () => new Uint8Array(32),
+      apiFiles,
+    });
+    if (!loaded.ok) throw new Error(loaded.problems[0]?.message);
+    const { clientCa = "" } = loaded.compiled.listeners[0]?.tls ?? {};
+    expect(Buffer.from(clientCa).toString("latin1")).toBe(certPem("authority"));
   });
 });
 
@@ -206,28 +259,4 @@ describe("TLS to backends, by a BackendTLSPolicy", () => {
     const unused = compiled([...base, gateway("web"), tls]);
     expect(unused.wanted("BackendTLSPolicy", "policy")).toEqual([]);
   });
-});
-
-test("only Secrets that a Gateway of ours names and may are asked for", () => {
-  const elsewhere = (name: string) => ({ name, namespace: "other" });
-  const listener = (refs: readonly object[]) => ({
-    name: "https",
-    port: 443,
-    protocol: "HTTPS",
-    tls: { certificateRefs: refs },
-  });
-  const objects = [
-    ...base,
-    gatewayClass("theirs", "example.com/gateway"),
-    gateway("web", [
-      listener([{ name: "own" }, elsewhere("granted"), elsewhere("other"), { kind: "ConfigMap", name: "no" }]),
-    ]),
-    gateway("theirs", [listener([{ name: "private" }])], { className: "theirs" }),
-    grant("other", { kind: "Gateway", namespace: "shop" }, { kind: "Secret", name: "granted" }),
-  ];
-  const needed = neededObjects(new Cluster(objects, new Map()), { controllerName: "perch.dev/gateway" });
-  expect(needed.map(({ kind, namespace: place, name }) => `${kind} ${place}/${name}`)).toEqual([
-    "Secret shop/own",
-    "Secret other/granted",
-  ]);
 });
