@@ -5,6 +5,7 @@ import { Cluster } from "../../config/import/live-gateway/cluster.ts";
 import { type CompiledGatewayApi, compileGatewayApi } from "../../config/import/live-gateway/compile-gateway.ts";
 import { KnownRefusals, refusalMs } from "../../config/import/live-gateway/known-refusals.ts";
 import { neededObjects } from "../../config/import/live-gateway/needed-objects.ts";
+import { namesTakenBy, type TakenNames } from "../../config/import/live-gateway/stable-names.ts";
 import { type WantedStatus, wantedStatuses, withoutOurs } from "../../config/import/live-gateway/statuses.ts";
 import { isMap } from "../../config/import/source-object.ts";
 import type { LoadResult } from "../../config/load.ts";
@@ -301,11 +302,8 @@ function errorIn(result: LoadResult): string | undefined {
   return result.ok ? undefined : result.problems.find(({ severity }) => severity === "error")?.message;
 }
 
-function namesIn(result: LoadResult) {
-  if (!result.ok) return { services: [], releases: [], routes: [] };
-  const { services, releases, routes } = result.config;
-  const names = (entries: readonly { readonly name: string }[]) => entries.map(({ name }) => name);
-  return { services: names(services), releases: names(releases), routes: names(routes) };
+function namesIn(result: LoadResult): TakenNames {
+  return result.ok ? namesTakenBy(result) : { services: [], releases: [], routes: [], cookies: [] };
 }
 
 function fileTlsIn(result: LoadResult): ReadonlyMap<string, TlsSpec> {

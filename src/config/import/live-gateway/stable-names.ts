@@ -8,10 +8,10 @@ export interface TakenNames {
   readonly releases: readonly string[];
   readonly routes: readonly string[];
   /** Of pins, overrides and attributes. */
-  readonly cookies?: readonly string[];
+  readonly cookies: readonly string[];
 }
 
-export function namesTakenBy({ config, compiled }: Pick<LoadedConfig, "config" | "compiled">): Required<TakenNames> {
+export function namesTakenBy({ config, compiled }: Pick<LoadedConfig, "config" | "compiled">): TakenNames {
   const names = (entries: readonly { readonly name: string }[]) => entries.map(({ name }) => name);
   const ofReleases = compiled.releases.flatMap(({ sticky, override }) => [sticky.cookie.name, override?.cookie ?? []]);
   const ofAttributes = compiled.attributes.flatMap(({ from }) =>
@@ -41,7 +41,7 @@ export class StableNames {
   /** How many have asked for a further name, by kind and name. */
   readonly #numbers = new Map<string, number>();
 
-  constructor({ services, releases, routes, cookies = [] }: TakenNames) {
+  constructor({ services, releases, routes, cookies }: TakenNames) {
     const taken = { service: services, release: releases, route: routes, cookie: cookies };
     for (const [kind, names] of Object.entries(taken)) {
       for (const name of names) this.#owners.set(`${kind} ${name}`, "the file");

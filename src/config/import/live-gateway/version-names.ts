@@ -11,7 +11,7 @@ const versionSuffix = /^(.+)-(canary|candidate|preview|beta|next|baseline|stable
  * further backend renames none of those before it.
  */
 export function versionNames(backends: readonly LiveBackend[]): ReadonlyMap<LiveBackend, string> {
-  const names = new StableNames({ services: [], releases: [], routes: [] });
+  const names = new StableNames({ services: [], releases: [], routes: [], cookies: [] });
   return new Map(
     backends.map((backend) => {
       const { identity, namespace, name, port } = backend;
