@@ -147,9 +147,10 @@ export class SharedRollouts implements RolloutRunner {
       stop();
       return;
     }
-    for (let number = inbox.takenOf(identity); outbox.hasMoreThan(number); number = inbox.takenOf(identity)) {
-      inbox.take(identity, outbox.after(number));
-    }
+    // Ends when there is nothing more to take, and not at a number: an older state that was put back may not have what this
+    // replica has forgotten since it was saved.
+    const ownReports = () => outbox.after(inbox.takenOf(identity));
+    for (let reports = ownReports(); reports.length > 0; reports = ownReports()) inbox.take(identity, reports);
     this.#leading = { term, controller, inbox, stop };
     controller.subscribe((event) => this.#publish([event]));
     this.#publish(controller.eventsAfter(0));

@@ -5,7 +5,7 @@ import type { RolloutReport, Sighting } from "../../../src/observe/rollout/rollo
 import type { Directions } from "../../../src/observe/rollout/rollout-taps.ts";
 import { planner } from "../../../src/rollout/plan/planner.ts";
 import { ReleaseJudge } from "../../../src/rollout/release-judge.ts";
-import type { HandedAnswer, HandedOver } from "../../../src/rollout/replicas/replica-messages.ts";
+import type { HandedAnswer, HandedOver, LeaderAnswer } from "../../../src/rollout/replicas/replica-messages.ts";
 import { ReportOutbox } from "../../../src/rollout/replicas/report-outbox.ts";
 import { SharedRollouts, type SharedStore } from "../../../src/rollout/replicas/shared-rollouts.ts";
 import type { RolloutEvent, SavedState } from "../../../src/rollout/rollout-state.ts";
@@ -56,6 +56,8 @@ export class RoomReplica {
   readonly #room: Room;
   readonly #name: string;
   #term: string | undefined;
+  /** By the leader that it reported to last. */
+  #taken = 0;
 
   constructor(name: string, room: Room) {
     this.#name = name;
@@ -104,6 +106,16 @@ export class RoomReplica {
   /** As its watch tells it. */
   adopt(): void {
     this.rollouts.adopt(this.#room.saved, this.#room.term);
+  }
+
+  /** As it does each second: what the leader has not taken, and then as the leader says. */
+  reportTo(leader: RoomReplica): LeaderAnswer {
+    const reports = this.outbox.after(this.#taken);
+    const answer = leader.rollouts.heard({ replica: this.#name, ...this.rollouts.followed, reports });
+    if (answer === undefined) throw new Error("it does not lead");
+    this.#taken = answer.taken;
+    this.rollouts.leaderSays(answer);
+    return answer;
   }
 
   async #takeOver(term: string) {

@@ -26,6 +26,24 @@ describe("a replica that begins to lead", () => {
     expect(first.rollouts.of("shop")?.drawn.candidate.good).toBe(12);
   });
 
+  test("goes on where an older state, or none, was put in the place of one with its reports", async () => {
+    const room = new Room();
+    const [first, second] = [await room.replica("a"), await room.replica("b")];
+    await first.lead("a 1");
+    second.adopt();
+    second.rollouts.report(reportOf(5));
+    second.reportTo(first);
+    await first.rollouts.change("shop", "pause", asked);
+    second.reportTo(first);
+    expect(second.outbox.after(0)).toEqual([]);
+    room.saved = undefined;
+    first.follow();
+    await second.lead("b 2");
+    second.rollouts.report(reportOf(7, 100));
+    expect(second.rollouts.isLeading).toBe(true);
+    expect(second.rollouts.of("shop")?.drawn.candidate.good).toBe(7);
+  });
+
   test("tells at once of events that its watch has not told of", async () => {
     const room = new Room();
     const [first, second] = [await room.replica("a"), await room.replica("b")];
