@@ -30,17 +30,20 @@ export class Ledger {
   #world: World;
   #releases: ReadonlyMap<string, ReleaseSpec> = new Map();
   #running: ReadonlyMap<string, Running> = new Map();
+  /** The highest that a content has had, also one that could not be saved: somebody may know it by that. */
+  #lastRevision: number;
   /** A withdrawal that the store does not have yet. */
   #unsaved = false;
 
   /** `othersAnswered`: others that a judge asks have answered. */
-  constructor(parts: ControllerParts, { saved, problem }: Initial, othersAnswered: () => void) {
+  constructor(parts: ControllerParts, { saved, problem, lastRevision = 0 }: Initial, othersAnswered: () => void) {
     this.#parts = parts;
     this.#othersAnswered = othersAnswered;
     this.#keeper = new StateKeeper(parts, problem);
     const specOf = (release: string) => this.#running.get(release)?.spec;
     this.events = new EventJournal(saved?.events ?? [], { ...parts, specOf });
     this.#world = worldOf(saved);
+    this.#lastRevision = Math.max(this.revision, lastRevision);
   }
 
   get revision(): number {
@@ -93,7 +96,7 @@ export class Ledger {
 
   /** Whoever asks from now on does not meet the candidate. */
   withdraw(running: Running, move: Move, reason: string): Promise<void> {
-    this.#install(running, move.state, this.revision + 1);
+    this.#install(running, move.state, this.#nextRevision());
     const acted = this.act();
     this.#unsaved = true;
     this.rollbacks.add(move.state.release, reason);
@@ -102,7 +105,7 @@ export class Ledger {
   }
 
   change(running: Running, move: Move): Promise<Outcome> {
-    const revision = this.revision + 1;
+    const revision = this.#nextRevision();
     const rollouts = remembered(this.#world.rollouts, move.state);
     const events = this.events.of(move, running.judge.checks());
     return this.#commit({ ...this.#world, rollouts, revision }, events, () =>
@@ -111,7 +114,7 @@ export class Ledger {
   }
 
   changeSplits(splits: readonly SplitOverride[], release: string, { by, why }: Cause): Promise<Outcome> {
-    const world = { ...this.#world, splits, revision: this.revision + 1 };
+    const world = { ...this.#world, splits, revision: this.#nextRevision() };
     const event = this.events.one(release, this.#running.get(release)?.state, { type: "split", by, why }, []);
     return this.#commit(world, [event], () => {
       this.#world = world;
@@ -137,7 +140,7 @@ export class Ledger {
       const ended = before.splits.filter((split) => !splits.includes(split));
       const events = this.#eventsOf(moves, ended);
       const changed = events.length > 0 || rollouts !== before.rollouts;
-      const world = changed ? { ...before, rollouts, splits, revision: before.revision + 1 } : before;
+      const world = changed ? { ...before, rollouts, splits, revision: this.#nextRevision() } : before;
       const isSaved = !changed || (await this.#save(world, this.events.with(events)));
       // A withdrawal while this was saved makes it a new question.
       if (this.#world !== before) continue;
@@ -150,7 +153,7 @@ export class Ledger {
       const running = next.map((each) =>
         isSaved ? each : unsaved(each, this.#running.get(each.state.release), whyWaiting),
       );
-      const now = isSaved ? world : withWithdrawn(before, withdrawn);
+      const now = isSaved ? world : withWithdrawn(before, withdrawn, () => this.#nextRevision());
       this.#world = { ...now, parked: evidenceOfNewest(now.rollouts, this.#evidence()) };
       const old = this.#running;
       this.#run(running);
@@ -190,6 +193,11 @@ export class Ledger {
     this.events.publish(events);
     await acted;
     return "saved";
+  }
+
+  /** Of a new content: never that of another, such as of a step that is being saved while a withdrawal comes first. */
+  #nextRevision(): number {
+    return ++this.#lastRevision;
   }
 
   #save(world: World, events: readonly RolloutEvent[]): Promise<boolean> {

@@ -120,6 +120,8 @@ export class SharedRollouts implements RolloutRunner {
     const isOver = () => tenure !== this.#tenure || !isLeading(term) || this.#isClosed;
     const { saved, problem } = await store.takeOver(term);
     if (isOver()) return;
+    // A leader before, or this one, may have told more than it could save.
+    const lastRevision = this.#followed.revision;
     if (problem === undefined) this.#followed.begin(saved, term);
     // What the watch has not told of yet.
     this.#publish(saved?.events ?? []);
@@ -133,7 +135,8 @@ export class SharedRollouts implements RolloutRunner {
       act: async (directions) => (isStopped ? undefined : act(directions)),
       notify: (spec, event) => (isStopped ? undefined : notify(spec, event)),
     };
-    const controller = new RolloutController(parts, { saved: saved && fromNow(saved, parts.nowMs()), problem });
+    const initial = { saved: saved && fromNow(saved, parts.nowMs()), problem, lastRevision };
+    const controller = new RolloutController(parts, initial);
     const stop = () => {
       isStopped = true;
       controller.abandon();

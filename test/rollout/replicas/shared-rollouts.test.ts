@@ -179,6 +179,40 @@ test("a leader whose saved state is deleted saves it again, so that the next one
 });
 
 describe("a replica that follows", () => {
+  test("is told of a rollback that came while a step was saved, which its watch has told it of", async () => {
+    const room = new Room();
+    const [first, second] = [await room.replica("a"), await room.replica("b")];
+    await first.lead("a 1");
+    const api = Promise.withResolvers<void>();
+    first.storeAnswers = api.promise;
+    const step = first.rollouts.change("shop", "step", asked);
+    await settled();
+    second.adopt();
+    expect(second.rollouts.of("shop")).toMatchObject({ step: 2 });
+    const rollback = first.rollouts.change("shop", "rollback", asked);
+    second.reportTo(first);
+    expect(second.candidateIs).toBe("withdrawn");
+    api.resolve();
+    expect(await step).toMatchObject({ kind: "refused", cause: "wrong-phase" });
+    expect(await rollback).toMatchObject({ kind: "done", changed: true });
+    second.adopt();
+    expect(second.candidateIs).toBe("withdrawn");
+    expect(second.rollouts.revision).toBe(first.rollouts.revision);
+  });
+
+  test("does not meet the revision that a leader has told again, with another content of the next one", async () => {
+    const room = new Room();
+    const [first, second] = [await room.replica("a"), await room.replica("b")];
+    await first.lead("a 1");
+    first.refusal = "the API is away";
+    await first.rollouts.change("shop", "rollback", asked);
+    const { revision } = first.rollouts;
+    second.reportTo(first);
+    await second.lead("b 2");
+    expect(second.rollouts.of("shop")?.phase).toBe("rolled-back");
+    expect(second.rollouts.revision).toBeGreaterThan(revision);
+  });
+
   test("keeps to a rollback that the leader told it, whatever its watch brings late", async () => {
     const room = new Room();
     const [first, second, third] = [await room.replica("a"), await room.replica("b"), await room.replica("c")];
