@@ -3,7 +3,15 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import { setTimeout } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { listening } from "../kit/freed.ts";
-import { askRollout, leaseObject, ReplicaSet, replicaStatus, rolloutAt, stateObject } from "../kit/replicas.ts";
+import {
+  askRollout,
+  leaseObject,
+  type Replica,
+  ReplicaSet,
+  replicaStatus,
+  rolloutAt,
+  stateObject,
+} from "../kit/replicas.ts";
 import { Visitor } from "../kit/visitor.ts";
 
 const long = `{ id: "2", candidate: canary, steps: [{ weight: 50, hold: 1h }, { weight: 100, hold: 1h }] }`;
@@ -123,6 +131,29 @@ test.each([
   await set.leader();
   expect(await rolloutAt(follower)).toMatchObject({ phase: "rolled-back" });
   expect((await new Visitor().get(follower.origin)).version).toBe("stable");
+});
+
+test("a step whose saving is not known is not taken back by those who saw it, and taken by all in the end", async () => {
+  const set = await ReplicaSet.start(long, ["a", "b", "c"]);
+  const leader = await set.leader();
+  const others = await set.followers();
+  await setTimeout(1_500);
+  set.api.cutOffAfterWrite(/configmaps/);
+  const answer = await askRollout(leader, "step");
+  expect(answer.status).toBe(503);
+  expect(await answer.json()).toMatchObject({ detail: expect.stringMatching(/^it is not known whether/) });
+  const stepsOf = (replicas: readonly Replica[]) =>
+    Promise.all(replicas.map(async (replica) => (await rolloutAt(replica)).step));
+  await expect.poll(() => stepsOf(others), patient).toEqual([2, 2]);
+  const untilMs = performance.now() + 3_500;
+  while (performance.now() < untilMs) {
+    expect(await stepsOf(others)).toEqual([2, 2]);
+    await setTimeout(50);
+  }
+  set.api.letBack(leader.account);
+  await expect.poll(() => stepsOf(set.replicas), patient).toEqual([2, 2, 2]);
+  expect(set.events.map(({ type }) => type)).toEqual(["started", "step"]);
+  expect((await set.leader()).account).toBe(leader.account);
 });
 
 describe("a replica that stops", () => {

@@ -71,6 +71,7 @@ export class KubernetesApi {
   #delayMs = 0;
   #answerDelayMs = 0;
   #losing = 0;
+  #cutsOffAfter: RegExp | undefined;
   #failures: Failure[] = [];
   #pageSize = Number.POSITIVE_INFINITY;
   #isStuck = false;
@@ -225,6 +226,11 @@ export class KubernetesApi {
     this.#losing = writes;
   }
 
+  /** The next write to such a path is done, its answer is lost, and whoever wrote is cut off. */
+  cutOffAfterWrite(path: RegExp): void {
+    this.#cutsOffAfter = path;
+  }
+
   /** Every write is done at once, and its answer comes this much later. */
   delayAnswers(ms: number): void {
     this.#answerDelayMs = ms;
@@ -360,7 +366,11 @@ export class KubernetesApi {
       const object = write();
       const status = about.method === "POST" ? 201 : 200;
       this.writes.push({ ...about, body, status });
-      if (this.#losing > 0) {
+      if (this.#cutsOffAfter?.test(about.path)) {
+        this.#cutsOffAfter = undefined;
+        this.cutOff(about.account);
+        response.destroy();
+      } else if (this.#losing > 0) {
         this.#losing--;
         response.destroy();
       } else if (this.#answerDelayMs > 0)

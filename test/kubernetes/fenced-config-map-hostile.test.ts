@@ -28,8 +28,8 @@ describe("a fenced ConfigMap", () => {
     await other.map.takeOver("term 2");
     await expect(late).rejects.toThrow("may not write");
     expect(term()).toBe("term 2");
-    expect(await one.map.save(content("late"))).toBe(false);
-    expect(await other.map.save(content("second"))).toBe(true);
+    expect(await one.map.save(content("late"))).toEqual({ kind: "fenced" });
+    expect(await other.map.save(content("second"))).toEqual({ kind: "saved" });
   });
 
   test("that one process takes over twice is of the later term", async () => {
@@ -39,7 +39,7 @@ describe("a fenced ConfigMap", () => {
     const [first, second] = await Promise.allSettled([map.takeOver("term 1"), map.takeOver("term 2")]);
     expect([first.status, second.status]).toEqual(["rejected", "fulfilled"]);
     expect(term()).toBe("term 2");
-    expect(await map.save(content("second"))).toBe(true);
+    expect(await map.save(content("second"))).toEqual({ kind: "saved" });
     expect(term()).toBe("term 2");
   });
 
@@ -52,8 +52,8 @@ describe("a fenced ConfigMap", () => {
     const saving = map.save(content("first"));
     await arrived(/PUT/, before);
     map.handOver();
-    expect(await saving).toBe(true);
-    expect(await map.save(content("second"))).toBe(false);
+    expect(await saving).toEqual({ kind: "saved" });
+    expect(await map.save(content("second"))).toEqual({ kind: "fenced" });
     expect(api.object(object)?.data).toEqual({ text: "first" });
   });
 
@@ -61,9 +61,9 @@ describe("a fenced ConfigMap", () => {
     const { api, writer, term } = await shared();
     const { map } = await writer("one");
     await map.takeOver("term 1");
-    expect(await map.save(content("first"))).toBe(true);
+    expect(await map.save(content("first"))).toEqual({ kind: "saved" });
     api.remove(object);
-    expect(await map.save(content("second"))).toBe(true);
+    expect(await map.save(content("second"))).toEqual({ kind: "saved" });
     expect(api.object(object)?.data).toEqual({ text: "second" });
     expect(term()).toBe("term 1");
   });
@@ -72,9 +72,9 @@ describe("a fenced ConfigMap", () => {
     const { api, writer, term } = await shared();
     const { map } = await writer("one");
     await map.takeOver("term 1");
-    expect(await map.save(content("first"))).toBe(true);
+    expect(await map.save(content("first"))).toEqual({ kind: "saved" });
     api.put(object);
-    expect(await map.save(content("second"))).toBe(true);
+    expect(await map.save(content("second"))).toEqual({ kind: "saved" });
     expect(api.object(object)?.data).toEqual({ text: "second" });
     expect(term()).toBe("term 1");
   });
@@ -86,9 +86,9 @@ describe("a fenced ConfigMap", () => {
     await expect.poll(() => one.seen.length).toBeGreaterThan(0);
     await expect.poll(() => api.watches).toBe(2);
     api.stick();
-    expect(await other.map.save(content("first"))).toBe(true);
+    expect(await other.map.save(content("first"))).toEqual({ kind: "saved" });
     await one.map.takeOver("term 2");
-    expect(await one.map.save(content("second"))).toBe(true);
+    expect(await one.map.save(content("second"))).toEqual({ kind: "saved" });
     const before = one.seen.length;
     api.unstick();
     api.endWatches();

@@ -64,16 +64,11 @@ export class SharedStateStore implements SharedStore {
 
   async #save(state: SavedState): ReturnType<SharedStore["save"]> {
     if (this.#problem !== undefined) return { kind: "failed", why: this.#problem };
-    try {
-      const { content, lacksEvidence } = await sharedContentOf(state, maxContentBytes);
-      if (lacksEvidence && !this.#lacksEvidence) this.#log.warn(tooLarge);
-      this.#lacksEvidence = lacksEvidence;
-      if (await this.#object.save(content)) return { kind: "saved" };
-      return { kind: "fenced" };
-    } catch (error) {
-      const why = error instanceof Error ? error.message : String(error);
-      return { kind: "failed", why: `${this.#title} cannot be written (${why})` };
-    }
+    const { content, lacksEvidence } = await sharedContentOf(state, maxContentBytes);
+    if (lacksEvidence && !this.#lacksEvidence) this.#log.warn(tooLarge);
+    this.#lacksEvidence = lacksEvidence;
+    const saving = await this.#object.save(content);
+    return "why" in saving ? { ...saving, why: `${this.#title} cannot be written (${saving.why})` } : saving;
   }
 
   #stateIn(reading: SharedReading, term: string | undefined): FoundState {

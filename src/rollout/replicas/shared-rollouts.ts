@@ -208,8 +208,9 @@ export class SharedRollouts implements RolloutRunner {
     const { replica } = message;
     inbox.take(replica, message.reports);
     this.#rollBackAgain(message.withdrawn);
-    const { states, revision } = controller;
-    const isKnown = message.term === term && message.revision === revision;
+    const { states, revision, openRevision = revision } = controller;
+    // What it saw of a change whose saving is not known yet stays, or it would go back and take the step again.
+    const isKnown = message.term === term && message.revision >= revision && message.revision <= openRevision;
     return {
       term,
       taken: inbox.takenOf(replica),

@@ -53,6 +53,8 @@ export class RoomReplica {
   takeOverAnswers: Promise<unknown> = Promise.resolve();
   planesAnswer: Promise<unknown> = Promise.resolve();
   refusal: string | undefined;
+  /** Its store keeps what it is asked to, and does not know that. */
+  losesAnswers = false;
   readonly #room: Room;
   readonly #name: string;
   #term: string | undefined;
@@ -133,8 +135,9 @@ export class RoomReplica {
     const saved = JSON.parse(JSON.stringify(state)) as SavedState;
     this.#room.saved = saved;
     this.#room.writes.push({ by: this.#name, saved });
+    const isLost = this.losesAnswers;
     await answers;
-    return { kind: "saved" };
+    return isLost ? { kind: "unknown", why: "no answer" } : { kind: "saved" };
   }
 }
 

@@ -178,6 +178,101 @@ test("a leader whose saved state is deleted saves it again, so that the next one
   expect(second.rollouts.of("shop")?.phase).toBe("rolled-back");
 });
 
+describe("a leader that does not know whether a step was saved", () => {
+  async function stepping() {
+    const room = new Room();
+    const [first, second] = [await room.replica("a"), await room.replica("b")];
+    await first.lead("a 1");
+    second.reportTo(first);
+    first.losesAnswers = true;
+    const answer = await first.rollouts.change("shop", "step", asked);
+    const look = async () => {
+      room.clock.advance(1_000);
+      await settled();
+    };
+    return { room, first, second, answer, look };
+  }
+
+  test("says so, moves nobody back who has seen it, and takes it once it knows", async () => {
+    const { room, first, second, answer, look } = await stepping();
+    expect(answer).toMatchObject({ kind: "refused", message: expect.stringMatching(/^it is not known whether/) });
+    second.adopt();
+    for (let report = 0; report < 4; report++) {
+      second.reportTo(first);
+      expect(second.rollouts.of("shop")).toMatchObject({ step: 2 });
+      await look();
+    }
+    expect(first.rollouts.of("shop")).toMatchObject({ step: 1, stateProblem: "no answer" });
+    first.losesAnswers = false;
+    await look();
+    expect(first.rollouts.of("shop")).toMatchObject({ step: 2, stateProblem: null });
+    second.reportTo(first);
+    expect(second.rollouts.of("shop")).toMatchObject({ step: 2 });
+    expect(room.saved?.events.map(({ type }) => type)).toEqual(["started", "step"]);
+    expect(first.events.map(({ type }) => type)).toEqual(["started", "step"]);
+  });
+
+  test("also not while the store has not answered yet", async () => {
+    const { first, second, look } = await stepping();
+    first.losesAnswers = false;
+    await look();
+    const api = Promise.withResolvers<void>();
+    first.storeAnswers = api.promise;
+    const step = first.rollouts.change("shop", "step", asked);
+    await settled();
+    second.adopt();
+    for (let report = 0; report < 4; report++) second.reportTo(first);
+    expect(second.rollouts.of("shop")).toMatchObject({ step: 3 });
+    api.resolve();
+    expect(await step).toMatchObject({ kind: "done", changed: true });
+  });
+
+  test("makes no other change until it knows, but rolls back at once", async () => {
+    const { room, first, second, look } = await stepping();
+    second.adopt();
+    const pause = await first.rollouts.change("shop", "pause", asked);
+    expect(pause).toMatchObject({ kind: "refused", message: expect.stringMatching(/^nothing changed/) });
+    expect(room.saved?.rollouts[0]?.step).toBe(1);
+    void first.rollouts.change("shop", "rollback", asked);
+    expect(first.candidateIs).toBe("withdrawn");
+    second.reportTo(first);
+    expect(second.candidateIs).toBe("withdrawn");
+    first.losesAnswers = false;
+    await look();
+    second.adopt();
+    expect(room.saved?.rollouts[0]?.phase).toBe("rolled-back");
+    expect(second.candidateIs).toBe("withdrawn");
+  });
+
+  test("nor whether a new configuration was, writes nothing of before over it", async () => {
+    const { room, first, look } = await stepping();
+    first.losesAnswers = false;
+    await look();
+    first.losesAnswers = true;
+    await first.rollouts.prepare([releaseOf({ id: "2.5.0" })]).commit();
+    expect(first.rollouts.of("shop")).toMatchObject({ id: "2.4.0", step: 2 });
+    const pause = await first.rollouts.change("shop", "pause", asked);
+    expect(pause).toMatchObject({ kind: "refused", message: expect.stringMatching(/^nothing changed/) });
+    expect(room.saved?.rollouts[0]?.id).toBe("2.5.0");
+    first.losesAnswers = false;
+    await look();
+    expect(first.rollouts.of("shop")).toMatchObject({ id: "2.5.0", step: 1, stateProblem: null });
+    expect(room.saved?.revision).toBe(first.rollouts.revision);
+    const ids = room.saved?.events.map(({ id }) => id);
+    expect(ids).toEqual(ids?.map((_, at) => at + 1));
+  });
+
+  test("leaves it to the next leader, who has it or has not", async () => {
+    const { first, second } = await stepping();
+    first.follow();
+    await second.lead("b 2");
+    expect(second.rollouts.of("shop")).toMatchObject({ step: 2 });
+    expect(first.rollouts.of("shop")).toMatchObject({ step: 1 });
+    first.reportTo(second);
+    expect(first.rollouts.of("shop")).toMatchObject({ step: 2 });
+  });
+});
+
 describe("a replica that follows", () => {
   test("is told of a rollback that came while a step was saved, which its watch has told it of", async () => {
     const room = new Room();
