@@ -56,7 +56,8 @@ export class LeaderLease {
   #seenMs = 0;
   #holder: LeaseHolder | undefined;
   #heldUntilMs = Number.NEGATIVE_INFINITY;
-  #isHolder = false;
+  /** Of the term that this process holds. */
+  #heldTerm: string | undefined;
   #cancelTimer: () => void = () => {};
   #cancelExpiry: () => void = () => {};
   /** One request at a time. */
@@ -78,6 +79,10 @@ export class LeaderLease {
   /** Whether this process may act as the leader, at this moment. */
   get isHeld(): boolean {
     return this.#isHolder && this.#options.timers.monotonicMs() < this.#heldUntilMs;
+  }
+
+  get #isHolder(): boolean {
+    return this.#heldTerm !== undefined;
   }
 
   get holder(): LeaseHolder | undefined {
@@ -112,6 +117,7 @@ export class LeaderLease {
     this.#lease = lease;
     this.#tellHolder();
     if (this.#holder?.identity !== identity) this.#lose(`${this.#holder?.identity ?? "nobody"} has it now`);
+    else if (this.#holder.term !== this.#heldTerm) this.#lose("somebody has changed it");
     if (!this.#isHolder) this.#askIn(this.#freeInMs);
   }
 
@@ -167,9 +173,14 @@ export class LeaderLease {
       this.#askIn(Math.max(retryMs, this.#freeInMs));
       return;
     }
+    // The answer may come after the time is up for which this process would have it.
+    if (timers.monotonicMs() >= sentMs + heldMs) {
+      this.#see(lease);
+      return;
+    }
     this.#lease = lease;
     this.#heldUntilMs = sentMs + heldMs;
-    this.#isHolder = true;
+    this.#heldTerm = termOf(lease);
     this.#tellHolder();
     this.#renewIn(renewMs);
     this.#expectRenewal();
@@ -212,8 +223,10 @@ export class LeaderLease {
       if (this.#isHolder) this.#renewIn(0);
       return;
     }
-    // The answer may come after the time is up for which this process had it.
-    if (!this.#isHolder) {
+    // The answer may come after the time is up for which this process had it, and before the timer that says so: whoever
+    // asked in between was told that it is not held, so that it begins anew.
+    if (!this.isHeld) {
+      this.#lose("it was renewed too late");
       this.#see(renewed);
       return;
     }
@@ -237,7 +250,7 @@ export class LeaderLease {
 
   #lose(why: string): void {
     if (!this.#isHolder) return;
-    this.#isHolder = false;
+    this.#heldTerm = undefined;
     this.#heldUntilMs = Number.NEGATIVE_INFINITY;
     this.#cancelTimer();
     this.#cancelExpiry();

@@ -71,6 +71,17 @@ describe("a Lease", () => {
     expect(api.object(object)?.spec).toMatchObject({ holderIdentity: "a", leaseTransitions: 8 });
   });
 
+  test("whose term somebody changes is lost, and taken again", async () => {
+    const { api, add } = await electing();
+    const { lease, told } = await add("a");
+    await expect.poll(() => lease.isHeld, patient).toBe(true);
+    const now = api.object(object);
+    if (now === undefined) throw new Error("no Lease");
+    api.put({ ...now, spec: { ...(now.spec as object), leaseTransitions: 7 } });
+    await expect.poll(() => told, patient).toEqual(["held", "lost", "held"]);
+    expect(lease.holder).toMatchObject({ identity: "a", term: "a 8" });
+  });
+
   test("whose renewal is answered after its time is asked for again, also by its only replica", async () => {
     const { api, add } = await electing();
     const { lease, told } = await add("a");

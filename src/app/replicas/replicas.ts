@@ -136,6 +136,7 @@ export class SharedReplicas implements Replicas {
       onHeld: () => this.#lead(),
       onLost: (why) => {
         log.info({ lease: spec.lease }, `this replica does not lead the rollouts any more: ${why}`);
+        this.#cancelTakeOver();
         this.#store.handOver();
         this.rollouts.follow();
         this.#onLeading();

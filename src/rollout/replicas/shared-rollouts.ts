@@ -131,7 +131,7 @@ export class SharedRollouts implements RolloutRunner {
     const parts: ControllerParts = {
       ...this.#parts,
       store: { save: (state) => this.#save(state, inbox, tenure) },
-      schedule: (ms, callback) => schedule(ms, () => this.#whileLeading(term, callback)),
+      schedule: (ms, callback) => schedule(ms, () => this.#whileLeading(term, tenure, callback)),
       act: async (directions) => (isStopped ? undefined : act(directions)),
       notify: (spec, event) => (isStopped ? undefined : notify(spec, event)),
     };
@@ -314,7 +314,9 @@ export class SharedRollouts implements RolloutRunner {
     }
   }
 
-  #whileLeading(term: string, callback: () => void): void {
+  #whileLeading(term: string, tenure: number, callback: () => void): void {
+    // Of a tenure that has ended, and perhaps not stopped yet: it must not end the one of now.
+    if (tenure !== this.#tenure) return;
     if (this.#replica.isLeading(term)) callback();
     else this.follow();
   }

@@ -58,6 +58,7 @@ export class RoomReplica {
   readonly #room: Room;
   readonly #name: string;
   #term: string | undefined;
+  #held: string | undefined;
   /** By the leader that it reported to last. */
   #taken = 0;
 
@@ -78,7 +79,12 @@ export class RoomReplica {
         notify() {},
       },
       {
-        ...{ identity: name, isLeading: () => this.holds, store, outbox: this.outbox },
+        ...{
+          identity: name,
+          isLeading: (term) => this.holds && (term === undefined || term === this.#held),
+          store,
+          outbox: this.outbox,
+        },
         askLeader: async (_: HandedOver): Promise<HandedAnswer> => {
           throw new Error("nobody leads");
         },
@@ -97,6 +103,7 @@ export class RoomReplica {
 
   async lead(term: string): Promise<void> {
     this.holds = true;
+    this.#held = term;
     await this.rollouts.lead(term);
   }
 

@@ -110,6 +110,24 @@ describe("a replica that begins to lead", () => {
   });
 });
 
+test("a replica that lost the lease before it led leads in the next term, whatever is left of the first", async () => {
+  const room = new Room();
+  const first = await room.replica("a");
+  const api = Promise.withResolvers<void>();
+  first.storeAnswers = api.promise;
+  const late = first.lead("a 1");
+  await settled();
+  first.follow();
+  first.storeAnswers = Promise.resolve();
+  await first.lead("a 2");
+  room.clock.advance(1_000);
+  await settled();
+  expect(first.rollouts.isLeading).toBe(true);
+  api.resolve();
+  await late;
+  expect(first.rollouts.isLeading).toBe(true);
+});
+
 describe("a replica that leads no longer", () => {
   test("does not bring back a candidate that was rolled back when its last save is answered late", async () => {
     const room = new Room();
