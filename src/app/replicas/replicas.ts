@@ -283,6 +283,8 @@ export class SharedReplicas implements Replicas {
     try {
       while (await this.#reportOnce());
     } catch (error) {
+      // Whatever it has taken by now: it says so itself.
+      this.#taken = 0;
       this.#leaderTrouble(error instanceof Error ? error.message : String(error));
     } finally {
       this.#isReporting = false;
@@ -302,7 +304,10 @@ export class SharedReplicas implements Replicas {
     const message = { ...this.rollouts.followed, replica: this.#identity, reports };
     const answer = await sendReports(leader, message, this.#closed.signal);
     // Another leads by now: it says itself what it has.
-    if (answer.term !== term || term !== this.#lease?.holder?.term) return false;
+    if (answer.term !== term || term !== this.#lease?.holder?.term) {
+      this.#taken = 0;
+      return false;
+    }
     this.#taken = answer.taken;
     this.rollouts.leaderSays(answer);
     this.#leaderTrouble(undefined);

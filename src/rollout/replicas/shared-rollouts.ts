@@ -127,7 +127,7 @@ export class SharedRollouts implements RolloutRunner {
     this.#publish(saved?.events ?? []);
     let isStopped = false;
     const { schedule, act, notify } = this.#parts;
-    const inbox = new ReportInbox(saved?.replicas ?? {}, (report) => controller.report(report));
+    const inbox = new ReportInbox(saved?.replicas ?? {}, identity, (report) => controller.report(report));
     const parts: ControllerParts = {
       ...this.#parts,
       store: { save: (state) => this.#save(state, inbox, tenure) },

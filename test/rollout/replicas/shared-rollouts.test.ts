@@ -372,10 +372,53 @@ describe("a replica that follows", () => {
   });
 });
 
+describe("what a replica handed over", () => {
+  test("and was not saved is handed over again to a leader that leads anew in the same term", async () => {
+    const room = new Room();
+    const [first, second] = [await room.replica("a"), await room.replica("b")];
+    await first.lead("a 1");
+    second.rollouts.report(reportOf(100));
+    second.reportTo(first);
+    expect(first.rollouts.of("shop")?.users.candidate.users).toBe(100);
+    await first.lead("a 1");
+    second.rollouts.report(reportOf(1, 1_000));
+    second.reportTo(first);
+    second.reportTo(first);
+    second.reportTo(first);
+    expect(first.rollouts.of("shop")?.users.candidate.users).toBe(101);
+    expect(first.rollouts.of("shop")?.drawn.candidate.good).toBe(101);
+    await first.rollouts.change("shop", "pause", asked);
+    second.reportTo(first);
+    expect(second.outbox.after(0)).toEqual([]);
+  });
+
+  test("does not wait for what it has dropped, or knows to be saved", async () => {
+    const room = new Room();
+    const [first, second] = [await room.replica("a"), await room.replica("b")];
+    for (let at = 0; at < 70; at++) second.rollouts.report(reportOf(1_000, at * 1_000));
+    expect(second.outbox.dropped).toBeGreaterThan(0);
+    await first.lead("a 1");
+    for (let at = 0; at < 20; at++) second.reportTo(first);
+    expect(first.rollouts.of("shop")?.drawn.candidate.good).toBe((70 - second.outbox.dropped) * 1_000);
+  });
+
+  test("is not lost where the answer to its first message is", () => {
+    const taken: number[] = [];
+    const inbox = new ReportInbox({ b: 2 }, "a", ({ drawn }) => void taken.push(drawn.candidate.good));
+    const numbered = (number: number) => ({ number, report: reportOf(number) });
+    inbox.take("b", [numbered(5)]);
+    expect(inbox.takenOf("b")).toBe(2);
+    inbox.take("b", [1, 2, 3, 4, 5].map(numbered));
+    inbox.take("b", [numbered(7)]);
+    expect(taken).toEqual([3, 4, 5, 7]);
+  });
+});
+
 test("a replica named like something that every object has is one like any other", () => {
   for (const name of ["constructor", "__proto__", "toString"]) {
-    const inbox = new ReportInbox({}, () => {});
+    const inbox = new ReportInbox({}, "own", () => {});
     expect([inbox.savedOf(name), inbox.takenOf(name)]).toEqual([0, 0]);
+    inbox.take(name, []);
     inbox.take(name, [{ number: 3, report: reportOf(1) }]);
     inbox.saved(JSON.parse(JSON.stringify(inbox.taken)));
     expect([inbox.savedOf(name), inbox.takenOf(name)]).toEqual([3, 3]);
