@@ -11,14 +11,19 @@ export interface FencedConfigMapOptions
   extends Pick<NamedObjectOptions<ConfigMap>, "client" | "namespace" | "name" | "timers" | "randomFraction"> {
   /** Called with each content that is seen, and the term of who wrote it; undefined: there is no such ConfigMap. */
   readonly onContent: (content: ConfigMapContent | undefined, term: string | undefined) => void;
+  /** Why what somebody else put there has to be left as it is; undefined: it may be written over. */
+  readonly problemOf: (content: ConfigMapContent) => Promise<string | undefined>;
   /** As of `ListWatch`. */
   readonly onTrouble: (why: string | undefined) => void;
 }
 
-/** `fenced`: another has taken it over. `unknown`: it was sent, and may be written or not. */
+/**
+ * `fenced`: another has taken it over. `unknown`: it was sent, and may be written or not. `unusable`: somebody has put there
+ * what has a problem.
+ */
 export type ConfigMapSaving =
   | { readonly kind: "saved" | "fenced" }
-  | { readonly kind: "failed" | "unknown"; readonly why: string };
+  | { readonly kind: "failed" | "unknown" | "unusable"; readonly why: string };
 
 /** What a ConfigMap may hold (1 MiB), with some of it left for its metadata. */
 export const maxContentBytes = 1_000_000;
@@ -43,6 +48,7 @@ interface Own {
  */
 export class FencedConfigMap {
   readonly #onContent: FencedConfigMapOptions["onContent"];
+  readonly #problemOf: FencedConfigMapOptions["problemOf"];
   readonly #object: NamedObject<ConfigMap>;
   /** Undefined: this process may not write. */
   #own: Own | undefined;
@@ -52,6 +58,7 @@ export class FencedConfigMap {
 
   constructor(options: FencedConfigMapOptions) {
     this.#onContent = options.onContent;
+    this.#problemOf = options.problemOf;
     const { client, namespace, name, timers, randomFraction, onTrouble } = options;
     this.#object = new NamedObject<ConfigMap>({
       ...{ client, namespace, name, timers, randomFraction, answerWithinMs, onTrouble },
@@ -108,6 +115,8 @@ export class FencedConfigMap {
         if (this.#own === own) this.#own = undefined;
         return own.isOpen ? failed : { kind: "fenced" };
       }
+      const why = before && (await this.#problemOf(contentOf(before)));
+      if (why !== undefined) return { kind: "unusable", why };
       if (before !== undefined) own.object = before;
       // What may still be on its way is refused once the object has another version.
       if (isAnswered(refusal) && !isConflict(refusal) && !isMissing(refusal)) return failed;

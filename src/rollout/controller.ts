@@ -174,6 +174,11 @@ export class RolloutController implements RolloutRunner {
     this.#ledger.noteEvidence();
   }
 
+  /** What was saved cannot be used any more: rollouts hold. */
+  troubled(problem: string): void {
+    this.#ledger.troubled(problem);
+  }
+
   /** Saves what is not saved yet, and stops. */
   async close(): Promise<void> {
     this.#end();

@@ -104,6 +104,10 @@ export class Ledger {
     return this.#running.get(running.state.release) ?? running;
   }
 
+  troubled(problem: string): void {
+    this.#keeper.troubled(problem);
+  }
+
   noteEvidence(): void {
     this.#keeper.noteEvidence();
   }

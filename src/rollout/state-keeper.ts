@@ -16,9 +16,14 @@ export class StateKeeper {
   /** `problem`: why the saved state cannot be used. */
   constructor(parts: Pick<ControllerParts, "store" | "log" | "nowMs">, problem: string | undefined) {
     this.#parts = parts;
-    this.#problem = problem;
     this.#savedAtMs = parts.nowMs();
-    if (problem !== undefined) parts.log.error({ problem }, "rollouts hold: their state cannot be used");
+    if (problem !== undefined) this.troubled(problem);
+  }
+
+  /** What is saved cannot be used. */
+  troubled(problem: string): void {
+    if (problem !== this.#problem) this.#parts.log.error({ problem }, "rollouts hold: their state cannot be used");
+    this.#problem = problem;
   }
 
   /** Why the state cannot be saved or used; undefined if all is well. */

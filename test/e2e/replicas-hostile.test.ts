@@ -156,6 +156,40 @@ test("a step whose saving is not known is not taken back by those who saw it, an
   expect((await set.leader()).account).toBe(leader.account);
 });
 
+describe("a state that somebody damages while a rollout runs", () => {
+  async function damaged() {
+    const set = await ReplicaSet.start(long, ["a", "b"]);
+    const leader = await set.leader();
+    const [follower] = await set.followers();
+    if (follower === undefined) throw new Error("no follower");
+    await expect.poll(async () => (await rolloutAt(follower)).step, patient).toBe(1);
+    const good = set.api.object(stateObject);
+    if (good === undefined) throw new Error("no state");
+    const data = { "state.json": "{ damaged" };
+    set.api.put({ ...good, data });
+    const problem = expect.stringContaining("cannot be used and is left as it is");
+    await expect.poll(async () => (await rolloutAt(leader)).stateProblem, patient).toEqual(problem);
+    return { set, leader, follower, good, data, problem };
+  }
+
+  test("is left as it is by the leader, rollouts hold and say why, and go on once it is repaired", async () => {
+    const { set, leader, follower, good, data, problem } = await damaged();
+    const answer = await askRollout(follower, "step");
+    expect(answer.status).toBe(503);
+    expect(await answer.json()).toMatchObject({ detail: expect.stringMatching(/^nothing changed/) });
+    for (const replica of set.replicas) {
+      await expect
+        .poll(() => rolloutAt(replica), patient)
+        .toMatchObject({ phase: "progressing", step: 1, weight: 50, stateProblem: problem });
+    }
+    expect(set.api.object(stateObject)?.data).toEqual(data);
+    set.api.put({ ...good });
+    await expect.poll(async () => (await askRollout(leader, "step")).status, patient).toBe(200);
+    await expect.poll(async () => (await rolloutAt(follower)).step, patient).toBe(2);
+    await expect.poll(async () => (await rolloutAt(leader)).stateProblem, patient).toBe(null);
+  });
+});
+
 describe("a replica that stops", () => {
   test("while the API hangs does not wait for it", async () => {
     const set = await ReplicaSet.start(long, ["a"]);

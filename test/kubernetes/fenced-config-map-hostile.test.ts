@@ -79,6 +79,19 @@ describe("a fenced ConfigMap", () => {
     expect(term()).toBe("term 1");
   });
 
+  test("that somebody damaged is left as it is, until it is repaired and taken over anew", async () => {
+    const { api, writer } = await shared();
+    const { map } = await writer("one");
+    await map.takeOver("term 1");
+    api.put({ ...object, data: { text: "damaged" } });
+    expect(await map.save(content("first"))).toEqual({ kind: "unusable", why: "it is damaged" });
+    expect(await map.save(content("second"))).toEqual({ kind: "unusable", why: "it is damaged" });
+    expect(api.object(object)?.data).toEqual({ text: "damaged" });
+    api.put({ ...object, data: { text: "repaired" } });
+    expect((await map.takeOver("term 1")).data).toEqual({ text: "repaired" });
+    expect(await map.save(content("third"))).toEqual({ kind: "saved" });
+  });
+
   test("tells its writer nothing of what was there before it took over", async () => {
     const { api, writer } = await shared();
     const [one, other] = [await writer("one"), await writer("other")];

@@ -191,6 +191,7 @@ export class SharedRollouts implements RolloutRunner {
   /** The shared state cannot be used; undefined: it can. */
   troubled(problem: string | undefined): void {
     this.#followed.problem = problem;
+    if (problem !== undefined) this.#leading?.controller.troubled(problem);
   }
 
   /** What the leader answered to this replica's reports. */
