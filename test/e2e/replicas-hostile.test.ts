@@ -188,6 +188,23 @@ describe("a state that somebody damages while a rollout runs", () => {
     await expect.poll(async () => (await rolloutAt(follower)).step, patient).toBe(2);
     await expect.poll(async () => (await rolloutAt(leader)).stateProblem, patient).toBe(null);
   });
+
+  test("does not move anybody back when another leads", async () => {
+    const { set, leader, follower, data, problem } = await damaged();
+    set.replicas.splice(set.replicas.indexOf(leader), 1);
+    await leader.stop();
+    await set.leader();
+    expect(await rolloutAt(follower)).toMatchObject({
+      phase: "progressing",
+      step: 1,
+      weight: 50,
+      stateProblem: problem,
+    });
+    let users = 0;
+    for (let user = 0; user < 40; user++) if ((await new Visitor().get(follower.origin)).version === "canary") users++;
+    expect(users).toBeGreaterThan(5);
+    expect(set.api.object(stateObject)?.data).toEqual(data);
+  });
 });
 
 describe("a replica that stops", () => {

@@ -118,8 +118,11 @@ export class SharedRollouts implements RolloutRunner {
     this.follow();
     const tenure = ++this.#tenure;
     const isOver = () => tenure !== this.#tenure || !isLeading(term) || this.#isClosed;
-    const { saved, problem } = await store.takeOver(term);
+    const found = await store.takeOver(term);
     if (isOver()) return;
+    const { problem } = found;
+    // Rollouts hold where they are: nobody moves because of a state that cannot be used.
+    const saved = problem === undefined ? found.saved : this.#followed.present;
     // A leader before, or this one, may have told more than it could save.
     const lastRevision = this.#followed.revision;
     if (problem === undefined) this.#followed.begin(saved, term);

@@ -29,6 +29,8 @@ export function releaseOf(parts: Partial<RolloutSpec> = {}): ReleaseSpec {
 export class Room {
   readonly clock = new MovedClock(1_000_000);
   saved: SavedState | undefined;
+  /** Why that cannot be used. */
+  problem: string | undefined;
   term: string | undefined;
   /** By whom, in the order in which they were kept. */
   readonly writes: { readonly by: string; readonly saved: SavedState }[] = [];
@@ -132,7 +134,8 @@ export class RoomReplica {
     this.#room.term = term;
     const { saved } = this.#room;
     await this.takeOverAnswers;
-    return { saved, problem: undefined };
+    if (this.#room.problem !== undefined) this.refusal = this.#room.problem;
+    return { saved: this.#room.problem === undefined ? saved : undefined, problem: this.#room.problem };
   }
 
   async #save(state: SavedState): Promise<Saving | { readonly kind: "fenced" }> {

@@ -44,6 +44,30 @@ describe("a replica that begins to lead", () => {
     expect(second.rollouts.of("shop")?.drawn.candidate.good).toBe(7);
   });
 
+  test("where the state cannot be used begins from what it followed, and holds", async () => {
+    const room = new Room();
+    const [first, second] = [await room.replica("a"), await room.replica("b")];
+    await first.lead("a 1");
+    second.rollouts.report(reportOf(5));
+    second.reportTo(first);
+    await first.rollouts.change("shop", "step", asked);
+    second.adopt();
+    second.rollouts.report(reportOf(2, 100));
+    second.reportTo(first);
+    second.rollouts.report(reportOf(3, 200));
+    const { traffic } = second.rollouts.directions;
+    room.problem = "it is damaged";
+    first.follow();
+    await second.lead("b 2");
+    expect(second.rollouts.directions.traffic).toEqual(traffic);
+    expect(second.rollouts.of("shop")).toMatchObject({ step: 2, phase: "progressing", stateProblem: "it is damaged" });
+    // What a leader has saved is not counted twice.
+    expect(second.rollouts.of("shop")?.drawn.candidate.good).toBe(10);
+    expect(await second.rollouts.change("shop", "step", asked)).toMatchObject({ kind: "refused", cause: "not-saved" });
+    await second.rollouts.change("shop", "rollback", asked);
+    expect(second.candidateIs).toBe("withdrawn");
+  });
+
   test("tells at once of events that its watch has not told of", async () => {
     const room = new Room();
     const [first, second] = [await room.replica("a"), await room.replica("b")];
