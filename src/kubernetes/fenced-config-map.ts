@@ -55,6 +55,7 @@ export class FencedConfigMap {
   #seenVersion: string | undefined;
   /** Of what this process wrote. */
   #writtenVersion: string | undefined;
+  #isChecking = false;
 
   constructor(options: FencedConfigMapOptions) {
     this.#onContent = options.onContent;
@@ -151,10 +152,30 @@ export class FencedConfigMap {
   #see(object: ConfigMap | undefined): void {
     const version = object?.metadata.resourceVersion;
     if (version !== undefined && version === this.#seenVersion) return;
-    // A watch may be behind what was written since.
-    if (Number(version) < Number(this.#writtenVersion)) return;
+    if (isOlder(version, this.#writtenVersion)) {
+      void this.#check();
+      return;
+    }
     this.#seenVersion = version;
     this.#onContent(object && contentOf(object), object && termIn(object));
+  }
+
+  /** A watch may be behind what was written since, or the API was restored from a backup: only a read tells which. */
+  async #check(): Promise<void> {
+    if (this.#isChecking) return;
+    this.#isChecking = true;
+    const written = this.#writtenVersion;
+    try {
+      const now = await this.#object.read();
+      const isRestored = written === this.#writtenVersion && isOlder(now?.metadata.resourceVersion, written);
+      if (!isRestored) return;
+      this.#writtenVersion = undefined;
+      this.#see(now);
+    } catch {
+      // The next one that the watch tells of is looked up.
+    } finally {
+      this.#isChecking = false;
+    }
   }
 
   async #write(before: ConfigMap | undefined, content: ConfigMapContent, term: string): Promise<ConfigMap> {
@@ -190,5 +211,8 @@ function encoded(binaryData: ConfigMapContent["binaryData"]): Readonly<Record<st
     Object.entries(binaryData).map(([key, bytes]) => [key, Buffer.from(bytes).toString("base64")]),
   );
 }
+
+/** Versions are numbers that rise, as `isOlder` of the Lease says; what is none is not older. */
+const isOlder = (version: string | undefined, than: string | undefined): boolean => Number(version) < Number(than);
 
 const termIn = ({ metadata }: ConfigMap): string | undefined => metadata.annotations?.[termAnnotation];

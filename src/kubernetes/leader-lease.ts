@@ -60,6 +60,7 @@ export class LeaderLease {
   #heldTerm: string | undefined;
   #cancelTimer: () => void = () => {};
   #cancelExpiry: () => void = () => {};
+  #isChecking = false;
   /** One request at a time. */
   #asking: Promise<void> = Promise.resolve();
   #isWanted = true;
@@ -110,8 +111,30 @@ export class LeaderLease {
   }
 
   #see(lease: Lease | undefined): void {
-    // A watch may be behind what was written since.
-    if (lease !== undefined && isOlder(lease, this.#lease)) return;
+    if (lease !== undefined && isOlder(lease, this.#lease)) this.#check();
+    else this.#saw(lease);
+  }
+
+  /** A watch may be behind what was written since, or the API was restored from a backup: only a read tells which. */
+  #check(): void {
+    if (this.#isChecking) return;
+    this.#isChecking = true;
+    this.#ask(async () => {
+      this.#isChecking = false;
+      await this.#look();
+    });
+  }
+
+  /** What a read says is the present, whatever its version. */
+  async #look(): Promise<void> {
+    const before = this.#lease;
+    const now = await this.#object.read();
+    // The watch may have told of a newer one in the meantime.
+    const isLate = now !== undefined && isOlder(now, this.#lease) && !isOlder(now, before);
+    if (!isLate) this.#saw(now);
+  }
+
+  #saw(lease: Lease | undefined): void {
     const { identity, timers } = this.#options;
     if (lease?.metadata.resourceVersion !== this.#lease?.metadata.resourceVersion) this.#seenMs = timers.monotonicMs();
     this.#lease = lease;
@@ -159,7 +182,7 @@ export class LeaderLease {
     // Asked for twice.
     if (this.#isHolder) return;
     // The watch may not have told of a renewal.
-    this.#see(await this.#object.read());
+    await this.#look();
     if (this.#freeInMs > 0) return;
     const now = this.#lease;
     const sentMs = timers.monotonicMs();
@@ -212,14 +235,7 @@ export class LeaderLease {
     } catch (error) {
       if (!isConflict(error) && !isMissing(error)) throw error;
       // An answer was lost, or somebody wrote: only the Lease says which.
-      const now = await this.#object.read();
-      const isOwn = now !== undefined && termOf(now) === termOf(lease);
-      if (!isOwn) {
-        this.#lose(`${now?.spec?.holderIdentity || "nobody"} has it now`);
-        this.#see(now);
-        return;
-      }
-      this.#see(now);
+      await this.#look();
       if (this.#isHolder) this.#renewIn(0);
       return;
     }

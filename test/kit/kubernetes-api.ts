@@ -176,6 +176,16 @@ export class KubernetesApi {
     this.#forgottenUpTo = this.#objects.version;
   }
 
+  /** Returns what restores the store of the API as it is now: versions go back, and watches have to begin anew. */
+  backup(): () => void {
+    const restore = this.#objects.backup();
+    return () => {
+      restore();
+      this.#forgottenUpTo = this.#objects.version;
+      this.sendError(410, "the store was restored");
+    };
+  }
+
   /** Ends all watches, in the middle of a line if `broken`. */
   endWatches(how: "ended" | "broken" = "ended"): void {
     for (const { response } of this.#watchers) {

@@ -92,6 +92,25 @@ describe("a fenced ConfigMap", () => {
     expect(await map.save(content("third"))).toEqual({ kind: "saved" });
   });
 
+  test("whose versions go back, as of an API that was restored from a backup, is told as it is then", async () => {
+    const { api, writer } = await shared();
+    const [one, other] = [await writer("one"), await writer("other")];
+    await one.map.takeOver("term 1");
+    expect(await one.map.save(content("first"))).toEqual({ kind: "saved" });
+    const restore = api.backup();
+    expect(await one.map.save(content("second"))).toEqual({ kind: "saved" });
+    expect(await one.map.save(content("third"))).toEqual({ kind: "saved" });
+    await expect.poll(() => one.seen.at(-1)).toBe("third of term 1");
+    await expect.poll(() => api.watches).toBe(2);
+    restore();
+    await expect.poll(() => one.seen.at(-1)).toBe("first of term 1");
+    one.map.handOver();
+    await other.map.takeOver("term 2");
+    await expect.poll(() => one.seen.at(-1)).toBe("first of term 2");
+    expect(await other.map.save(content("fourth"))).toEqual({ kind: "saved" });
+    await expect.poll(() => one.seen.at(-1)).toBe("fourth of term 2");
+  });
+
   test("tells its writer nothing of what was there before it took over", async () => {
     const { api, writer } = await shared();
     const [one, other] = [await writer("one"), await writer("other")];
