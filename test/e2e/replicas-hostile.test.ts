@@ -2,6 +2,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { setTimeout } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
+import type { ReplicaMessage } from "../../src/rollout/replicas/replica-messages.ts";
 import { listening } from "../kit/freed.ts";
 import {
   askRollout,
@@ -78,6 +79,54 @@ describe("a leader that answers", () => {
     expect(asked.length - before).toBeLessThanOrEqual(3);
     replica.app.reload();
     expect((await new Visitor().get(replica.origin)).status).toBe(200);
+  });
+
+  test("nothing does not keep the next one from hearing at once", async () => {
+    let heardMs = Number.POSITIVE_INFINITY;
+    const next = createServer((request: IncomingMessage, response) => {
+      heardMs = Math.min(heardMs, performance.now());
+      request.resume().on("end", () => response.end(JSON.stringify({ ...answer, term: "next 2" })));
+    });
+    const port = await listening(next);
+    const { set, asked } = await following(() => {});
+    const before = asked.length;
+    await expect.poll(() => asked.length, patient).toBeGreaterThan(before);
+    const annotations = { "perch.dev/admin-address": `127.0.0.1:${port}` };
+    const spec = { holderIdentity: "next", leaseDurationSeconds: 3_600, leaseTransitions: 2 };
+    const changedMs = performance.now();
+    set.api.put({ ...leaseObject, metadata: { ...leaseObject.metadata, annotations }, spec });
+    await expect.poll(() => heardMs - changedMs, patient).toBeLessThan(500);
+  });
+
+  test("late hears of a bad answer that came meanwhile as soon as it has answered", async () => {
+    const heard: { readonly atMs: number; readonly bad: number }[] = [];
+    const server = createServer((request: IncomingMessage, response) => {
+      let text = "";
+      request.setEncoding("utf8").on("data", (part: string) => {
+        text += part;
+      });
+      request.on("end", () => {
+        const { reports } = JSON.parse(text) as ReplicaMessage;
+        const sightings = reports.flatMap(({ report }) => report.sightings);
+        heard.push({ atMs: performance.now(), bad: sightings.filter(({ bad }) => bad > 0).length });
+        globalThis.setTimeout(() => response.end(JSON.stringify(answer)), 1_000);
+      });
+    });
+    const port = await listening(server);
+    const set = await ReplicaSet.start(long, []);
+    const annotations = { "perch.dev/admin-address": `127.0.0.1:${port}` };
+    const spec = { holderIdentity: "leader", leaseDurationSeconds: 3_600, leaseTransitions: 1 };
+    set.api.put({ ...leaseObject, metadata: { ...leaseObject.metadata, annotations }, spec });
+    const metadata = { ...stateObject.metadata, annotations: { "perch.dev/term": "leader 1" } };
+    set.api.put({ ...stateObject, metadata, data: { "state.json": JSON.stringify(saved) } });
+    const replica = await set.add("a", long);
+    set.canary.status = 500;
+    const before = heard.length;
+    await expect.poll(() => heard.length, patient).toBe(before + 1);
+    while (set.canary.seen === 0) await new Visitor().get(replica.origin);
+    await expect.poll(() => heard.at(-1)?.bad, patient).toBeGreaterThan(0);
+    const [late, next] = heard.slice(-2);
+    expect((next?.atMs ?? 0) - (late?.atMs ?? 0)).toBeLessThan(1_500);
   });
 
   test("that it took nothing is not asked without a pause", async () => {
