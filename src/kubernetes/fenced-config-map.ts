@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import { ApiError, type ApiObject } from "./api-client.ts";
-import { isConflict, isMissing, NamedObject, type NamedObjectOptions } from "./named-object.ts";
+import { isAnswered, isConflict, isMissing, NamedObject, type NamedObjectOptions } from "./named-object.ts";
 
 export interface ConfigMapContent {
   readonly data: Readonly<Record<string, string>>;
@@ -11,9 +11,19 @@ export interface FencedConfigMapOptions
   extends Pick<NamedObjectOptions<ConfigMap>, "client" | "namespace" | "name" | "timers" | "randomFraction"> {
   /** Called with each content that is seen, and the term of who wrote it; undefined: there is no such ConfigMap. */
   readonly onContent: (content: ConfigMapContent | undefined, term: string | undefined) => void;
+  /** Why what somebody else put there has to be left as it is; undefined: it may be written over. */
+  readonly problemOf: (content: ConfigMapContent) => Promise<string | undefined>;
   /** As of `ListWatch`. */
   readonly onTrouble: (why: string | undefined) => void;
 }
+
+/**
+ * `fenced`: another has taken it over. `unknown`: it was sent, and may be written or not. `unusable`: somebody has put there
+ * what has a problem.
+ */
+export type ConfigMapSaving =
+  | { readonly kind: "saved" | "fenced" }
+  | { readonly kind: "failed" | "unknown" | "unusable"; readonly why: string };
 
 /** What a ConfigMap may hold (1 MiB), with some of it left for its metadata. */
 export const maxContentBytes = 1_000_000;
@@ -21,11 +31,15 @@ const termAnnotation = "perch.dev/term";
 const answerWithinMs = 5_000;
 /** Of attempts of a takeover, while the one before still writes. */
 const maxAttempts = 5;
+/** Of attempts of a save. */
+const maxWrites = 2;
 
 interface Own {
   readonly term: string;
   /** As this process wrote it last; undefined: not yet. */
   object: ConfigMap | undefined;
+  /** Something was sent and may be written, or will be: since then nothing else was. */
+  isOpen: boolean;
 }
 
 /**
@@ -34,15 +48,18 @@ interface Own {
  */
 export class FencedConfigMap {
   readonly #onContent: FencedConfigMapOptions["onContent"];
+  readonly #problemOf: FencedConfigMapOptions["problemOf"];
   readonly #object: NamedObject<ConfigMap>;
   /** Undefined: this process may not write. */
   #own: Own | undefined;
   #seenVersion: string | undefined;
   /** Of what this process wrote. */
   #writtenVersion: string | undefined;
+  #isChecking = false;
 
   constructor(options: FencedConfigMapOptions) {
     this.#onContent = options.onContent;
+    this.#problemOf = options.problemOf;
     const { client, namespace, name, timers, randomFraction, onTrouble } = options;
     this.#object = new NamedObject<ConfigMap>({
       ...{ client, namespace, name, timers, randomFraction, answerWithinMs, onTrouble },
@@ -56,7 +73,7 @@ export class FencedConfigMap {
    * may not write either.
    */
   async takeOver(term: string): Promise<ConfigMapContent> {
-    const own: Own = { term, object: undefined };
+    const own: Own = { term, object: undefined, isOpen: false };
     this.#own = own;
     for (let attempt = 1; ; attempt++) {
       try {
@@ -73,37 +90,52 @@ export class FencedConfigMap {
     }
   }
 
-  /** Whether it was written; false: another has taken it over. Rejects with an `ApiError` if it was not, or cannot be told. */
-  async save(content: ConfigMapContent): Promise<boolean> {
+  /** One at a time. `failed`: it was refused, and nothing has changed. */
+  async save(content: ConfigMapContent): Promise<ConfigMapSaving> {
     const own = this.#own;
-    if (own?.object === undefined) return false;
-    const refusal = await this.#replace(own, own.object, content);
-    if (refusal === undefined) return true;
-    // An answer was lost, somebody has changed or deleted it, or another has taken over.
-    const now = await this.#object.read();
-    if (this.#own !== own) return false;
-    const term = now && termIn(now);
-    if (term !== undefined && term !== own.term) {
+    if (own?.object === undefined) return { kind: "fenced" };
+    let before: ConfigMap | undefined = own.object;
+    for (let attempt = 1; ; attempt++) {
+      const refusal = await this.#replace(own, before, content);
+      if (refusal === undefined) return { kind: "saved" };
+      own.isOpen ||= !isAnswered(refusal);
+      const failed = { kind: own.isOpen ? "unknown" : "failed", why: refusal.message } as const;
+      // An answer was lost, somebody has changed or deleted it, or another has taken over: only the object says which.
+      try {
+        before = await this.#object.read();
+      } catch {
+        return failed;
+      }
+      const term = before && termIn(before);
+      if (before !== undefined && term === own.term && isSame(before, content)) {
+        own.object = before;
+        own.isOpen = false;
+        return { kind: "saved" };
+      }
+      if (this.#own !== own || (term !== undefined && term !== own.term)) {
+        if (this.#own === own) this.#own = undefined;
+        return own.isOpen ? failed : { kind: "fenced" };
+      }
+      const why = before && (await this.#problemOf(contentOf(before)));
+      if (why !== undefined) return { kind: "unusable", why };
+      if (before !== undefined) own.object = before;
+      // What may still be on its way is refused once the object has another version.
+      if (isAnswered(refusal) && !isConflict(refusal) && !isMissing(refusal)) return failed;
+      if (attempt < maxWrites) continue;
+      if (own.isOpen) return failed;
       this.#own = undefined;
-      return false;
+      return { kind: "fenced" };
     }
-    if (now !== undefined) own.object = now;
-    if (now !== undefined && term === own.term && isSame(now, content)) return true;
-    if (!isConflict(refusal) && !isMissing(refusal)) throw refusal;
-    const second = await this.#replace(own, now, content);
-    if (second === undefined) return true;
-    if (!isConflict(second)) throw second;
-    this.#own = undefined;
-    return false;
   }
 
   /** Why not; undefined: done. */
-  async #replace(own: Own, before: ConfigMap | undefined, content: ConfigMapContent): Promise<unknown> {
+  async #replace(own: Own, before: ConfigMap | undefined, content: ConfigMapContent): Promise<ApiError | undefined> {
     try {
       own.object = await this.#write(before, content, own.term);
+      own.isOpen = false;
       return undefined;
     } catch (error) {
-      return error;
+      return error instanceof ApiError ? error : new ApiError(String(error));
     }
   }
 
@@ -120,10 +152,30 @@ export class FencedConfigMap {
   #see(object: ConfigMap | undefined): void {
     const version = object?.metadata.resourceVersion;
     if (version !== undefined && version === this.#seenVersion) return;
-    // A watch may be behind what was written since.
-    if (Number(version) < Number(this.#writtenVersion)) return;
+    if (isOlder(version, this.#writtenVersion)) {
+      void this.#check();
+      return;
+    }
     this.#seenVersion = version;
     this.#onContent(object && contentOf(object), object && termIn(object));
+  }
+
+  /** A watch may be behind what was written since, or the API was restored from a backup: only a read tells which. */
+  async #check(): Promise<void> {
+    if (this.#isChecking) return;
+    this.#isChecking = true;
+    const written = this.#writtenVersion;
+    try {
+      const now = await this.#object.read();
+      const isRestored = written === this.#writtenVersion && isOlder(now?.metadata.resourceVersion, written);
+      if (!isRestored) return;
+      this.#writtenVersion = undefined;
+      this.#see(now);
+    } catch {
+      // The next one that the watch tells of is looked up.
+    } finally {
+      this.#isChecking = false;
+    }
   }
 
   async #write(before: ConfigMap | undefined, content: ConfigMapContent, term: string): Promise<ConfigMap> {
@@ -159,5 +211,8 @@ function encoded(binaryData: ConfigMapContent["binaryData"]): Readonly<Record<st
     Object.entries(binaryData).map(([key, bytes]) => [key, Buffer.from(bytes).toString("base64")]),
   );
 }
+
+/** Versions are numbers that rise, as `isOlder` of the Lease says; what is none is not older. */
+const isOlder = (version: string | undefined, than: string | undefined): boolean => Number(version) < Number(than);
 
 const termIn = ({ metadata }: ConfigMap): string | undefined => metadata.annotations?.[termAnnotation];

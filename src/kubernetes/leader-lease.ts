@@ -56,9 +56,11 @@ export class LeaderLease {
   #seenMs = 0;
   #holder: LeaseHolder | undefined;
   #heldUntilMs = Number.NEGATIVE_INFINITY;
-  #isHolder = false;
+  /** Of the term that this process holds. */
+  #heldTerm: string | undefined;
   #cancelTimer: () => void = () => {};
   #cancelExpiry: () => void = () => {};
+  #isChecking = false;
   /** One request at a time. */
   #asking: Promise<void> = Promise.resolve();
   #isWanted = true;
@@ -78,6 +80,10 @@ export class LeaderLease {
   /** Whether this process may act as the leader, at this moment. */
   get isHeld(): boolean {
     return this.#isHolder && this.#options.timers.monotonicMs() < this.#heldUntilMs;
+  }
+
+  get #isHolder(): boolean {
+    return this.#heldTerm !== undefined;
   }
 
   get holder(): LeaseHolder | undefined {
@@ -105,13 +111,36 @@ export class LeaderLease {
   }
 
   #see(lease: Lease | undefined): void {
-    // A watch may be behind what was written since.
-    if (lease !== undefined && isOlder(lease, this.#lease)) return;
+    if (lease !== undefined && isOlder(lease, this.#lease)) this.#check();
+    else this.#saw(lease);
+  }
+
+  /** A watch may be behind what was written since, or the API was restored from a backup: only a read tells which. */
+  #check(): void {
+    if (this.#isChecking) return;
+    this.#isChecking = true;
+    this.#ask(async () => {
+      this.#isChecking = false;
+      await this.#look();
+    });
+  }
+
+  /** What a read says is the present, whatever its version. */
+  async #look(): Promise<void> {
+    const before = this.#lease;
+    const now = await this.#object.read();
+    // The watch may have told of a newer one in the meantime.
+    const isLate = now !== undefined && isOlder(now, this.#lease) && !isOlder(now, before);
+    if (!isLate) this.#saw(now);
+  }
+
+  #saw(lease: Lease | undefined): void {
     const { identity, timers } = this.#options;
     if (lease?.metadata.resourceVersion !== this.#lease?.metadata.resourceVersion) this.#seenMs = timers.monotonicMs();
     this.#lease = lease;
     this.#tellHolder();
     if (this.#holder?.identity !== identity) this.#lose(`${this.#holder?.identity ?? "nobody"} has it now`);
+    else if (this.#holder.term !== this.#heldTerm) this.#lose("somebody has changed it");
     if (!this.#isHolder) this.#askIn(this.#freeInMs);
   }
 
@@ -153,7 +182,7 @@ export class LeaderLease {
     // Asked for twice.
     if (this.#isHolder) return;
     // The watch may not have told of a renewal.
-    this.#see(await this.#object.read());
+    await this.#look();
     if (this.#freeInMs > 0) return;
     const now = this.#lease;
     const sentMs = timers.monotonicMs();
@@ -167,9 +196,14 @@ export class LeaderLease {
       this.#askIn(Math.max(retryMs, this.#freeInMs));
       return;
     }
+    // The answer may come after the time is up for which this process would have it.
+    if (timers.monotonicMs() >= sentMs + heldMs) {
+      this.#see(lease);
+      return;
+    }
     this.#lease = lease;
     this.#heldUntilMs = sentMs + heldMs;
-    this.#isHolder = true;
+    this.#heldTerm = termOf(lease);
     this.#tellHolder();
     this.#renewIn(renewMs);
     this.#expectRenewal();
@@ -201,19 +235,14 @@ export class LeaderLease {
     } catch (error) {
       if (!isConflict(error) && !isMissing(error)) throw error;
       // An answer was lost, or somebody wrote: only the Lease says which.
-      const now = await this.#object.read();
-      const isOwn = now !== undefined && termOf(now) === termOf(lease);
-      if (!isOwn) {
-        this.#lose(`${now?.spec?.holderIdentity || "nobody"} has it now`);
-        this.#see(now);
-        return;
-      }
-      this.#see(now);
+      await this.#look();
       if (this.#isHolder) this.#renewIn(0);
       return;
     }
-    // The answer may come after the time is up for which this process had it.
-    if (!this.#isHolder) {
+    // The answer may come after the time is up for which this process had it, and before the timer that says so: whoever
+    // asked in between was told that it is not held, so that it begins anew.
+    if (!this.isHeld) {
+      this.#lose("it was renewed too late");
       this.#see(renewed);
       return;
     }
@@ -237,7 +266,7 @@ export class LeaderLease {
 
   #lose(why: string): void {
     if (!this.#isHolder) return;
-    this.#isHolder = false;
+    this.#heldTerm = undefined;
     this.#heldUntilMs = Number.NEGATIVE_INFINITY;
     this.#cancelTimer();
     this.#cancelExpiry();

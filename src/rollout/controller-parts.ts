@@ -34,6 +34,8 @@ export interface ControllerParts {
 export interface Initial {
   readonly saved: SavedState | undefined;
   readonly problem: string | undefined;
+  /** A revision that is known of others, to be used no more. Default: that of `saved`. */
+  readonly lastRevision?: number;
 }
 
 /** What the rollouts say of a configuration. */

@@ -15,6 +15,7 @@ import {
   type Change,
   type ChangeAnswer,
   conflict,
+  notKnown,
   notSaved,
   type RolloutStatus,
   type Rollouts,
@@ -54,6 +55,11 @@ export class RolloutController implements RolloutRunner {
   /** As it is now, saved or not. */
   get states(): readonly RolloutState[] {
     return this.#ledger.states;
+  }
+
+  /** As of the ledger: what others may have seen of it already. */
+  get openRevision(): number | undefined {
+    return this.#ledger.openRevision;
   }
 
   /** What every data plane should do now. */
@@ -101,6 +107,7 @@ export class RolloutController implements RolloutRunner {
         const outcome = await this.#ledger.change(running, move);
         if (outcome === "saved") return this.#done(running, true);
         if (outcome === "not-saved") return notSaved(this.#ledger.problem);
+        if (outcome === "unknown") return notKnown(this.#ledger.problem);
       }
     });
   }
@@ -125,6 +132,7 @@ export class RolloutController implements RolloutRunner {
         const outcome = await this.#ledger.changeSplits([...others, override], release, { by: change.by, why: told });
         if (outcome === "saved") return { kind: "done", split: override, revision: this.revision };
         if (outcome === "not-saved") return notSaved(this.#ledger.problem);
+        if (outcome === "unknown") return notKnown(this.#ledger.problem);
       }
     });
   }
@@ -140,6 +148,7 @@ export class RolloutController implements RolloutRunner {
         const outcome = await this.#ledger.changeSplits(rest, release, { by: change.by, why: told });
         if (outcome === "saved") return { kind: "done", split, revision: this.revision };
         if (outcome === "not-saved") return notSaved(this.#ledger.problem);
+        if (outcome === "unknown") return notKnown(this.#ledger.problem);
       }
     });
   }
@@ -163,6 +172,11 @@ export class RolloutController implements RolloutRunner {
   /** What was saved is gone. */
   saveSoon(): void {
     this.#ledger.noteEvidence();
+  }
+
+  /** What was saved cannot be used any more: rollouts hold. */
+  troubled(problem: string): void {
+    this.#ledger.troubled(problem);
   }
 
   /** Saves what is not saved yet, and stops. */
@@ -253,7 +267,8 @@ export class RolloutController implements RolloutRunner {
     for (const running of all.values()) {
       const failed = running.judge.look(this.#parts.nowMs());
       if (failed !== undefined && running.spec.onFail === "rollback") this.#fail(running, failed);
-      events.publish(events.ofWarnings(this.#ledger.current(running)));
+      // Those of a change that is being saved have the next numbers.
+      if (this.openRevision === undefined) events.publish(events.ofWarnings(this.#ledger.current(running)));
     }
     if (this.#looking) return;
     this.#looking = true;
@@ -266,6 +281,7 @@ export class RolloutController implements RolloutRunner {
   }
 
   async #advance(): Promise<void> {
+    if (!(await this.#ledger.settle())) return;
     await this.#ledger.saveWithdrawals();
     if (this.#takeAgain) {
       await this.#take([...this.#ledger.releases.values()]);

@@ -4,12 +4,22 @@ import type { Directions } from "../observe/rollout/rollout-taps.ts";
 import type { Cause, ControllerParts, Initial, Move } from "./controller-parts.ts";
 import { EventJournal, RollbackCounts } from "./event-journal.ts";
 import { isOver, type RolloutEvent, type RolloutState, type SplitOverride } from "./rollout-state.ts";
+import type { Saving } from "./state/state-store.ts";
 import { StateKeeper } from "./state-keeper.ts";
 import { splitsUnder, type Takeover, takeoverOf, unsaved, withdraws, withWithdrawn } from "./takeover.ts";
 import { evidenceOfNewest, judgeKey, type Running, remembered, trafficOf, type World, worldOf } from "./world.ts";
 
-/** The outcome of saving a change. `superseded`: a withdrawal came first, so the change must be decided again. */
-export type Outcome = "saved" | "not-saved" | "superseded";
+/**
+ * The outcome of saving a change. `superseded`: another came first, such as a withdrawal, so the change must be decided
+ * again. `unknown`: it may be saved, and is made once it is.
+ */
+export type Outcome = "saved" | "not-saved" | "superseded" | "unknown";
+
+interface Unsettled {
+  readonly world: World;
+  readonly events: readonly RolloutEvent[];
+  readonly make: () => void;
+}
 
 const endOfSplit = {
   type: "split",
@@ -30,21 +40,32 @@ export class Ledger {
   #world: World;
   #releases: ReadonlyMap<string, ReleaseSpec> = new Map();
   #running: ReadonlyMap<string, Running> = new Map();
+  /** The highest that a content has had, also one that could not be saved: somebody may know it by that. */
+  #lastRevision: number;
   /** A withdrawal that the store does not have yet. */
   #unsaved = false;
+  /** A change that the store may have or not. */
+  #unsettled: Unsettled | undefined;
+  #openRevision: number | undefined;
 
   /** `othersAnswered`: others that a judge asks have answered. */
-  constructor(parts: ControllerParts, { saved, problem }: Initial, othersAnswered: () => void) {
+  constructor(parts: ControllerParts, { saved, problem, lastRevision = 0 }: Initial, othersAnswered: () => void) {
     this.#parts = parts;
     this.#othersAnswered = othersAnswered;
     this.#keeper = new StateKeeper(parts, problem);
     const specOf = (release: string) => this.#running.get(release)?.spec;
     this.events = new EventJournal(saved?.events ?? [], { ...parts, specOf });
     this.#world = worldOf(saved);
+    this.#lastRevision = Math.max(this.revision, lastRevision);
   }
 
   get revision(): number {
     return this.#world.revision;
+  }
+
+  /** The revision that is being saved, or may be saved without this process knowing. */
+  get openRevision(): number | undefined {
+    return this.#openRevision;
   }
 
   get splits(): readonly SplitOverride[] {
@@ -83,6 +104,10 @@ export class Ledger {
     return this.#running.get(running.state.release) ?? running;
   }
 
+  troubled(problem: string): void {
+    this.#keeper.troubled(problem);
+  }
+
   noteEvidence(): void {
     this.#keeper.noteEvidence();
   }
@@ -93,7 +118,8 @@ export class Ledger {
 
   /** Whoever asks from now on does not meet the candidate. */
   withdraw(running: Running, move: Move, reason: string): Promise<void> {
-    this.#install(running, move.state, this.revision + 1);
+    this.#install(running, move.state, this.#nextRevision());
+    this.#unsettled = undefined;
     const acted = this.act();
     this.#unsaved = true;
     this.rollbacks.add(move.state.release, reason);
@@ -102,19 +128,19 @@ export class Ledger {
   }
 
   change(running: Running, move: Move): Promise<Outcome> {
-    const revision = this.revision + 1;
+    const revision = this.#nextRevision();
     const rollouts = remembered(this.#world.rollouts, move.state);
     const events = this.events.of(move, running.judge.checks());
     return this.#commit({ ...this.#world, rollouts, revision }, events, () =>
-      this.#install(running, move.state, revision),
+      this.#install(this.current(running), move.state, revision),
     );
   }
 
   changeSplits(splits: readonly SplitOverride[], release: string, { by, why }: Cause): Promise<Outcome> {
-    const world = { ...this.#world, splits, revision: this.revision + 1 };
+    const world = { ...this.#world, splits, revision: this.#nextRevision() };
     const event = this.events.one(release, this.#running.get(release)?.state, { type: "split", by, why }, []);
     return this.#commit(world, [event], () => {
-      this.#world = world;
+      this.#world = { ...this.#world, splits, revision: world.revision };
     });
   }
 
@@ -131,26 +157,30 @@ export class Ledger {
   /** Takes a configuration over. Returns whether what it changes is saved; else only its withdrawals are so. */
   async take(releases: readonly ReleaseSpec[]): Promise<boolean> {
     for (;;) {
+      const isSettled = await this.settle();
       const before = this.#world;
       const { moves, rollouts, next } = this.takeoverOf(releases);
       const splits = splitsUnder(before.splits, this.#releases, releases);
       const ended = before.splits.filter((split) => !splits.includes(split));
       const events = this.#eventsOf(moves, ended);
-      const changed = events.length > 0 || rollouts !== before.rollouts;
-      const world = changed ? { ...before, rollouts, splits, revision: before.revision + 1 } : before;
-      const isSaved = !changed || (await this.#save(world, this.events.with(events)));
+      const changed = events.length > 0 || rollouts !== before.rollouts || this.#isBehind;
+      const world = changed ? { ...before, rollouts, splits, revision: this.#nextRevision() } : before;
+      const isSaved = !changed || (isSettled && (await this.#save(world, this.events.with(events))) === "saved");
       // A withdrawal while this was saved makes it a new question.
       if (this.#world !== before) continue;
       const withdrawn = next.filter(withdraws).map(({ state }) => state);
       for (const { release } of withdrawn) this.rollbacks.add(release, "configuration");
-      this.#unsaved ||= !isSaved && withdrawn.length > 0;
+      if (!isSaved && withdrawn.length > 0) {
+        this.#unsaved = true;
+        this.#unsettled = undefined;
+      }
       const ofWithdrawn = moves.filter(({ state }) => withdrawn.includes(state));
       const happened = isSaved ? events : this.#eventsOf(ofWithdrawn, []);
       const whyWaiting = `waits: its state cannot be saved (${this.problem ?? "unknown"})`;
       const running = next.map((each) =>
         isSaved ? each : unsaved(each, this.#running.get(each.state.release), whyWaiting),
       );
-      const now = isSaved ? world : withWithdrawn(before, withdrawn);
+      const now = isSaved ? world : withWithdrawn(before, withdrawn, () => this.#nextRevision());
       this.#world = { ...now, parked: evidenceOfNewest(now.rollouts, this.#evidence()) };
       const old = this.#running;
       this.#run(running);
@@ -160,19 +190,28 @@ export class Ledger {
     }
   }
 
+  /** Saves once more what may be saved or not. Returns whether all is known. */
+  async settle(): Promise<boolean> {
+    const unsettled = this.#unsettled;
+    if (unsettled === undefined) return true;
+    const { world, events, make } = unsettled;
+    return (await this.#tryCommit(world, events, make)) !== "unknown";
+  }
+
   /** Saves a withdrawal that the store does not have yet. */
   async saveWithdrawals(): Promise<void> {
-    if (!this.#unsaved) return;
+    if (!this.#unsaved || !(await this.#maySave())) return;
     const before = this.#world;
-    if ((await this.#save(before, this.events.all)) && this.#world === before) this.#unsaved = false;
+    if ((await this.#save(before, this.events.all)) === "saved" && this.#world === before) this.#unsaved = false;
   }
 
   async saveIfDue(): Promise<void> {
-    if (this.#keeper.isSaveDue) await this.#save(this.#world, this.events.all);
+    if (this.#keeper.isSaveDue && (await this.#maySave())) await this.#save(this.#world, this.events.all);
   }
 
   /** Saves what is not saved yet. Judging has ended. */
   async saveLast(): Promise<void> {
+    if (!(await this.#maySave())) return;
     if (this.#unsaved || this.#keeper.hasNewEvidence) await this.#save(this.#world, this.events.all);
   }
 
@@ -182,9 +221,16 @@ export class Ledger {
 
   async #commit(world: World, events: readonly RolloutEvent[], make: () => void): Promise<Outcome> {
     const before = this.#world;
-    const isSaved = await this.#save(world, this.events.with(events));
+    if (!(await this.#maySave())) return "not-saved";
+    return this.#world === before ? this.#tryCommit(world, events, make) : "superseded";
+  }
+
+  async #tryCommit(world: World, events: readonly RolloutEvent[], make: () => void): Promise<Outcome> {
+    const before = this.#world;
+    const saving = await this.#save(world, this.events.with(events));
     if (this.#world !== before) return "superseded";
-    if (!isSaved) return "not-saved";
+    this.#unsettled = saving === "unknown" ? { world, events, make } : undefined;
+    if (saving !== "saved") return saving === "unknown" ? saving : "not-saved";
     make();
     const acted = this.act();
     this.events.publish(events);
@@ -192,8 +238,25 @@ export class Ledger {
     return "saved";
   }
 
-  #save(world: World, events: readonly RolloutEvent[]): Promise<boolean> {
-    return this.#keeper.save(world, events, this.#evidence());
+  /** Of a new content: never that of another, such as of a step that is being saved while a withdrawal comes first. */
+  #nextRevision(): number {
+    return ++this.#lastRevision;
+  }
+
+  /** Whether the store may have what is not so here yet: what is of before may not be written over it. */
+  get #isBehind(): boolean {
+    return (this.#openRevision ?? 0) > this.revision;
+  }
+
+  async #maySave(): Promise<boolean> {
+    return (await this.settle()) && !this.#isBehind;
+  }
+
+  async #save(world: World, events: readonly RolloutEvent[]): Promise<Saving["kind"]> {
+    this.#openRevision = world.revision;
+    const saving = await this.#keeper.save(world, events, this.#evidence());
+    if (saving !== "unknown") this.#openRevision = undefined;
+    return saving;
   }
 
   #evidence(): ReadonlyMap<string, unknown> {

@@ -97,6 +97,12 @@ export function conflict(revision: number) {
   return refused("conflict", `the state has changed since: it is at revision ${revision} now`);
 }
 
+/** It may have changed something. */
+export function notKnown(why = "unknown") {
+  const detail = `it is not known whether this was done: ${why}. Look at the rollout before you ask again`;
+  return refused("not-saved", detail);
+}
+
 export function notSaved(problem = "unknown") {
   return refused("not-saved", `nothing changed: the state cannot be saved: ${problem}`);
 }

@@ -1,5 +1,6 @@
 import type { ControllerParts } from "./controller-parts.ts";
 import type { RolloutEvent } from "./rollout-state.ts";
+import type { Saving } from "./state/state-store.ts";
 import { savedStateOf, type World } from "./world.ts";
 
 /** What a crash may lose of the evidence between two transitions. */
@@ -15,9 +16,14 @@ export class StateKeeper {
   /** `problem`: why the saved state cannot be used. */
   constructor(parts: Pick<ControllerParts, "store" | "log" | "nowMs">, problem: string | undefined) {
     this.#parts = parts;
-    this.#problem = problem;
     this.#savedAtMs = parts.nowMs();
-    if (problem !== undefined) parts.log.error({ problem }, "rollouts hold: their state cannot be used");
+    if (problem !== undefined) this.troubled(problem);
+  }
+
+  /** What is saved cannot be used. */
+  troubled(problem: string): void {
+    if (problem !== this.#problem) this.#parts.log.error({ problem }, "rollouts hold: their state cannot be used");
+    this.#problem = problem;
   }
 
   /** Why the state cannot be saved or used; undefined if all is well. */
@@ -40,20 +46,24 @@ export class StateKeeper {
     this.#hasNewEvidence = true;
   }
 
-  /** Resolves with whether it is durable now. */
-  async save(world: World, events: readonly RolloutEvent[], evidence: ReadonlyMap<string, unknown>): Promise<boolean> {
+  /** Resolves with whether it is durable now, as far as that is known. */
+  async save(
+    world: World,
+    events: readonly RolloutEvent[],
+    evidence: ReadonlyMap<string, unknown>,
+  ): Promise<Saving["kind"]> {
     const { store, log, nowMs } = this.#parts;
     const hadEvidence = this.#hasNewEvidence;
     this.#hasNewEvidence = false;
     const saving = await store.save(savedStateOf(world, events, evidence));
     this.#savedAtMs = nowMs();
-    const problem = saving.kind === "failed" ? saving.why : undefined;
+    const problem = saving.kind === "saved" ? undefined : saving.why;
     if (problem !== undefined) this.#hasNewEvidence ||= hadEvidence;
     if (problem !== undefined && problem !== this.#problem)
       log.error({ problem }, "rollouts hold: their state cannot be saved; requests are served as before");
     if (problem === undefined && this.#problem !== undefined) log.info("the state of rollouts is saved again");
     this.#problem = problem;
-    return problem === undefined;
+    return saving.kind;
   }
 }
 

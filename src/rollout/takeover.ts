@@ -95,9 +95,9 @@ export function unsaved(
 }
 
 /** The world in which only the withdrawals take effect, since the rest could not be saved. */
-export function withWithdrawn(world: World, withdrawn: readonly RolloutState[]): World {
+export function withWithdrawn(world: World, withdrawn: readonly RolloutState[], nextRevision: () => number): World {
   if (withdrawn.length === 0) return world;
-  return { ...world, rollouts: withdrawn.reduce(remembered, world.rollouts), revision: world.revision + 1 };
+  return { ...world, rollouts: withdrawn.reduce(remembered, world.rollouts), revision: nextRevision() };
 }
 
 /**

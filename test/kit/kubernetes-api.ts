@@ -71,6 +71,7 @@ export class KubernetesApi {
   #delayMs = 0;
   #answerDelayMs = 0;
   #losing = 0;
+  #cutsOffAfter: RegExp | undefined;
   #failures: Failure[] = [];
   #pageSize = Number.POSITIVE_INFINITY;
   #isStuck = false;
@@ -180,6 +181,16 @@ export class KubernetesApi {
     this.#forgottenUpTo = this.#objects.version;
   }
 
+  /** Returns what restores the store of the API as it is now: versions go back, and watches have to begin anew. */
+  backup(): () => void {
+    const restore = this.#objects.backup();
+    return () => {
+      restore();
+      this.#forgottenUpTo = this.#objects.version;
+      this.sendError(410, "the store was restored");
+    };
+  }
+
   /** Ends all watches, in the middle of a line if `broken`. */
   endWatches(how: "ended" | "broken" = "ended"): void {
     for (const { response } of this.#watchers) {
@@ -228,6 +239,11 @@ export class KubernetesApi {
   /** So many writes are done, and their answers are lost. */
   loseAnswers(writes: number): void {
     this.#losing = writes;
+  }
+
+  /** The next write to such a path is done, its answer is lost, and whoever wrote is cut off. */
+  cutOffAfterWrite(path: RegExp): void {
+    this.#cutsOffAfter = path;
   }
 
   /** Every write is done at once, and its answer comes this much later. */
@@ -365,7 +381,11 @@ export class KubernetesApi {
       const object = write();
       const status = about.method === "POST" ? 201 : 200;
       this.writes.push({ ...about, body, status });
-      if (this.#losing > 0) {
+      if (this.#cutsOffAfter?.test(about.path)) {
+        this.#cutsOffAfter = undefined;
+        this.cutOff(about.account);
+        response.destroy();
+      } else if (this.#losing > 0) {
         this.#losing--;
         response.destroy();
       } else if (this.#answerDelayMs > 0)

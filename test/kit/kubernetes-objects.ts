@@ -127,6 +127,18 @@ export class KubernetesObjects {
     return object;
   }
 
+  /** Returns what brings back all as it is now, and the versions with it. */
+  backup(): () => void {
+    const objects = [...this.#objects];
+    const { version } = this;
+    return () => {
+      this.#objects.clear();
+      for (const [key, object] of objects) this.#objects.set(key, object);
+      this.version = version;
+      this.changes = [];
+    };
+  }
+
   #refuseConflict({ metadata }: StoredObject, expected: string | undefined): void {
     if (expected === undefined || expected === metadata.resourceVersion) return;
     const what = "the object has been modified; please apply your changes to the latest version and try again";

@@ -26,6 +26,7 @@ export async function sharedConfigMap() {
       ...{ namespace: "shop", name: "state", randomFraction: Math.random },
       timers: { nowMs: Date.now, monotonicMs: () => performance.now(), schedule: scheduleUnref },
       onContent: (found, term) => void seen.push(found && `${found.data["text"]} of ${term}`),
+      problemOf: async ({ data }) => (data["text"]?.startsWith("damaged") ? "it is damaged" : undefined),
       onTrouble() {},
     });
     freeAfterTest(async () => {

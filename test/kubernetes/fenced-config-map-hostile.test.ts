@@ -28,8 +28,8 @@ describe("a fenced ConfigMap", () => {
     await other.map.takeOver("term 2");
     await expect(late).rejects.toThrow("may not write");
     expect(term()).toBe("term 2");
-    expect(await one.map.save(content("late"))).toBe(false);
-    expect(await other.map.save(content("second"))).toBe(true);
+    expect(await one.map.save(content("late"))).toEqual({ kind: "fenced" });
+    expect(await other.map.save(content("second"))).toEqual({ kind: "saved" });
   });
 
   test("that one process takes over twice is of the later term", async () => {
@@ -39,7 +39,7 @@ describe("a fenced ConfigMap", () => {
     const [first, second] = await Promise.allSettled([map.takeOver("term 1"), map.takeOver("term 2")]);
     expect([first.status, second.status]).toEqual(["rejected", "fulfilled"]);
     expect(term()).toBe("term 2");
-    expect(await map.save(content("second"))).toBe(true);
+    expect(await map.save(content("second"))).toEqual({ kind: "saved" });
     expect(term()).toBe("term 2");
   });
 
@@ -52,8 +52,8 @@ describe("a fenced ConfigMap", () => {
     const saving = map.save(content("first"));
     await arrived(/PUT/, before);
     map.handOver();
-    expect(await saving).toBe(true);
-    expect(await map.save(content("second"))).toBe(false);
+    expect(await saving).toEqual({ kind: "saved" });
+    expect(await map.save(content("second"))).toEqual({ kind: "fenced" });
     expect(api.object(object)?.data).toEqual({ text: "first" });
   });
 
@@ -61,9 +61,9 @@ describe("a fenced ConfigMap", () => {
     const { api, writer, term } = await shared();
     const { map } = await writer("one");
     await map.takeOver("term 1");
-    expect(await map.save(content("first"))).toBe(true);
+    expect(await map.save(content("first"))).toEqual({ kind: "saved" });
     api.remove(object);
-    expect(await map.save(content("second"))).toBe(true);
+    expect(await map.save(content("second"))).toEqual({ kind: "saved" });
     expect(api.object(object)?.data).toEqual({ text: "second" });
     expect(term()).toBe("term 1");
   });
@@ -72,11 +72,43 @@ describe("a fenced ConfigMap", () => {
     const { api, writer, term } = await shared();
     const { map } = await writer("one");
     await map.takeOver("term 1");
-    expect(await map.save(content("first"))).toBe(true);
+    expect(await map.save(content("first"))).toEqual({ kind: "saved" });
     api.put(object);
-    expect(await map.save(content("second"))).toBe(true);
+    expect(await map.save(content("second"))).toEqual({ kind: "saved" });
     expect(api.object(object)?.data).toEqual({ text: "second" });
     expect(term()).toBe("term 1");
+  });
+
+  test("that somebody damaged is left as it is, until it is repaired and taken over anew", async () => {
+    const { api, writer } = await shared();
+    const { map } = await writer("one");
+    await map.takeOver("term 1");
+    api.put({ ...object, data: { text: "damaged" } });
+    expect(await map.save(content("first"))).toEqual({ kind: "unusable", why: "it is damaged" });
+    expect(await map.save(content("second"))).toEqual({ kind: "unusable", why: "it is damaged" });
+    expect(api.object(object)?.data).toEqual({ text: "damaged" });
+    api.put({ ...object, data: { text: "repaired" } });
+    expect((await map.takeOver("term 1")).data).toEqual({ text: "repaired" });
+    expect(await map.save(content("third"))).toEqual({ kind: "saved" });
+  });
+
+  test("whose versions go back, as of an API that was restored from a backup, is told as it is then", async () => {
+    const { api, writer } = await shared();
+    const [one, other] = [await writer("one"), await writer("other")];
+    await one.map.takeOver("term 1");
+    expect(await one.map.save(content("first"))).toEqual({ kind: "saved" });
+    const restore = api.backup();
+    expect(await one.map.save(content("second"))).toEqual({ kind: "saved" });
+    expect(await one.map.save(content("third"))).toEqual({ kind: "saved" });
+    await expect.poll(() => one.seen.at(-1)).toBe("third of term 1");
+    await expect.poll(() => api.watches).toBe(2);
+    restore();
+    await expect.poll(() => one.seen.at(-1)).toBe("first of term 1");
+    one.map.handOver();
+    await other.map.takeOver("term 2");
+    await expect.poll(() => one.seen.at(-1)).toBe("first of term 2");
+    expect(await other.map.save(content("fourth"))).toEqual({ kind: "saved" });
+    await expect.poll(() => one.seen.at(-1)).toBe("fourth of term 2");
   });
 
   test("tells its writer nothing of what was there before it took over", async () => {
@@ -86,9 +118,9 @@ describe("a fenced ConfigMap", () => {
     await expect.poll(() => one.seen.length).toBeGreaterThan(0);
     await expect.poll(() => api.watches).toBe(2);
     api.stick();
-    expect(await other.map.save(content("first"))).toBe(true);
+    expect(await other.map.save(content("first"))).toEqual({ kind: "saved" });
     await one.map.takeOver("term 2");
-    expect(await one.map.save(content("second"))).toBe(true);
+    expect(await one.map.save(content("second"))).toEqual({ kind: "saved" });
     const before = one.seen.length;
     api.unstick();
     api.endWatches();

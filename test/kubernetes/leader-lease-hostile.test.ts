@@ -71,6 +71,47 @@ describe("a Lease", () => {
     expect(api.object(object)?.spec).toMatchObject({ holderIdentity: "a", leaseTransitions: 8 });
   });
 
+  test("whose versions go back, as of an API that was restored from a backup, is held by one again", async () => {
+    const { api, add } = await electing();
+    const all = [await add("a"), await add("b")];
+    const held = () => all.map(({ lease }) => lease.isHeld);
+    await expect.poll(held, patient).toContain(true);
+    await expect.poll(() => api.watches, patient).toBe(2);
+    const restore = api.backup();
+    for (let write = 0; write < 200; write++) api.setConfigMap("shop", "noise", { write: String(write) });
+    const before = api.writes.length;
+    await expect.poll(() => api.writes.length, patient).toBeGreaterThan(before + 2);
+    restore();
+    await setTimeout(1_000);
+    const renewed = api.writes.length;
+    await expect.poll(() => api.writes.slice(renewed).filter(({ status }) => status === 200).length, patient).toBe(3);
+    expect(held().filter((isHeld) => isHeld)).toEqual([true]);
+  });
+
+  test("whose versions go back, to when nobody held it, is taken anew", async () => {
+    const { api, add } = await electing();
+    api.put({ ...object, spec: {} });
+    const restore = api.backup();
+    const all = [await add("a"), await add("b")];
+    const held = () => all.filter(({ lease }) => lease.isHeld).length;
+    await expect.poll(held, patient).toBe(1);
+    await expect.poll(() => api.watches, patient).toBe(2);
+    restore();
+    await expect.poll(() => all.flatMap(({ told }) => told).filter((each) => each === "held"), patient).toHaveLength(2);
+    expect(held()).toBe(1);
+  });
+
+  test("whose term somebody changes is lost, and taken again", async () => {
+    const { api, add } = await electing();
+    const { lease, told } = await add("a");
+    await expect.poll(() => lease.isHeld, patient).toBe(true);
+    const now = api.object(object);
+    if (now === undefined) throw new Error("no Lease");
+    api.put({ ...now, spec: { ...(now.spec as object), leaseTransitions: 7 } });
+    await expect.poll(() => told, patient).toEqual(["held", "lost", "held"]);
+    expect(lease.holder).toMatchObject({ identity: "a", term: "a 8" });
+  });
+
   test("whose renewal is answered after its time is asked for again, also by its only replica", async () => {
     const { api, add } = await electing();
     const { lease, told } = await add("a");

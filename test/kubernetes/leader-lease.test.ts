@@ -165,6 +165,29 @@ describe("a Lease", () => {
     expect(first.told).not.toContain("lost");
   });
 
+  test("whose renewal is answered too late, to a process that has not noticed the time yet, is lost", async () => {
+    const { api, add } = await electing();
+    const first = await add("a");
+    await expect.poll(() => first.lease.isHeld, patient).toBe(true);
+    await expect.poll(() => api.watches, patient).toBe(1);
+    // The first renewal fails after two seconds. The second is answered eight after the lease was taken: after the seven for
+    // which it was held, and before the seven of the second are over.
+    const before = api.writes.length;
+    api.refuse({ status: 500, reason: "no leader" });
+    api.delayAnswers(5_500 / faster);
+    await expect.poll(() => api.writes.length, patient).toBe(before + 1);
+    first.pause();
+    await expect.poll(() => first.lease.isHeld, patient).toBe(false);
+    await new Promise((resolve) => setTimeout(resolve, 1_500 / faster));
+    expect(first.lease.isHeld).toBe(false);
+    expect(first.told.at(-1)).toBe("lost");
+    api.delayAnswers(0);
+    first.resume();
+    await expect
+      .poll(() => first.told.filter((each) => !each.startsWith("holder")), patient)
+      .toEqual(["held", "lost", "held"]);
+  });
+
   test("that is taken away is lost", async () => {
     const { api, add } = await electing();
     const first = await add("a");

@@ -67,7 +67,10 @@ export class SharedReplicas implements Replicas {
   #cancelTakeOver: () => void = () => {};
   #cancelReport: () => void = () => {};
   #reportAtMs = Number.POSITIVE_INFINITY;
-  #isReporting = false;
+  /** Ends the report that is under way; undefined: none is. */
+  #reporting: AbortController | undefined;
+  /** Another was asked for in the meantime. */
+  #reportsAgain = false;
   #onLeading: () => void = () => {};
   #problem: string | undefined;
   /** By what is asked of the API. */
@@ -136,6 +139,7 @@ export class SharedReplicas implements Replicas {
       onHeld: () => this.#lead(),
       onLost: (why) => {
         log.info({ lease: spec.lease }, `this replica does not lead the rollouts any more: ${why}`);
+        this.#cancelTakeOver();
         this.#store.handOver();
         this.rollouts.follow();
         this.#onLeading();
@@ -241,6 +245,8 @@ export class SharedReplicas implements Replicas {
 
   #heldBy(holder: LeaseHolder | undefined): void {
     this.#taken = 0;
+    // One that leads no more may hang, and the new leader should not wait for that.
+    this.#reporting?.abort();
     this.#reportIn(0);
     if (holder === undefined) this.#options.log.info("no replica leads the rollouts at the moment: nothing moves");
     else if (holder.identity !== this.#identity) {
@@ -277,20 +283,27 @@ export class SharedReplicas implements Replicas {
   }
 
   async #report(): Promise<void> {
-    if (this.#isReporting) return;
-    this.#isReporting = true;
+    if (this.#reporting !== undefined) {
+      this.#reportsAgain = true;
+      return;
+    }
+    const reporting = new AbortController();
+    this.#reporting = reporting;
+    this.#reportsAgain = false;
     try {
-      while (await this.#reportOnce());
+      while (await this.#reportOnce(AbortSignal.any([this.#closed.signal, reporting.signal])));
     } catch (error) {
-      this.#leaderTrouble(error instanceof Error ? error.message : String(error));
+      // Whatever it has taken by now: it says so itself.
+      this.#taken = 0;
+      if (!reporting.signal.aborted) this.#leaderTrouble(error instanceof Error ? error.message : String(error));
     } finally {
-      this.#isReporting = false;
-      this.#reportIn(reportEachMs);
+      this.#reporting = undefined;
+      this.#reportIn(this.#reportsAgain ? 0 : reportEachMs);
     }
   }
 
   /** Whether there was more than fits into one message. */
-  async #reportOnce(): Promise<boolean> {
+  async #reportOnce(signal: AbortSignal): Promise<boolean> {
     const leader = this.#leader;
     const term = this.#lease?.holder?.term;
     if (leader === undefined) return false;
@@ -299,9 +312,12 @@ export class SharedReplicas implements Replicas {
     const last = reports.at(-1)?.number ?? before;
     const hasMore = this.#outbox.hasMoreThan(last);
     const message = { ...this.rollouts.followed, replica: this.#identity, reports };
-    const answer = await sendReports(leader, message, this.#closed.signal);
+    const answer = await sendReports(leader, message, signal);
     // Another leads by now: it says itself what it has.
-    if (answer.term !== term || term !== this.#lease?.holder?.term) return false;
+    if (answer.term !== term || term !== this.#lease?.holder?.term) {
+      this.#taken = 0;
+      return false;
+    }
     this.#taken = answer.taken;
     this.rollouts.leaderSays(answer);
     this.#leaderTrouble(undefined);

@@ -5,7 +5,7 @@ import { readSharedContent, type SharedReading, sharedContentOf } from "../../ro
 import type { SavedState } from "../../rollout/rollout-state.ts";
 import { SerialQueue } from "../../rollout/state-keeper.ts";
 
-export interface SharedStateStoreOptions extends Omit<FencedConfigMapOptions, "onContent"> {
+export interface SharedStateStoreOptions extends Omit<FencedConfigMapOptions, "onContent" | "problemOf"> {
   readonly log: Logger;
   /** Called with each state that anyone saves, or with why it cannot be used. */
   readonly onState: (state: FoundState) => void;
@@ -31,6 +31,10 @@ export class SharedStateStore implements SharedStore {
     this.#log = log;
     this.#object = new FencedConfigMap({
       ...options,
+      problemOf: async (content) => {
+        const reading = await readSharedContent(content);
+        return reading.kind === "unusable" ? reading.why : undefined;
+      },
       onContent: (content, term) => {
         const reading = this.#reading.run(async () => onState(this.#stateIn(await readSharedContent(content), term)));
         reading.catch((error: unknown) => log.error({ err: error }, "the shared state of the rollouts cannot be used"));
@@ -48,7 +52,7 @@ export class SharedStateStore implements SharedStore {
     return this.#saving.run(() => this.#save(state));
   }
 
-  /** Why this process, which took it over, does not save. */
+  /** Why this process does not save, if it took it over. */
   get problem(): string | undefined {
     return this.#problem;
   }
@@ -64,25 +68,27 @@ export class SharedStateStore implements SharedStore {
 
   async #save(state: SavedState): ReturnType<SharedStore["save"]> {
     if (this.#problem !== undefined) return { kind: "failed", why: this.#problem };
-    try {
-      const { content, lacksEvidence } = await sharedContentOf(state, maxContentBytes);
-      if (lacksEvidence && !this.#lacksEvidence) this.#log.warn(tooLarge);
-      this.#lacksEvidence = lacksEvidence;
-      // The next leader could not use it, and would hold all rollouts until somebody empties the ConfigMap.
-      const reading = await readSharedContent(content);
-      if (reading.kind === "unusable") {
-        return { kind: "failed", why: `${this.#title} would not be readable: ${reading.why}` };
-      }
-      if (await this.#object.save(content)) return { kind: "saved" };
-      return { kind: "fenced" };
-    } catch (error) {
-      const why = error instanceof Error ? error.message : String(error);
-      return { kind: "failed", why: `${this.#title} cannot be written (${why})` };
+    const { content, lacksEvidence } = await sharedContentOf(state, maxContentBytes);
+    if (lacksEvidence && !this.#lacksEvidence) this.#log.warn(tooLarge);
+    this.#lacksEvidence = lacksEvidence;
+    // The next leader could not use it, and would hold all rollouts until somebody empties the ConfigMap.
+    const reading = await readSharedContent(content);
+    if (reading.kind === "unusable") {
+      return { kind: "failed", why: `${this.#title} would not be readable: ${reading.why}` };
     }
+    const saving = await this.#object.save(content);
+    if (saving.kind === "unusable") {
+      this.#problem = this.#unusable(saving.why);
+      return { kind: "failed", why: this.#problem };
+    }
+    return "why" in saving ? { kind: saving.kind, why: `${this.#title} cannot be written (${saving.why})` } : saving;
   }
 
   #stateIn(reading: SharedReading, term: string | undefined): FoundState {
-    if (reading.kind === "unusable") return { kind: "unusable", problem: this.#unusable(reading.why) };
+    if (reading.kind === "unusable") {
+      this.#problem = this.#unusable(reading.why);
+      return { kind: "unusable", problem: this.#problem };
+    }
     return { kind: "read", saved: reading.kind === "read" ? reading.saved : undefined, term };
   }
 

@@ -1,5 +1,5 @@
 import type { Schedule } from "../../upstream/clock.ts";
-import { notSaved, refused } from "../rollouts-api.ts";
+import { notKnown, notSaved } from "../rollouts-api.ts";
 import type { HandedAnswer, HandedOver } from "./replica-messages.ts";
 
 /** A change was sent to the leader, and whether that has made it is not known. */
@@ -37,8 +37,7 @@ export class ChangeHandover {
       answer = await this.#parts.askLeader(asked);
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
-      const unknown = `it is not known whether this was done: ${why}. Look at the rollout before you ask again`;
-      return (error instanceof UnknownOutcome ? refused("not-saved", unknown) : notSaved(why)) as A;
+      return (error instanceof UnknownOutcome ? notKnown(why) : notSaved(why)) as A;
     }
     if (answer.kind === "done") await this.#follows("status" in answer ? answer.status.revision : answer.revision);
     return answer as A;

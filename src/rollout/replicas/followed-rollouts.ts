@@ -13,9 +13,10 @@ import {
 } from "../rollout-state.ts";
 import type { RolloutStatus } from "../rollouts-api.ts";
 import { type NextRollout, splitsUnder, type Takeover, takeoverOf, unsaved } from "../takeover.ts";
-import { judgeKey, statusOf, trafficOf, type World, worldOf } from "../world.ts";
+import { judgeKey, savedStateOf, statusOf, trafficOf, type World, worldOf } from "../world.ts";
 import { readQuestions } from "./release-questions.ts";
 import type { LeaderAnswer, LeaderState } from "./replica-messages.ts";
+import type { TakenReports } from "./report-inbox.ts";
 
 export interface FollowedParts {
   readonly planner: Planner;
@@ -37,6 +38,8 @@ export class FollowedRollouts {
   readonly #parts: FollowedParts;
   #world: World = worldOf(undefined);
   #events: readonly RolloutEvent[] = [];
+  /** Of what judges saved in `#world`. */
+  #replicas: TakenReports = {};
   #term: string | undefined;
   /** Terms that were followed before: what a watch tells of them comes late. */
   readonly #past = new Set<string>();
@@ -73,6 +76,11 @@ export class FollowedRollouts {
 
   get events(): readonly RolloutEvent[] {
     return this.#events;
+  }
+
+  /** As a state that was saved. */
+  get present(): SavedState {
+    return { ...savedStateOf(this.#world, this.#events, this.#world.parked), replicas: this.#replicas };
   }
 
   get directions(): Directions {
@@ -117,6 +125,7 @@ export class FollowedRollouts {
   begin(saved: SavedState | undefined, term: string | undefined): void {
     this.#use(worldOf(saved), term);
     this.#events = saved?.events ?? [];
+    this.#replicas = saved?.replicas ?? {};
   }
 
   /** What a replica that led until now knows, also what it could not save. */

@@ -52,9 +52,9 @@ export class ReportOutbox {
     return found;
   }
 
-  /** Whether there is more than up to this number. */
+  /** Whether there is more than up to this number: what is saved or dropped is not there any more. */
   hasMoreThan(number: number): boolean {
-    return this.#last > number;
+    return (this.#reports.at(-1)?.number ?? 0) > number;
   }
 
   /** The shared state has all up to this number. */

@@ -118,22 +118,28 @@ export class SharedRollouts implements RolloutRunner {
     this.follow();
     const tenure = ++this.#tenure;
     const isOver = () => tenure !== this.#tenure || !isLeading(term) || this.#isClosed;
-    const { saved, problem } = await store.takeOver(term);
+    const found = await store.takeOver(term);
     if (isOver()) return;
+    const { problem } = found;
+    // Rollouts hold where they are: nobody moves because of a state that cannot be used.
+    const saved = problem === undefined ? found.saved : this.#followed.present;
+    // A leader before, or this one, may have told more than it could save.
+    const lastRevision = this.#followed.revision;
     if (problem === undefined) this.#followed.begin(saved, term);
     // What the watch has not told of yet.
     this.#publish(saved?.events ?? []);
     let isStopped = false;
     const { schedule, act, notify } = this.#parts;
-    const inbox = new ReportInbox(saved?.replicas ?? {}, (report) => controller.report(report));
+    const inbox = new ReportInbox(saved?.replicas ?? {}, identity, (report) => controller.report(report));
     const parts: ControllerParts = {
       ...this.#parts,
       store: { save: (state) => this.#save(state, inbox, tenure) },
-      schedule: (ms, callback) => schedule(ms, () => this.#whileLeading(term, callback)),
+      schedule: (ms, callback) => schedule(ms, () => this.#whileLeading(term, tenure, callback)),
       act: async (directions) => (isStopped ? undefined : act(directions)),
       notify: (spec, event) => (isStopped ? undefined : notify(spec, event)),
     };
-    const controller = new RolloutController(parts, { saved: saved && fromNow(saved, parts.nowMs()), problem });
+    const initial = { saved: saved && fromNow(saved, parts.nowMs()), problem, lastRevision };
+    const controller = new RolloutController(parts, initial);
     const stop = () => {
       isStopped = true;
       controller.abandon();
@@ -147,9 +153,10 @@ export class SharedRollouts implements RolloutRunner {
       stop();
       return;
     }
-    for (let number = inbox.takenOf(identity); outbox.hasMoreThan(number); number = inbox.takenOf(identity)) {
-      inbox.take(identity, outbox.after(number));
-    }
+    // Ends when there is nothing more to take, and not at a number: an older state that was put back may not have what this
+    // replica has forgotten since it was saved.
+    const ownReports = () => outbox.after(inbox.takenOf(identity));
+    for (let reports = ownReports(); reports.length > 0; reports = ownReports()) inbox.take(identity, reports);
     this.#leading = { term, controller, inbox, stop };
     controller.subscribe((event) => this.#publish([event]));
     this.#publish(controller.eventsAfter(0));
@@ -187,6 +194,7 @@ export class SharedRollouts implements RolloutRunner {
   /** The shared state cannot be used; undefined: it can. */
   troubled(problem: string | undefined): void {
     this.#followed.problem = problem;
+    if (problem !== undefined) this.#leading?.controller.troubled(problem);
   }
 
   /** What the leader answered to this replica's reports. */
@@ -204,8 +212,9 @@ export class SharedRollouts implements RolloutRunner {
     const { replica } = message;
     inbox.take(replica, message.reports);
     this.#rollBackAgain(message.withdrawn);
-    const { states, revision } = controller;
-    const isKnown = message.term === term && message.revision === revision;
+    const { states, revision, openRevision = revision } = controller;
+    // What it saw of a change whose saving is not known yet stays, or it would go back and take the step again.
+    const isKnown = message.term === term && message.revision >= revision && message.revision <= openRevision;
     return {
       term,
       taken: inbox.takenOf(replica),
@@ -309,7 +318,9 @@ export class SharedRollouts implements RolloutRunner {
     }
   }
 
-  #whileLeading(term: string, callback: () => void): void {
+  #whileLeading(term: string, tenure: number, callback: () => void): void {
+    // Of a tenure that has ended, and perhaps not stopped yet: it must not end the one of now.
+    if (tenure !== this.#tenure) return;
     if (this.#replica.isLeading(term)) callback();
     else this.follow();
   }

@@ -1,6 +1,7 @@
 import type { SavedState } from "../rollout-state.ts";
 
-export type Saving = { readonly kind: "saved" } | { readonly kind: "failed"; readonly why: string };
+/** `unknown`: it was sent, and may be saved or not. */
+export type Saving = { readonly kind: "saved" } | { readonly kind: "failed" | "unknown"; readonly why: string };
 
 /** Where the state of rollouts is kept. */
 export interface StateStore {

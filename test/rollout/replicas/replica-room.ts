@@ -5,7 +5,7 @@ import type { RolloutReport, Sighting } from "../../../src/observe/rollout/rollo
 import type { Directions } from "../../../src/observe/rollout/rollout-taps.ts";
 import { planner } from "../../../src/rollout/plan/planner.ts";
 import { ReleaseJudge } from "../../../src/rollout/release-judge.ts";
-import type { HandedAnswer, HandedOver } from "../../../src/rollout/replicas/replica-messages.ts";
+import type { HandedAnswer, HandedOver, LeaderAnswer } from "../../../src/rollout/replicas/replica-messages.ts";
 import { ReportOutbox } from "../../../src/rollout/replicas/report-outbox.ts";
 import { SharedRollouts, type SharedStore } from "../../../src/rollout/replicas/shared-rollouts.ts";
 import type { RolloutEvent, SavedState } from "../../../src/rollout/rollout-state.ts";
@@ -29,6 +29,8 @@ export function releaseOf(parts: Partial<RolloutSpec> = {}): ReleaseSpec {
 export class Room {
   readonly clock = new MovedClock(1_000_000);
   saved: SavedState | undefined;
+  /** Why that cannot be used. */
+  problem: string | undefined;
   term: string | undefined;
   /** By whom, in the order in which they were kept. */
   readonly writes: { readonly by: string; readonly saved: SavedState }[] = [];
@@ -53,9 +55,14 @@ export class RoomReplica {
   takeOverAnswers: Promise<unknown> = Promise.resolve();
   planesAnswer: Promise<unknown> = Promise.resolve();
   refusal: string | undefined;
+  /** Its store keeps what it is asked to, and does not know that. */
+  losesAnswers = false;
   readonly #room: Room;
   readonly #name: string;
   #term: string | undefined;
+  #held: string | undefined;
+  /** By the leader that it reported to last. */
+  #taken = 0;
 
   constructor(name: string, room: Room) {
     this.#name = name;
@@ -74,7 +81,12 @@ export class RoomReplica {
         notify() {},
       },
       {
-        ...{ identity: name, isLeading: () => this.holds, store, outbox: this.outbox },
+        ...{
+          identity: name,
+          isLeading: (term) => this.holds && (term === undefined || term === this.#held),
+          store,
+          outbox: this.outbox,
+        },
         askLeader: async (_: HandedOver): Promise<HandedAnswer> => {
           throw new Error("nobody leads");
         },
@@ -93,6 +105,7 @@ export class RoomReplica {
 
   async lead(term: string): Promise<void> {
     this.holds = true;
+    this.#held = term;
     await this.rollouts.lead(term);
   }
 
@@ -106,12 +119,23 @@ export class RoomReplica {
     this.rollouts.adopt(this.#room.saved, this.#room.term);
   }
 
+  /** As it does each second: what the leader has not taken, and then as the leader says. */
+  reportTo(leader: RoomReplica): LeaderAnswer {
+    const reports = this.outbox.after(this.#taken);
+    const answer = leader.rollouts.heard({ replica: this.#name, ...this.rollouts.followed, reports });
+    if (answer === undefined) throw new Error("it does not lead");
+    this.#taken = answer.taken;
+    this.rollouts.leaderSays(answer);
+    return answer;
+  }
+
   async #takeOver(term: string) {
     this.#term = term;
     this.#room.term = term;
     const { saved } = this.#room;
     await this.takeOverAnswers;
-    return { saved, problem: undefined };
+    if (this.#room.problem !== undefined) this.refusal = this.#room.problem;
+    return { saved: this.#room.problem === undefined ? saved : undefined, problem: this.#room.problem };
   }
 
   async #save(state: SavedState): Promise<Saving | { readonly kind: "fenced" }> {
@@ -121,8 +145,9 @@ export class RoomReplica {
     const saved = JSON.parse(JSON.stringify(state)) as SavedState;
     this.#room.saved = saved;
     this.#room.writes.push({ by: this.#name, saved });
+    const isLost = this.losesAnswers;
     await answers;
-    return { kind: "saved" };
+    return isLost ? { kind: "unknown", why: "no answer" } : { kind: "saved" };
   }
 }
 

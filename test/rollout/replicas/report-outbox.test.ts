@@ -26,3 +26,15 @@ test.each([
   expect(taken).toBe(count);
   expect(messages).toBeLessThan(20);
 });
+
+test("what was saved is not there any more, also for a leader that does not know of it", () => {
+  const outbox = new ReportOutbox();
+  for (let at = 0; at < 5; at++) outbox.add(reportOf(1));
+  expect([0, 4, 5].map((number) => outbox.hasMoreThan(number))).toEqual([true, true, false]);
+  outbox.saved(5);
+  expect(outbox.hasMoreThan(0)).toBe(false);
+  expect(outbox.after(0)).toEqual([]);
+  outbox.add(reportOf(1));
+  expect(outbox.hasMoreThan(0)).toBe(true);
+  expect(outbox.after(0).map(({ number }) => number)).toEqual([6]);
+});

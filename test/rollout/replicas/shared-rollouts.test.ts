@@ -26,6 +26,48 @@ describe("a replica that begins to lead", () => {
     expect(first.rollouts.of("shop")?.drawn.candidate.good).toBe(12);
   });
 
+  test("goes on where an older state, or none, was put in the place of one with its reports", async () => {
+    const room = new Room();
+    const [first, second] = [await room.replica("a"), await room.replica("b")];
+    await first.lead("a 1");
+    second.adopt();
+    second.rollouts.report(reportOf(5));
+    second.reportTo(first);
+    await first.rollouts.change("shop", "pause", asked);
+    second.reportTo(first);
+    expect(second.outbox.after(0)).toEqual([]);
+    room.saved = undefined;
+    first.follow();
+    await second.lead("b 2");
+    second.rollouts.report(reportOf(7, 100));
+    expect(second.rollouts.isLeading).toBe(true);
+    expect(second.rollouts.of("shop")?.drawn.candidate.good).toBe(7);
+  });
+
+  test("where the state cannot be used begins from what it followed, and holds", async () => {
+    const room = new Room();
+    const [first, second] = [await room.replica("a"), await room.replica("b")];
+    await first.lead("a 1");
+    second.rollouts.report(reportOf(5));
+    second.reportTo(first);
+    await first.rollouts.change("shop", "step", asked);
+    second.adopt();
+    second.rollouts.report(reportOf(2, 100));
+    second.reportTo(first);
+    second.rollouts.report(reportOf(3, 200));
+    const { traffic } = second.rollouts.directions;
+    room.problem = "it is damaged";
+    first.follow();
+    await second.lead("b 2");
+    expect(second.rollouts.directions.traffic).toEqual(traffic);
+    expect(second.rollouts.of("shop")).toMatchObject({ step: 2, phase: "progressing", stateProblem: "it is damaged" });
+    // What a leader has saved is not counted twice.
+    expect(second.rollouts.of("shop")?.drawn.candidate.good).toBe(10);
+    expect(await second.rollouts.change("shop", "step", asked)).toMatchObject({ kind: "refused", cause: "not-saved" });
+    await second.rollouts.change("shop", "rollback", asked);
+    expect(second.candidateIs).toBe("withdrawn");
+  });
+
   test("tells at once of events that its watch has not told of", async () => {
     const room = new Room();
     const [first, second] = [await room.replica("a"), await room.replica("b")];
@@ -90,6 +132,24 @@ describe("a replica that begins to lead", () => {
     // One looks each second.
     expect(room.clock.waitsMs.filter((ms) => ms <= 1_000)).toHaveLength(1);
   });
+});
+
+test("a replica that lost the lease before it led leads in the next term, whatever is left of the first", async () => {
+  const room = new Room();
+  const first = await room.replica("a");
+  const api = Promise.withResolvers<void>();
+  first.storeAnswers = api.promise;
+  const late = first.lead("a 1");
+  await settled();
+  first.follow();
+  first.storeAnswers = Promise.resolve();
+  await first.lead("a 2");
+  room.clock.advance(1_000);
+  await settled();
+  expect(first.rollouts.isLeading).toBe(true);
+  api.resolve();
+  await late;
+  expect(first.rollouts.isLeading).toBe(true);
 });
 
 describe("a replica that leads no longer", () => {
@@ -160,7 +220,136 @@ test("a leader whose saved state is deleted saves it again, so that the next one
   expect(second.rollouts.of("shop")?.phase).toBe("rolled-back");
 });
 
+describe("a leader that does not know whether a step was saved", () => {
+  async function stepping() {
+    const room = new Room();
+    const [first, second] = [await room.replica("a"), await room.replica("b")];
+    await first.lead("a 1");
+    second.reportTo(first);
+    first.losesAnswers = true;
+    const answer = await first.rollouts.change("shop", "step", asked);
+    const look = async () => {
+      room.clock.advance(1_000);
+      await settled();
+    };
+    return { room, first, second, answer, look };
+  }
+
+  test("says so, moves nobody back who has seen it, and takes it once it knows", async () => {
+    const { room, first, second, answer, look } = await stepping();
+    expect(answer).toMatchObject({ kind: "refused", message: expect.stringMatching(/^it is not known whether/) });
+    second.adopt();
+    for (let report = 0; report < 4; report++) {
+      second.reportTo(first);
+      expect(second.rollouts.of("shop")).toMatchObject({ step: 2 });
+      await look();
+    }
+    expect(first.rollouts.of("shop")).toMatchObject({ step: 1, stateProblem: "no answer" });
+    first.losesAnswers = false;
+    await look();
+    expect(first.rollouts.of("shop")).toMatchObject({ step: 2, stateProblem: null });
+    second.reportTo(first);
+    expect(second.rollouts.of("shop")).toMatchObject({ step: 2 });
+    expect(room.saved?.events.map(({ type }) => type)).toEqual(["started", "step"]);
+    expect(first.events.map(({ type }) => type)).toEqual(["started", "step"]);
+  });
+
+  test("also not while the store has not answered yet", async () => {
+    const { first, second, look } = await stepping();
+    first.losesAnswers = false;
+    await look();
+    const api = Promise.withResolvers<void>();
+    first.storeAnswers = api.promise;
+    const step = first.rollouts.change("shop", "step", asked);
+    await settled();
+    second.adopt();
+    for (let report = 0; report < 4; report++) second.reportTo(first);
+    expect(second.rollouts.of("shop")).toMatchObject({ step: 3 });
+    api.resolve();
+    expect(await step).toMatchObject({ kind: "done", changed: true });
+  });
+
+  test("makes no other change until it knows, but rolls back at once", async () => {
+    const { room, first, second, look } = await stepping();
+    second.adopt();
+    const pause = await first.rollouts.change("shop", "pause", asked);
+    expect(pause).toMatchObject({ kind: "refused", message: expect.stringMatching(/^nothing changed/) });
+    expect(room.saved?.rollouts[0]?.step).toBe(1);
+    void first.rollouts.change("shop", "rollback", asked);
+    expect(first.candidateIs).toBe("withdrawn");
+    second.reportTo(first);
+    expect(second.candidateIs).toBe("withdrawn");
+    first.losesAnswers = false;
+    await look();
+    second.adopt();
+    expect(room.saved?.rollouts[0]?.phase).toBe("rolled-back");
+    expect(second.candidateIs).toBe("withdrawn");
+  });
+
+  test("nor whether a new configuration was, writes nothing of before over it", async () => {
+    const { room, first, look } = await stepping();
+    first.losesAnswers = false;
+    await look();
+    first.losesAnswers = true;
+    await first.rollouts.prepare([releaseOf({ id: "2.5.0" })]).commit();
+    expect(first.rollouts.of("shop")).toMatchObject({ id: "2.4.0", step: 2 });
+    const pause = await first.rollouts.change("shop", "pause", asked);
+    expect(pause).toMatchObject({ kind: "refused", message: expect.stringMatching(/^nothing changed/) });
+    expect(room.saved?.rollouts[0]?.id).toBe("2.5.0");
+    first.losesAnswers = false;
+    await look();
+    expect(first.rollouts.of("shop")).toMatchObject({ id: "2.5.0", step: 1, stateProblem: null });
+    expect(room.saved?.revision).toBe(first.rollouts.revision);
+    const ids = room.saved?.events.map(({ id }) => id);
+    expect(ids).toEqual(ids?.map((_, at) => at + 1));
+  });
+
+  test("leaves it to the next leader, who has it or has not", async () => {
+    const { first, second } = await stepping();
+    first.follow();
+    await second.lead("b 2");
+    expect(second.rollouts.of("shop")).toMatchObject({ step: 2 });
+    expect(first.rollouts.of("shop")).toMatchObject({ step: 1 });
+    first.reportTo(second);
+    expect(first.rollouts.of("shop")).toMatchObject({ step: 2 });
+  });
+});
+
 describe("a replica that follows", () => {
+  test("is told of a rollback that came while a step was saved, which its watch has told it of", async () => {
+    const room = new Room();
+    const [first, second] = [await room.replica("a"), await room.replica("b")];
+    await first.lead("a 1");
+    const api = Promise.withResolvers<void>();
+    first.storeAnswers = api.promise;
+    const step = first.rollouts.change("shop", "step", asked);
+    await settled();
+    second.adopt();
+    expect(second.rollouts.of("shop")).toMatchObject({ step: 2 });
+    const rollback = first.rollouts.change("shop", "rollback", asked);
+    second.reportTo(first);
+    expect(second.candidateIs).toBe("withdrawn");
+    api.resolve();
+    expect(await step).toMatchObject({ kind: "refused", cause: "wrong-phase" });
+    expect(await rollback).toMatchObject({ kind: "done", changed: true });
+    second.adopt();
+    expect(second.candidateIs).toBe("withdrawn");
+    expect(second.rollouts.revision).toBe(first.rollouts.revision);
+  });
+
+  test("does not meet the revision that a leader has told again, with another content of the next one", async () => {
+    const room = new Room();
+    const [first, second] = [await room.replica("a"), await room.replica("b")];
+    await first.lead("a 1");
+    first.refusal = "the API is away";
+    await first.rollouts.change("shop", "rollback", asked);
+    const { revision } = first.rollouts;
+    second.reportTo(first);
+    await second.lead("b 2");
+    expect(second.rollouts.of("shop")?.phase).toBe("rolled-back");
+    expect(second.rollouts.revision).toBeGreaterThan(revision);
+  });
+
   test("keeps to a rollback that the leader told it, whatever its watch brings late", async () => {
     const room = new Room();
     const [first, second, third] = [await room.replica("a"), await room.replica("b"), await room.replica("c")];
@@ -207,10 +396,53 @@ describe("a replica that follows", () => {
   });
 });
 
+describe("what a replica handed over", () => {
+  test("and was not saved is handed over again to a leader that leads anew in the same term", async () => {
+    const room = new Room();
+    const [first, second] = [await room.replica("a"), await room.replica("b")];
+    await first.lead("a 1");
+    second.rollouts.report(reportOf(100));
+    second.reportTo(first);
+    expect(first.rollouts.of("shop")?.users.candidate.users).toBe(100);
+    await first.lead("a 1");
+    second.rollouts.report(reportOf(1, 1_000));
+    second.reportTo(first);
+    second.reportTo(first);
+    second.reportTo(first);
+    expect(first.rollouts.of("shop")?.users.candidate.users).toBe(101);
+    expect(first.rollouts.of("shop")?.drawn.candidate.good).toBe(101);
+    await first.rollouts.change("shop", "pause", asked);
+    second.reportTo(first);
+    expect(second.outbox.after(0)).toEqual([]);
+  });
+
+  test("does not wait for what it has dropped, or knows to be saved", async () => {
+    const room = new Room();
+    const [first, second] = [await room.replica("a"), await room.replica("b")];
+    for (let at = 0; at < 70; at++) second.rollouts.report(reportOf(1_000, at * 1_000));
+    expect(second.outbox.dropped).toBeGreaterThan(0);
+    await first.lead("a 1");
+    for (let at = 0; at < 20; at++) second.reportTo(first);
+    expect(first.rollouts.of("shop")?.drawn.candidate.good).toBe((70 - second.outbox.dropped) * 1_000);
+  });
+
+  test("is not lost where the answer to its first message is", () => {
+    const taken: number[] = [];
+    const inbox = new ReportInbox({ b: 2 }, "a", ({ drawn }) => void taken.push(drawn.candidate.good));
+    const numbered = (number: number) => ({ number, report: reportOf(number) });
+    inbox.take("b", [numbered(5)]);
+    expect(inbox.takenOf("b")).toBe(2);
+    inbox.take("b", [1, 2, 3, 4, 5].map(numbered));
+    inbox.take("b", [numbered(7)]);
+    expect(taken).toEqual([3, 4, 5, 7]);
+  });
+});
+
 test("a replica named like something that every object has is one like any other", () => {
   for (const name of ["constructor", "__proto__", "toString"]) {
-    const inbox = new ReportInbox({}, () => {});
+    const inbox = new ReportInbox({}, "own", () => {});
     expect([inbox.savedOf(name), inbox.takenOf(name)]).toEqual([0, 0]);
+    inbox.take(name, []);
     inbox.take(name, [{ number: 3, report: reportOf(1) }]);
     inbox.saved(JSON.parse(JSON.stringify(inbox.taken)));
     expect([inbox.savedOf(name), inbox.takenOf(name)]).toEqual([3, 3]);
