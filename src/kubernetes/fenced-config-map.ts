@@ -112,11 +112,11 @@ export class FencedConfigMap {
         own.isOpen = false;
         return { kind: "saved" };
       }
+      const why = before && (await this.#problemOf(contentOf(before)));
       if (this.#own !== own || (term !== undefined && term !== own.term)) {
         if (this.#own === own) this.#own = undefined;
         return own.isOpen ? failed : { kind: "fenced" };
       }
-      const why = before && (await this.#problemOf(contentOf(before)));
       if (why !== undefined) return { kind: "unusable", why };
       if (before !== undefined) own.object = before;
       // What may still be on its way is refused once the object has another version.

@@ -182,7 +182,9 @@ export class SharedRollouts implements RolloutRunner {
   adopt(saved: SavedState | undefined, term: string | undefined): void {
     this.#missed = undefined;
     if (this.#leading !== undefined) {
-      if (saved === undefined) this.#leading.controller.saveSoon();
+      const { controller } = this.#leading;
+      // Somebody has put an older one back, or none.
+      if (saved === undefined || saved.revision < controller.revision) controller.saveSoon();
       if (term !== this.#leading.term) this.#missed = { saved, term };
       return;
     }
@@ -214,7 +216,8 @@ export class SharedRollouts implements RolloutRunner {
     this.#rollBackAgain(message.withdrawn);
     const { states, revision, openRevision = revision } = controller;
     // What it saw of a change whose saving is not known yet stays, or it would go back and take the step again.
-    const isKnown = message.term === term && message.revision >= revision && message.revision <= openRevision;
+    const newest = Math.max(revision, openRevision);
+    const isKnown = message.term === term && message.revision >= revision && message.revision <= newest;
     return {
       term,
       taken: inbox.takenOf(replica),

@@ -220,6 +220,21 @@ test("a leader whose saved state is deleted saves it again, so that the next one
   expect(second.rollouts.of("shop")?.phase).toBe("rolled-back");
 });
 
+test("a leader saves its state again where somebody has put an older one in its place", async () => {
+  const room = new Room();
+  const first = await room.replica("a");
+  await first.lead("a 1");
+  const old = room.saved;
+  await first.rollouts.change("shop", "rollback", asked);
+  room.saved = old;
+  first.adopt();
+  for (let second = 0; second < 12; second++) {
+    room.clock.advance(1_000);
+    await settled();
+  }
+  expect(room.saved?.rollouts[0]?.phase).toBe("rolled-back");
+});
+
 describe("a leader that does not know whether a step was saved", () => {
   async function stepping() {
     const room = new Room();
@@ -329,6 +344,7 @@ describe("a replica that follows", () => {
     const rollback = first.rollouts.change("shop", "rollback", asked);
     second.reportTo(first);
     expect(second.candidateIs).toBe("withdrawn");
+    expect(second.reportTo(first).state).toBeUndefined();
     api.resolve();
     expect(await step).toMatchObject({ kind: "refused", cause: "wrong-phase" });
     expect(await rollback).toMatchObject({ kind: "done", changed: true });
