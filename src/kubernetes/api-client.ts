@@ -21,13 +21,25 @@ export class ApiError extends Error {
   readonly status: number | undefined;
   /** How long the API asks to wait, in milliseconds. */
   readonly retryAfterMs: number | undefined;
+  /** False if there was no connection, so that the API knows nothing of the request. */
+  readonly isSent: boolean;
 
-  constructor(message: string, status?: number, retryAfterMs?: number) {
+  constructor(message: string, status?: number, retryAfterMs?: number, isSent = true) {
     super(message);
     this.status = status;
     this.retryAfterMs = retryAfterMs;
+    this.isSent = isSent;
   }
 }
+
+const withoutConnection: ReadonlySet<unknown> = new Set([
+  "ECONNREFUSED",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "ENOTFOUND",
+  "EAI_AGAIN",
+  "UND_ERR_CONNECT_TIMEOUT",
+]);
 
 /** An answer and its parts must come within this time. A watch has its own. */
 const answerMs = 10_000;
@@ -184,5 +196,7 @@ async function reasonIn(body: Body): Promise<string> {
 
 function toApiError(error: unknown): ApiError {
   if (error instanceof ApiError) return error;
-  return new ApiError(error instanceof Error ? error.message : String(error));
+  if (!(error instanceof Error)) return new ApiError(String(error));
+  const isSent = !("code" in error && withoutConnection.has(error.code));
+  return new ApiError(error.message, undefined, undefined, isSent);
 }

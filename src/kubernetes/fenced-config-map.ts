@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import { ApiError, type ApiObject } from "./api-client.ts";
-import { isAnswered, isConflict, isMissing, NamedObject, type NamedObjectOptions } from "./named-object.ts";
+import { isConflict, isMissing, isNotDone, NamedObject, type NamedObjectOptions } from "./named-object.ts";
 
 export interface ConfigMapContent {
   readonly data: Readonly<Record<string, string>>;
@@ -98,7 +98,7 @@ export class FencedConfigMap {
     for (let attempt = 1; ; attempt++) {
       const refusal = await this.#replace(own, before, content);
       if (refusal === undefined) return { kind: "saved" };
-      own.isOpen ||= !isAnswered(refusal);
+      own.isOpen ||= !isNotDone(refusal);
       const failed = { kind: own.isOpen ? "unknown" : "failed", why: refusal.message } as const;
       // An answer was lost, somebody has changed or deleted it, or another has taken over: only the object says which.
       try {
@@ -120,7 +120,7 @@ export class FencedConfigMap {
       if (why !== undefined) return { kind: "unusable", why };
       if (before !== undefined) own.object = before;
       // What may still be on its way is refused once the object has another version.
-      if (isAnswered(refusal) && !isConflict(refusal) && !isMissing(refusal)) return failed;
+      if (isNotDone(refusal) && !isConflict(refusal) && !isMissing(refusal)) return failed;
       if (attempt < maxWrites) continue;
       if (own.isOpen) return failed;
       this.#own = undefined;

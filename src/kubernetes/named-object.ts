@@ -93,5 +93,5 @@ export class NamedObject<T extends ApiObject> {
 /** It has changed since it was read, or is there already. */
 export const isConflict = (error: unknown): boolean => error instanceof ApiError && error.status === 409;
 export const isMissing = (error: unknown): boolean => error instanceof ApiError && error.status === 404;
-/** It was refused for sure: without an answer, and after one of a server that failed, it may have been done all the same. */
-export const isAnswered = (error: ApiError): boolean => error.status !== undefined && error.status < 500;
+/** It was refused, or never sent: without an answer, and after one of a server that failed, it may have been done. */
+export const isNotDone = ({ status, isSent }: ApiError): boolean => !isSent || (status !== undefined && status < 500);

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { stateObject as object, sharedConfigMap } from "./config-map-writers.ts";
 
@@ -89,6 +90,21 @@ describe("a fenced ConfigMap", () => {
     api.letBack("one");
     expect(await map.save(content("first"))).toEqual({ kind: "saved" });
     expect(await map.save(content("second"))).toEqual({ kind: "saved" });
+  });
+
+  test("that cannot be sent is known to be as it was before", async () => {
+    const { api, writer } = await sharedConfigMap();
+    const { map } = await writer("one");
+    await map.takeOver("term 1");
+    api.away();
+    // Until the connection is known to be gone.
+    await delay(100);
+    expect(await map.save(content("first"))).toMatchObject({
+      kind: "failed",
+      why: expect.stringContaining("ECONNREFUSED"),
+    });
+    await api.back();
+    expect(await map.save(content("first"))).toEqual({ kind: "saved" });
   });
 
   test("that another took over after such a write is not said to be without it either", async () => {
