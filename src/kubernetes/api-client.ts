@@ -5,6 +5,8 @@ import type { ApiAccess } from "./api-access.ts";
 export interface ObjectMeta {
   readonly name: string;
   readonly namespace?: string;
+  /** Another one where an object of the same name is made anew. */
+  readonly uid?: string;
   /** Opaque, and another one after each change (API concepts, "Resource versions"). */
   readonly resourceVersion: string;
   readonly annotations?: Readonly<Record<string, string>>;

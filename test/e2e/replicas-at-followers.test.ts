@@ -75,6 +75,8 @@ test.each([1, 2])("all that can be asked of a rollout can be asked of a follower
       headers: { ...withToken, ...headers, "content-type": "application/json" },
       body: JSON.stringify(body),
     });
+  // It begins by itself.
+  await expect.poll(async () => (await rolloutAt(follower)).step, patient).toBe(1);
   const { revision } = await rolloutAt(follower);
   const split = { split: { stable: 0, canary: 100 }, for: "10m" };
   const stale = { "if-match": `"${revision + 7}"` };

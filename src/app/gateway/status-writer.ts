@@ -63,6 +63,8 @@ export class StatusWriter {
     const { signal } = this.#closed;
     const path = objectPath(seen);
     const name = `${wanted.kind} ${wanted.namespace}/${wanted.name}`;
+    // One that is made anew is another object.
+    const key = `${name} ${seen.metadata.uid ?? ""}`;
     let object = seen;
     try {
       for (let tries = 1; ; tries++) {
@@ -71,11 +73,11 @@ export class StatusWriter {
         if (isDeepStrictEqual(status, before)) return Number.POSITIVE_INFINITY;
         // Ours alone, without times.
         const content = JSON.stringify(wanted.merge({}, 0));
-        const waitMs = this.#contested.waitMs(name, content);
+        const waitMs = this.#contested.waitMs(key, content);
         if (waitMs > 0) return waitMs;
         try {
           await client.replace(`${path}/status`, { ...object, status } as WatchedObject, signal);
-          this.#contested.written(name, content);
+          this.#contested.written(key, content);
           return Number.POSITIVE_INFINITY;
         } catch (error) {
           if (!isConflict(error) || tries >= maxTries) throw error;

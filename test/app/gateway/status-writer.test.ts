@@ -76,6 +76,17 @@ test("other content is written at once, and so is what was overwritten after it 
   expect(status()).toEqual({ of: "perch, after a change" });
 });
 
+test("an object that is made anew again and again is not taken for one that somebody else overwrites", async () => {
+  const { api, at, write, status } = await writing();
+  for (let made = 0; made < 10; made++) {
+    at(made * 20 * second);
+    expect(await write()).toBeUndefined();
+    expect(status()).toEqual({ of: "perch" });
+    api.remove(web);
+    api.put(web);
+  }
+});
+
 test("nothing is written where nothing changed, and what cannot be written is tried again", async () => {
   const { api, write } = await writing();
   await write();

@@ -9,7 +9,7 @@ import { retries, routeTimeouts, sessionCookie } from "../gateway-api/rule-setti
 import type { MatchedRule } from "../gateway-api/rules.ts";
 import { type Manifest, titleOf } from "../manifests.ts";
 import { redirectedMatch } from "../redirects.ts";
-import type { SourceObject } from "../source-object.ts";
+import { SourceObject } from "../source-object.ts";
 import { mirrorOf } from "../weighted-versions.ts";
 import type { Problem } from "./conditions.ts";
 import { type LiveBackend, type LiveBackends, sharedSettings } from "./live-backends.ts";
@@ -116,17 +116,13 @@ interface Lead {
   readonly name: string;
 }
 
-/**
- * The most general rule with these backends leads: the others are for a part of its requests. By group. The name of the
- * route is that of the most general of all, even if it needs no release: else pins would be lost where it comes to need
- * one.
- */
+/** The most general rule with these backends leads: the others are for a part of its requests. By group. */
 function leadsOf(rules: readonly RuleReader[]): ReadonlyMap<string, Lead> {
   const leads = new Map<string, Lead>();
   for (const reader of rules) {
     const { group } = reader;
     if (group === undefined || leads.has(group)) continue;
-    leads.set(group, { settings: reader.releaseText, name: reader.leadName(reader === rules[0]) });
+    leads.set(group, { settings: reader.releaseText, name: reader.leadName() });
   }
   return leads;
 }
@@ -180,12 +176,16 @@ class RuleReader {
     return JSON.stringify([this.releaseSettings, this.#policy?.base ?? ""]);
   }
 
-  /** For other rules than the most general one it says their backends; a third one, as for an experiment, changes it not. */
-  leadName(isMostGeneral: boolean): string {
+  /**
+   * By nothing but the rule itself, for other rules come and go, and pins would be lost with the name: that of the route for
+   * a rule of all requests, else with its backends. A third one, as for an experiment, changes it not.
+   */
+  leadName(): string {
     const { namespace, name, kind } = this.#manifest;
-    const services = isMostGeneral ? [] : this.#backends.slice(0, 2).map((one) => one.name);
+    const isForAll = byRank(this.rank, rankOf(noMatches, this.#manifest)) === 0;
+    const services = isForAll ? [] : this.#backends.slice(0, 2).map((one) => one.name);
     const wanted = [namespace, name, ...services].join("-");
-    const identity = isMostGeneral ? "" : this.group;
+    const identity = isForAll ? "" : this.group;
     return this.#parts.names.of("release", wanted, `${kind} ${namespace}/${name} ${identity}`);
   }
 
@@ -356,6 +356,8 @@ class RuleReader {
 
 const readMatch = (match: SourceObject, { kind }: Manifest) =>
   kind === "GRPCRoute" ? readGrpcMatch(match) : readHttpMatch(match);
+
+const noMatches = new SourceObject({});
 
 /** That of the match which others come before. One without an equivalent comes before all. */
 function rankOf(rule: SourceObject, manifest: Manifest): readonly number[] {

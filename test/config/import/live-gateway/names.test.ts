@@ -127,7 +127,7 @@ describe("a release", () => {
     };
     const cases: readonly [sentence: string, rule: object, others: readonly (readonly object[])[], name: string][] = [
       [
-        "the most general rule",
+        "a rule of all requests",
         at("/", ...refs(1, 1)),
         [
           [],
@@ -142,6 +142,14 @@ describe("a release", () => {
         "another one",
         at("/cart", ...cart),
         [
+          [],
+          [at("/beside", to("shop", 80))],
+          [
+            {
+              matches: [{ path: { value: "/old" } }],
+              filters: [{ type: "RequestRedirect", requestRedirect: { hostname: "a.test" } }],
+            },
+          ],
           [at("/", to("shop", 80))],
           [at("/", ...refs(1, 1))],
           [at("/", to("cart", 80))],
@@ -162,9 +170,11 @@ describe("a release", () => {
       expect(new Set(found)).toEqual(new Set([name]));
     });
 
-    test("and of two that are as general the last one has that of the route, as ever", () => {
-      const two = parts(route("shop", [at("/a", ...refs(1, 1)), at("/b", ...cart)]));
-      expect(two.routes.map(({ release }) => release)).toEqual(["shop-shop-shop-stable-shop-canary", "shop-shop"]);
+    test("a rule without matches has that of the route too", () => {
+      const all = parts(route("shop", [{ backendRefs: refs(1, 1) }]));
+      expect(all.routes.map(({ release }) => release)).toEqual(["shop-shop"]);
+      const calls = parts(route("shop", [{ backendRefs: refs(1, 1) }], { kind: "GRPCRoute" }));
+      expect(calls.routes.map(({ release }) => release)).toEqual(["shop-shop"]);
     });
   });
 
