@@ -117,7 +117,9 @@ export class FencedConfigMap {
         if (this.#own === own) this.#own = undefined;
         return own.isOpen ? failed : { kind: "fenced" };
       }
-      if (why !== undefined) return { kind: "unusable", why };
+      // The watch may have told by now that it was repaired, and tells nothing more then.
+      const isPast = isOlder(before?.metadata.resourceVersion, this.#seenVersion);
+      if (why !== undefined) return isPast ? failed : { kind: "unusable", why };
       if (before !== undefined) own.object = before;
       // What may still be on its way is refused once the object has another version.
       if (isNotDone(refusal) && !isConflict(refusal) && !isMissing(refusal)) return failed;

@@ -281,6 +281,8 @@ export class RolloutController implements RolloutRunner {
   }
 
   async #advance(): Promise<void> {
+    // What was decided before a check failed is not made after it: the state of now is saved over it.
+    if (this.#isFailing && this.#ledger.dropUnsettled()) this.#takeAgain = true;
     if (!(await this.#ledger.settle())) return;
     await this.#ledger.saveWithdrawals();
     if (this.#takeAgain) {
@@ -291,6 +293,14 @@ export class RolloutController implements RolloutRunner {
     await this.#endSplits();
     for (const release of [...this.#ledger.running.keys()]) await this.#advanceOne(release);
     await this.#ledger.saveIfDue();
+  }
+
+  get #isFailing(): boolean {
+    const { planner, nowMs } = this.#parts;
+    return [...this.#ledger.running.values()].some(({ spec, state, judge }) => {
+      const failed = judge.look(nowMs());
+      return failed !== undefined && planner.fail(spec, state, failed, nowMs()).state !== state;
+    });
   }
 
   async #advanceOne(release: string): Promise<void> {

@@ -132,7 +132,7 @@ export class Ledger {
     const rollouts = remembered(this.#world.rollouts, move.state);
     const events = this.events.of(move, running.judge.checks());
     return this.#commit({ ...this.#world, rollouts, revision }, events, () =>
-      this.#install(this.current(running), move.state, revision),
+      this.#install(this.current(running), { ...move.state, countedAtMs: this.#parts.nowMs() }, revision),
     );
   }
 
@@ -170,10 +170,8 @@ export class Ledger {
       if (this.#world !== before) continue;
       const withdrawn = next.filter(withdraws).map(({ state }) => state);
       for (const { release } of withdrawn) this.rollbacks.add(release, "configuration");
-      if (!isSaved && withdrawn.length > 0) {
-        this.#unsaved = true;
-        this.#unsettled = undefined;
-      }
+      if (!isSaved) this.#unsettled = undefined;
+      if (!isSaved && withdrawn.length > 0) this.#unsaved = true;
       const ofWithdrawn = moves.filter(({ state }) => withdrawn.includes(state));
       const happened = isSaved ? events : this.#eventsOf(ofWithdrawn, []);
       const whyWaiting = `waits: its state cannot be saved (${this.problem ?? "unknown"})`;
@@ -188,6 +186,13 @@ export class Ledger {
       this.events.publish(happened, (release) => (this.#running.get(release) ?? old.get(release))?.spec);
       return isSaved;
     }
+  }
+
+  /** A change that may be saved or not is not made any more. Returns whether there was one: then save what is so now. */
+  dropUnsettled(): boolean {
+    const had = this.#unsettled !== undefined;
+    this.#unsettled = undefined;
+    return had;
   }
 
   /** Saves once more what may be saved or not. Returns whether all is known. */
@@ -211,7 +216,9 @@ export class Ledger {
 
   /** Saves what is not saved yet. Judging has ended. */
   async saveLast(): Promise<void> {
-    if (!(await this.#maySave())) return;
+    if (!(await this.settle())) return;
+    // What the store may have is not so.
+    if (this.#isBehind) this.#world = { ...this.#world, revision: this.#nextRevision() };
     if (this.#unsaved || this.#keeper.hasNewEvidence) await this.#save(this.#world, this.events.all);
   }
 
@@ -220,9 +227,10 @@ export class Ledger {
   }
 
   async #commit(world: World, events: readonly RolloutEvent[], make: () => void): Promise<Outcome> {
-    const before = this.#world;
-    if (!(await this.#maySave())) return "not-saved";
-    return this.#world === before ? this.#tryCommit(world, events, make) : "superseded";
+    // It was decided on what is so now, and is saved over a change that may have been saved: its revision is higher. What is
+    // of before a configuration must not be written over that.
+    if (!this.dropUnsettled() && this.#isBehind) return "not-saved";
+    return this.#tryCommit(world, events, make);
   }
 
   async #tryCommit(world: World, events: readonly RolloutEvent[], make: () => void): Promise<Outcome> {
