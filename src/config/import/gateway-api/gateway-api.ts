@@ -69,8 +69,8 @@ export function addInOrder(
     const [hidden, open] = parted(routes.get(age) ?? [], taken);
     const isolation = new Isolation(byAge.get(age) ?? [], gateways);
     const ranked = open.flatMap((route) => reachable(route, isolation)).toSorted(byPrecedence);
-    const routed = ranked.map(({ listenerMatch, match }) => ({
-      listenerMatch,
+    const routed = ranked.map(({ listenerMatch, match, manifest }) => ({
+      ...{ listenerMatch, manifest },
       takesAll: Object.keys(match).length === 0,
     }));
     for (const hostname of isolation.hostnames(routed)) {
@@ -78,7 +78,7 @@ export function addInOrder(
       const listeners = isolation.addNotFoundRoute(hostname, routed, draft);
       taken.add({ host: hostname, listeners, age });
     }
-    for (const { listenerMatch, takesAll } of routed) if (takesAll) taken.add(listenerMatch);
+    for (const { listenerMatch, manifest, takesAll } of routed) if (takesAll) taken.add(listenerMatch, manifest);
     return hidden;
   });
 }
@@ -96,9 +96,10 @@ function parted(
 ): readonly [hidden: readonly HiddenRoute[], open: readonly RankedRoute[]] {
   const hidden: HiddenRoute[] = [];
   const open = routes.filter((route) => {
-    const age = taken.olderThan(route.listenerMatch);
-    if (age !== undefined) hidden.push({ route, age });
-    return age === undefined;
+    const taker = taken.olderThan(route.listenerMatch);
+    // By its other Gateway it has them itself.
+    if (taker !== undefined && taker.route !== route.manifest) hidden.push({ route, age: taker.age });
+    return taker === undefined;
   });
   return [hidden, open];
 }

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import {
+  conditionsIn,
   gateway,
   gatewayClass,
   httpListener,
@@ -48,6 +49,17 @@ describe("requests to a listener of an older Gateway", () => {
     expect(routeConditions(result, "taking")).toEqual(["Accepted=False/HostnameConflict", both[1]]);
     expect(messageOf(result)?.[0]).toBe("requests for shop.example.com are those of Gateway shop/web, which is older");
     expect(listenerStatus(result, "young", "http").attached).toBe(0);
+  });
+
+  test("are those of a route with parents in both, which is accepted by both", () => {
+    const result = compiled([
+      ...[...base, gateway("web", undefined, old), gateway("second", [wild], { created: "2026-02-01T00:00:00Z" })],
+      route("shop", toShop, { hostnames: ["shop.example.com"], parents: [{ name: "web" }, { name: "second" }] }),
+    ]);
+    expect(served(result)).toEqual(["shop.example.com shop-shop"]);
+    const { parents } = result.status("HTTPRoute", "shop") as unknown as RouteStatus;
+    expect(parents.map(conditionsIn)).toEqual([both, both]);
+    for (const name of ["web", "second"]) expect(listenerStatus(result, name, "http").attached).toBe(1);
   });
 
   test("of a route without hostnames too", () => {
