@@ -79,6 +79,17 @@ export function grant(namespace: string, from: object, to: object): DraftObject 
   return { apiVersion: `${group}/v1beta1`, kind: "ReferenceGrant", metadata: metadata("grant", { namespace }), spec };
 }
 
+/** TLS to the backends of the Service shop. */
+export function backendTlsPolicy(
+  validation: object = { hostname: "shop.internal", wellKnownCACertificates: "System" },
+  name = "policy",
+  created?: string,
+): DraftObject {
+  const spec = { targetRefs: [{ group: "", kind: "Service", name: "shop" }], validation };
+  const placed = created === undefined ? {} : { created };
+  return { apiVersion: gatewayApi, kind: "BackendTLSPolicy", metadata: metadata(name, placed), spec };
+}
+
 export const namespace = (name: string, labels: Readonly<Record<string, string>> = {}): DraftObject => ({
   apiVersion: "v1",
   kind: "Namespace",

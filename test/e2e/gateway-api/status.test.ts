@@ -6,6 +6,7 @@ import { GatewaySource } from "../../../src/app/gateway/gateway-source.ts";
 import { createLogger } from "../../../src/observe/log.ts";
 import { freeAfterTest } from "../../kit/freed.ts";
 import {
+  backendTlsPolicy,
   conditionsIn,
   gateway,
   gatewayClass,
@@ -146,15 +147,7 @@ test("entries of others stay, and ours goes when the route leaves our Gateways",
 });
 
 test("a BackendTLSPolicy gets an entry for our Gateway, which goes when no route leads to its Service", async () => {
-  const policy: DraftObject = {
-    apiVersion: "gateway.networking.k8s.io/v1",
-    kind: "BackendTLSPolicy",
-    metadata: { name: "policy", namespace: "shop" },
-    spec: {
-      targetRefs: [{ group: "", kind: "Service", name: "shop" }],
-      validation: { hostname: "shop.internal", wellKnownCACertificates: "System" },
-    },
-  };
+  const policy = backendTlsPolicy();
   const { api, lead, loaded, changed } = await followed([shop, policy]);
   loaded();
   lead();

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { gateway, gatewayClass, namespace, route, service, to } from "../../../kit/gateway-api.ts";
+import { backendTlsPolicy, gateway, gatewayClass, namespace, route, service, to } from "../../../kit/gateway-api.ts";
 import type { DraftObject } from "../../../kit/kubernetes-objects.ts";
 import { compiled } from "./compiled.ts";
 
@@ -27,15 +27,7 @@ test("with Pods as endpoints it is the port of the Service by name, or its only 
 });
 
 test("with Pods as endpoints and a BackendTLSPolicy they are spoken to by TLS", () => {
-  const policy: DraftObject = {
-    apiVersion: "gateway.networking.k8s.io/v1",
-    kind: "BackendTLSPolicy",
-    metadata: { name: "policy", namespace: "shop" },
-    spec: {
-      targetRefs: [{ group: "", kind: "Service", name: "shop" }],
-      validation: { hostname: "shop.internal", wellKnownCACertificates: "System" },
-    },
-  };
+  const policy = backendTlsPolicy();
   const kubernetes = { service: "shop", namespace: "shop", port: "http" };
   expect(endpointsOf(named, "pods", [policy])).toEqual([{ kubernetes, scheme: "https" }]);
 });

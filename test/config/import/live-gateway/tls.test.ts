@@ -3,6 +3,7 @@ import { gatewayPartsFile } from "../../../../src/config/gateway-parts.ts";
 import { loadConfigText } from "../../../../src/config/load.ts";
 import { testCertificate, testKey } from "../../../kit/certificate.ts";
 import {
+  backendTlsPolicy,
   conditionsIn,
   gateway,
   gatewayClass,
@@ -128,12 +129,7 @@ routes: []
 });
 
 describe("TLS to backends, by a BackendTLSPolicy", () => {
-  const policy = (validation: object, name = "policy", created = "2026-01-01T00:00:00Z"): DraftObject => ({
-    apiVersion: "gateway.networking.k8s.io/v1",
-    kind: "BackendTLSPolicy",
-    metadata: { name, namespace: "shop", creationTimestamp: created },
-    spec: { targetRefs: [{ group: "", kind: "Service", name: "shop" }], validation },
-  });
+  const policy = backendTlsPolicy;
   const objects = [...base, gateway("web"), route("r", [{ backendRefs: [to("shop", 80)] }])];
   const caCertificateRefs = [{ group: "", kind: "ConfigMap", name: "ca" }];
   const fine = ["Accepted=True/Accepted", "ResolvedRefs=True/ResolvedRefs"];
