@@ -282,7 +282,7 @@ export class RolloutController implements RolloutRunner {
 
   async #advance(): Promise<void> {
     // What was decided before a check failed is not made after it: the state of now is saved over it.
-    if (this.#isFailing && this.#ledger.dropUnsettled()) this.#takeAgain = true;
+    if (this.openRevision !== undefined && this.#isFailing && this.#ledger.dropUnsettled()) this.#takeAgain = true;
     if (!(await this.#ledger.settle())) return;
     await this.#ledger.saveWithdrawals();
     if (this.#takeAgain) {

@@ -71,8 +71,9 @@ export class SharedStateStore implements SharedStore {
     const { content, lacksEvidence } = await sharedContentOf(state, maxContentBytes);
     if (lacksEvidence && !this.#lacksEvidence) this.#log.warn(tooLarge);
     this.#lacksEvidence = lacksEvidence;
-    // The next leader could not use it, and would hold all rollouts until somebody empties the ConfigMap.
-    const reading = await readSharedContent(content);
+    // The next leader could not use it, and would hold all rollouts until somebody empties the ConfigMap. What judges know is
+    // large, and its form is theirs.
+    const reading = await readSharedContent({ ...content, binaryData: {} });
     if (reading.kind === "unusable") {
       return { kind: "failed", why: `${this.#title} would not be readable: ${reading.why}` };
     }
